@@ -1,0 +1,130 @@
+"""The settings: `rag.toml`, then `RAG_*` environment variables, then flags; the only reader of all three."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from rag.errors import ConfigError
+
+PREFIX: Final = "RAG_"
+TOML: Final = Path("rag.toml")
+PLACES: Final = frozenset(
+    {"data_dir", "index_dir", "models_dir", "host", "port", "root_path", "threads", "offline", "hub_timeout"}
+)
+TELEMETRY_OFF: Final = {
+    "ANONYMIZED_TELEMETRY": "False",
+    "DO_NOT_TRACK": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "LANGCHAIN_TRACING_V2": "false",
+    "LANGSMITH_TRACING": "false",
+}
+
+
+def cache_home() -> Path:
+    """Return the folder for what can be fetched again (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME") or ""
+    return (Path(base) if base else Path.home() / ".cache") / "kaoju"
+
+
+class Config(BaseSettings):
+    """Every setting of Kaoju; frozen.
+
+    Raises:
+        ConfigError: for an unknown setting or a wrong value, by name.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", protected_namespaces=())
+
+    data_dir: Path = Field(Path("data"), description="folder of your documents")
+    index_dir: Path = Field(Path("index"), description="folder of the index made from them")
+    models_dir: Path = Field(
+        default_factory=lambda: cache_home() / "models", description="folder of fetched and converted models"
+    )
+    model: str = Field(
+        "qwen2-1.5b-instruct", description="LLM: catalogue name, hub id, local folder or GGUF file"
+    )
+    embedder: str = Field(
+        "multilingual-e5-small", description="embedder: catalogue name, hub id or local folder"
+    )
+    engine: str = Field("ipex", description="LLM engine: ipex, or echo (no model)")
+    low_bit: Literal["sym_int4", "asym_int4", "sym_int8"] = Field(
+        "sym_int4", description="how the weights are quantised"
+    )
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0: one per physical core")
+    passage_tokens: int = Field(
+        256, ge=32, le=480, description="most tokens of a passage, counted by the embedder"
+    )
+    top_k: int = Field(4, ge=1, le=50, description="passages given to the LLM")
+    max_tokens: int = Field(512, ge=1, le=8192, description="most tokens of an answer")
+    temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: always the likeliest word")
+    seed: int = Field(0, ge=0, description="seed of the sampling when temperature is above 0")
+    host: str = Field("127.0.0.1", description="address the web UI listens on")
+    port: int = Field(7860, ge=1, le=65535, description="port the web UI listens on")
+    root_path: str = Field("", description="path below which a reverse proxy serves the web UI")
+    offline: bool = Field(False, description="fetch nothing")
+    hub_timeout: float = Field(5.0, gt=0, description="seconds to find out that a hub cannot be reached")
+    trust_remote_code: bool = Field(False, description="run Python code that comes with a model")
+    file_timeout: float = Field(120.0, gt=0, description="seconds one document may take to be read")
+    echo_seconds_per_token: float = Field(0.0, ge=0.0, description="pace of the echo engine")
+
+    def __init__(self, **flags: Any) -> None:
+        os.environ.update({name: os.environ.get(name, value) for name, value in TELEMETRY_OFF.items()})
+        _refuse_unknown_variables()
+        try:
+            super().__init__(**flags)
+        except ValidationError as exc:
+            raise ConfigError("; ".join(_explain(error, flags) for error in exc.errors())) from exc
+        except ValueError as exc:  # tomllib's, with line and column
+            raise ConfigError(f"{TOML} cannot be read: {exc}") from exc
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=TOML)
+
+    @property
+    def hash(self) -> str:
+        """Hash of the settings that shape an answer; where things lie is left out."""
+        return hashlib.sha256(self.model_dump_json(exclude=set(PLACES)).encode()).hexdigest()[:12]
+
+
+def _refuse_unknown_variables() -> None:
+    known = {PREFIX + name.upper() for name in Config.model_fields}
+    for variable in sorted(os.environ):
+        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
+            raise ConfigError(f"{variable} is not a setting{_suggest(variable, known)}")
+
+
+def _explain(error: Any, flags: dict[str, Any]) -> str:
+    name = str(error["loc"][0]) if error["loc"] else "?"
+    variable = PREFIX + name.upper()
+    shown = variable if name not in flags and variable in os.environ else name
+    place = "" if name in flags or variable in os.environ else f"{TOML}: "
+    if error["type"] == "extra_forbidden":
+        return f"{place}{name!r} is not a setting{_suggest(name, set(Config.model_fields))}"
+    return f"{place}{shown}={error['input']!r} is not valid: {error['msg']}"
+
+
+def _suggest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else f"; the settings are {', '.join(sorted(known))}"

@@ -1,0 +1,63 @@
+"""LLM engines: one module each, all behind one Protocol, opened by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+
+from rag.datatypes import Generation, Prompt, Usage
+from rag.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from rag.config import Config
+
+ENGINES: Final = {
+    "echo": "rag.engines.echo:EchoEngine",
+    "ipex": "rag.engines.ipex:IpexEngine",
+}
+EXTRAS: Final = {"ipex": "pip install -e ."}
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Continues prompts, one at a time; not thread-safe: `rag.pipeline.Rag` queues questions."""
+
+    name: str
+    model: str  # names the weights in every answer
+    context: int  # tokens of prompt and answer together
+
+    def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Usage]:
+        """Yield the answer's text piece by piece, then one `Usage`; closing the iterator stops at once.
+
+        Raises:
+            EngineError: when the prompt does not fit `context` or the model fails.
+        """
+        ...
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Return the tokens `prompt` takes, chat template included."""
+        ...
+
+
+def open_engine(config: Config) -> Engine:
+    """Open `config.engine`, fetching and converting nothing: that is `rag.models`' work.
+
+    Raises:
+        ConfigError: when there is no engine of that name.
+        MissingExtraError: when its packages are not installed.
+        ModelError: when its model is not on this machine.
+    """
+    if config.engine not in ENGINES:
+        raise ConfigError(f"engine={config.engine!r} is not one of {', '.join(ENGINES)}")
+    module, _, name = ENGINES[config.engine].partition(":")
+    try:
+        engine_class = getattr(importlib.import_module(module), name)
+        engine: Engine = engine_class.open(config)
+    except ModuleNotFoundError as exc:
+        if exc.name and exc.name.startswith("rag."):
+            raise  # our own bug, not a missing extra
+        raise MissingExtraError(
+            f"engine {config.engine!r} needs the package {exc.name!r}: {EXTRAS.get(config.engine, '')}"
+        ) from exc
+    return engine

@@ -1,0 +1,59 @@
+"""An engine without a model: it copies a sentence of the first passage, for tests and for trying the rest."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rag.datatypes import Generation, Prompt, Usage
+
+if TYPE_CHECKING:
+    from rag.config import Config
+
+TOKEN = re.compile(r"\w+\s*|[^\w]", re.ASCII)  # Latin words; any other character by itself
+BODY = re.compile(r"\[(\d+)\][^\n]*\n(.*)", re.DOTALL)
+
+
+class EchoEngine:
+    """Deterministic: the same prompt gives the same words; a token is a Latin word or a character."""
+
+    name = "echo"
+    model = "echo"
+    context = 4096
+
+    def __init__(self, *, seconds_per_token: float = 0.0) -> None:
+        self.seconds_per_token = seconds_per_token
+
+    @classmethod
+    def open(cls, config: Config) -> EchoEngine:
+        return cls(seconds_per_token=config.echo_seconds_per_token)
+
+    def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Usage]:
+        tokens = TOKEN.findall(_cut(_reply(prompt), options.stop))
+        for token in tokens[: options.max_tokens]:
+            time.sleep(self.seconds_per_token)
+            yield token
+        yield Usage(
+            prompt_tokens=self.count_tokens(prompt),
+            answer_tokens=min(len(tokens), options.max_tokens),
+            finish="stop" if len(tokens) <= options.max_tokens else "length",
+        )
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        return sum(len(TOKEN.findall(message.text)) for message in prompt.messages)
+
+
+def _reply(prompt: Prompt) -> str:
+    parts = prompt.messages[-1].parts
+    for part in parts[:-1]:
+        if found := BODY.match(part):
+            return f"{found[2].strip()} [{found[1]}]"
+    return parts[-1].strip()
+
+
+def _cut(text: str, stops: tuple[str, ...]) -> str:
+    for stop in stops:
+        text = text.partition(stop)[0]
+    return text
