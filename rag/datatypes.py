@@ -117,6 +117,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How far the engine has read the prompt, in tokens; each one is a moment at which it can be stopped."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
     """A checked pointer: `document.text[start:end] == quote`."""
 
@@ -186,7 +194,7 @@ class Token:
     text: str
 
 
-Event: TypeAlias = Queued | Retrieved | Token | Answer
+Event: TypeAlias = Queued | Retrieved | Reading | Token | Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

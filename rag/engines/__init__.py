@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from rag.datatypes import Generation, Prompt, Usage
+from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -27,8 +27,11 @@ class Engine(Protocol):
     model: str  # names the weights in every answer
     context: int  # tokens of prompt and answer together
 
-    def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Usage]:
-        """Yield the answer's text piece by piece, then one `Usage`; closing the iterator stops at once.
+    def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
+        """Yield `Reading` after each chunk of prefill, the answer's text piece by piece, then one `Usage`.
+
+        Closing the iterator stops at once. A chunk takes about a second at most, so that a question can be
+        stopped while its prompt is read.
 
         Raises:
             EngineError: when the prompt does not fit `context` or the model fails.

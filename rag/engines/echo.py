@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rag.datatypes import Generation, Prompt, Usage
+from rag.datatypes import Generation, Prompt, Reading, Usage
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -30,13 +30,15 @@ class EchoEngine:
     def open(cls, config: Config) -> EchoEngine:
         return cls(seconds_per_token=config.echo_seconds_per_token)
 
-    def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Usage]:
+    def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
+        total = self.count_tokens(prompt)
+        yield Reading(done=total, total=total)
         tokens = TOKEN.findall(_cut(_reply(prompt), options.stop))
         for token in tokens[: options.max_tokens]:
             time.sleep(self.seconds_per_token)
             yield token
         yield Usage(
-            prompt_tokens=self.count_tokens(prompt),
+            prompt_tokens=total,
             answer_tokens=min(len(tokens), options.max_tokens),
             finish="stop" if len(tokens) <= options.max_tokens else "length",
         )
