@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -239,3 +240,6 @@ class Progress:
     total: float | None  # None while unknown
     unit: Literal["bytes", "files", "passages", "layers"]
     item: str = ""  # the file or layer at hand
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
