@@ -1,0 +1,153 @@
+"""All prompt text, and how a question, its passages and the conversation become a `Prompt`.
+
+What repeats comes first: the system message is constant, earlier turns stay as they were sent, passages come
+before the question. An engine that keeps its state reads only what is new.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
+
+from rag.datatypes import Answer, Hit, Message, Passage, Prompt
+from rag.errors import InputError
+from rag.sentences import sentence_spans
+
+Language: TypeAlias = Literal["en", "zh"]
+
+MOST_CHARACTERS: Final = 4000  # a longer question is a document
+NO_ANSWER: Final[dict[Language, str]] = {
+    "en": "The documents do not answer this question.",
+    "zh": "文档中没有这个问题的答案。",
+}
+SYSTEM: Final = (
+    "You answer questions from numbered passages, and from nothing else. "
+    "Be brief and exact. End each sentence with the number of its passage, like [1]. "
+    f"If the passages do not hold the answer, say only: {NO_ANSWER['en']}\n"
+    "你只根据编号的段落回答问题，简短而准确，每句话末尾注明段落编号，如 [1]。"
+    f"若段落中没有答案，只说：{NO_ANSWER['zh']}"
+)
+PASSAGE: Final = "[{marker}] {title}\n{text}\n\n"
+QUESTION: Final[dict[Language, str]] = {
+    "en": "Question: {question}\nAnswer in English:",
+    "zh": "问题：{question}\n用中文回答：",
+}
+
+HAN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+LATIN_WORD: Final = re.compile(r"[A-Za-z]+")
+
+CountTokens: TypeAlias = Callable[[Prompt], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A prompt within its budget, and the hits it holds, each with its marker."""
+
+    prompt: Prompt
+    hits: tuple[Hit, ...]  # of this question; those without a marker did not fit
+    shown: tuple[Hit, ...]  # every passage in the prompt, earlier turns included
+
+
+def language(question: str) -> Language:
+    """Return the language to answer in: Chinese where Chinese characters outnumber Latin words."""
+    return "zh" if len(HAN.findall(question)) > len(LATIN_WORD.findall(question)) else "en"
+
+
+def check_question(question: str) -> str:
+    """Return the question without surrounding space.
+
+    Raises:
+        InputError: when it is empty or longer than `MOST_CHARACTERS`.
+    """
+    question = question.strip()
+    if not question:
+        raise InputError("the question is empty; type one")
+    if len(question) > MOST_CHARACTERS:
+        raise InputError(
+            f"the question has {len(question):,} characters; ask in at most {MOST_CHARACTERS:,}, "
+            "and put longer text into a document"
+        )
+    return question
+
+
+def fit(
+    question: str, hits: Sequence[Hit], *, history: Sequence[Answer], count: CountTokens, budget: int
+) -> Fitted:
+    """Build the longest prompt of at most `budget` tokens.
+
+    The oldest turns go first, then the last passages: whole, or from a sentence end on.
+
+    Raises:
+        InputError: when the question alone does not fit.
+    """
+    for first in range(len(history) + 1):
+        fitted = _build(question, hits, history=history[first:])
+        if count(fitted.prompt) <= budget:
+            return fitted
+    return _fit_passages(question, hits, count=count, budget=budget)
+
+
+def _fit_passages(question: str, hits: Sequence[Hit], *, count: CountTokens, budget: int) -> Fitted:
+    def fits(some: Sequence[Hit]) -> bool:
+        return count(_build(question, some, history=()).prompt) <= budget
+
+    if not fits(()):
+        raise InputError(f"the question does not fit the model's {budget:,} tokens; ask a shorter one")
+    whole = max(n for n in range(len(hits) + 1) if fits(hits[:n]))
+    kept = tuple(hits[:whole])
+    cuts = [(*kept, cut) for hit in hits[whole : whole + 1] for cut in _cuts(hit)]
+    kept = next(filter(fits, cuts), kept)
+    fitted = _build(question, kept, history=())
+    return replace(fitted, hits=fitted.hits + tuple(hits[len(kept) :]))
+
+
+def _cuts(hit: Hit) -> Iterator[Hit]:
+    """Yield the hit cut at its sentence ends, longest first."""
+    for _, end in reversed(sentence_spans(hit.passage.text)[:-1]):
+        yield _cut(hit, end)
+
+
+def _cut(hit: Hit, length: int) -> Hit:
+    text = hit.passage.text[:length].rstrip()
+    return replace(hit, passage=replace(hit.passage, text=text, end=hit.passage.start + len(text)))
+
+
+def _build(question: str, hits: Sequence[Hit], *, history: Sequence[Answer]) -> Fitted:
+    messages = [Message(role="system", parts=(SYSTEM,))]
+    shown: dict[str, Hit] = {}
+    for turn in history:
+        messages.append(_user_message(turn.question, _new(turn.hits, shown)))
+        messages.append(Message(role="assistant", parts=(turn.text,)))
+    numbered = tuple(_number(hits, shown))
+    messages.append(_user_message(question, _new(numbered, shown)))
+    return Fitted(prompt=Prompt(messages=tuple(messages)), hits=numbered, shown=tuple(shown.values()))
+
+
+def _number(hits: Sequence[Hit], shown: dict[str, Hit]) -> Iterator[Hit]:
+    free = max((hit.marker for hit in shown.values()), default=0) + 1
+    for hit in hits:
+        if hit.passage.id in shown:
+            yield replace(hit, marker=shown[hit.passage.id].marker)
+        else:
+            yield replace(hit, marker=free)
+            free += 1
+
+
+def _new(hits: Sequence[Hit], shown: dict[str, Hit]) -> list[Hit]:
+    """Return the hits with a marker that no earlier turn showed, and note them as shown."""
+    new = [hit for hit in hits if hit.marker and hit.passage.id not in shown]
+    shown.update({hit.passage.id: hit for hit in new})
+    return new
+
+
+def _user_message(question: str, hits: Sequence[Hit]) -> Message:
+    passages = tuple(
+        PASSAGE.format(marker=hit.marker, title=_title(hit.passage), text=hit.passage.text) for hit in hits
+    )
+    return Message(role="user", parts=(*passages, QUESTION[language(question)].format(question=question)))
+
+
+def _title(passage: Passage) -> str:
+    return " ".join(" > ".join(part for part in (passage.source, passage.heading) if part).split())
