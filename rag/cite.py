@@ -13,10 +13,13 @@ from rag.prompt import NO_ANSWER
 from rag.sentences import sentence_spans
 
 MARKER: Final = re.compile(r"[\[［【]\s*(\d+(?:\s*[,，、]\s*\d+)*)\s*[\]］】]")
-UNFINISHED: Final = re.compile(r"[\[［【][\d\s,，、]{0,20}\Z")
+UNFINISHED: Final = re.compile(r"(?:\s+|\s*[\[［【][\d\s,，、]{0,20})\Z")
 FEATURE: Final = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+", re.UNICODE)
 HAN_RUN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+")
-ENOUGH_SUPPORT: Final = 0.6  # share of a sentence's words found in the span that a marker is added for
+TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
+WIDE_ENDS: Final = "。！？；”」』）"  # no space belongs after these
+ENOUGH_SUPPORT: Final = 0.6  # share of a sentence's words in the passage from which on a marker is added
+FEWEST_FEATURES: Final = 3  # a sentence with fewer words, such as a greeting, claims nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,49 +31,74 @@ class Cited:
     refused: bool
 
 
-class MarkerFilter:
-    """Passes streamed text on, holding back an unfinished marker, dropping those that point nowhere."""
+class Citer:
+    """Passes an answer on as it is written, with true markers only.
 
-    def __init__(self, allowed: frozenset[int]) -> None:
-        self.allowed = allowed
-        self._held = ""
+    An unfinished marker is held back, one that points nowhere is dropped, and a sentence that ends without
+    any gets the number of the passage which holds nearly all its words. Text comes out the same however it
+    is cut into pieces.
+    """
+
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        self._passages = {hit.marker: hit.passage for hit in hits}
+        self._held = ""  # perhaps the beginning of a marker, or space
+        self._sentence = ""  # what has been passed on since the last sentence ended
         self._code = False  # inside backquotes, where [0] is an index
 
     def feed(self, piece: str) -> str:
-        text = self._held + piece
-        cut = found.start() if (found := UNFINISHED.search(text)) else len(text)
-        self._held = text[cut:]
-        return self._clean(text[:cut])
+        return "".join(self._feed(character) for character in piece)
 
     def flush(self) -> str:
+        """Return what is left when the answer has ended."""
+        text, self._held = UNFINISHED.sub("", self._held), ""
+        return self._pass_on(text) + self._missing_marker(self._sentence)
+
+    def _feed(self, character: str) -> str:
+        self._held += character
+        self._code ^= character == "`"
+        if self._code:
+            return self._release()
+        if found := MARKER.search(self._held):
+            before, numbers = self._held[: found.start()], self._true_numbers(found)
+            self._held = before + numbers if numbers else before.rstrip()
+            return self._release() if numbers else ""
+        return "" if UNFINISHED.search(self._held) else self._release()
+
+    def _release(self) -> str:
         text, self._held = self._held, ""
-        return self._clean(text)
+        return self._pass_on(text)
 
-    def _clean(self, text: str) -> str:
-        pieces: list[str] = []
-        for index, run in enumerate(text.split("`")):
-            if index:
-                self._code = not self._code
-            pieces.append(run if self._code else MARKER.sub(self._keep, run))
-        return "`".join(pieces)
+    def _pass_on(self, text: str) -> str:
+        sentence, *later = _sentences(self._sentence + text) or [""]
+        if not later:
+            self._sentence += text
+            return text
+        added = self._missing_marker(sentence)
+        self._sentence = "".join(later)
+        return added + text
 
-    def _keep(self, found: re.Match[str]) -> str:
+    def _true_numbers(self, found: re.Match[str]) -> str:
         numbers = dict.fromkeys(int(number) for number in re.findall(r"\d+", found[1]))
-        return "".join(f"[{number}]" for number in numbers if number in self.allowed)
+        return "".join(f"[{number}]" for number in numbers if number in self._passages)
+
+    def _missing_marker(self, sentence: str) -> str:
+        if MARKER.search(sentence) or len(_features(sentence)) < FEWEST_FEATURES:
+            return ""
+        scores = {marker: support(sentence, passage.text) for marker, passage in self._passages.items()}
+        best = max(scores, key=scores.__getitem__, default=0)
+        if scores.get(best, 0.0) < ENOUGH_SUPPORT:
+            return ""
+        return f"[{best}]" if sentence.rstrip()[-1:] in WIDE_ENDS else f" [{best}]"
 
 
 def cite(text: str, hits: Sequence[Hit]) -> Cited:
-    """Check `text` against the passages it may cite: `hits`, each with its marker.
-
-    A sentence without a marker gets that of the passage which holds nearly all its words.
-    """
-    by_marker = {hit.marker: hit.passage for hit in hits}
-    markers = MarkerFilter(frozenset(by_marker))
-    text = (markers.feed(text) + markers.flush()).strip()
+    """Check `text` against the passages it may cite: `hits`, each with its marker."""
     if refuses(text):
         return Cited(text=MARKER.sub("", text).strip(), citations=(), refused=True)
-    text = "".join(_with_marker(sentence, by_marker) for sentence in _sentences(text))
-    return Cited(text=text, citations=tuple(_citations(text, by_marker)), refused=False)
+    citer = Citer(hits)
+    text = citer.feed(text.strip()) + citer.flush()
+    passages = {hit.marker: hit.passage for hit in hits}
+    return Cited(text=text, citations=tuple(_citations(text, passages)), refused=False)
 
 
 def refuses(text: str) -> bool:
@@ -121,30 +149,16 @@ def _quote(sentence: str, passage: Passage) -> tuple[int, int]:
     return best
 
 
-def _with_marker(sentence: str, by_marker: dict[int, Passage]) -> str:
-    body = sentence.rstrip()
-    if MARKER.search(body) or len(_features(body)) < 3:  # noqa: PLR2004 (a greeting claims nothing)
-        return sentence
-    scores = {marker: support(body, passage.text) for marker, passage in by_marker.items()}
-    best = max(scores, key=scores.__getitem__, default=0)
-    if scores.get(best, 0.0) < ENOUGH_SUPPORT:
-        return sentence
-    return f"{body} [{best}]{sentence[len(body) :]}"
-
-
-def _sentences(text: str) -> Iterator[str]:
+def _sentences(text: str) -> list[str]:
     """Cut the text into sentences, space included; a marker belongs to the sentence it follows."""
-    ends = [end for _, end in sentence_spans(text)]
-    start = 0
-    for end in ends:
-        if end <= start:
-            continue
-        while following := re.compile(r"\s*" + MARKER.pattern + r"[.。]?").match(text, end):
-            end = following.end()
-        yield text[start:end]
-        start = end
-    if start < len(text):
-        yield text[start:]
+    sentences, start = [], 0
+    for _, end in sentence_spans(text):
+        if end > start:
+            following = TRAILING_MARKERS.match(text, end)
+            end = following.end() if following else end
+            sentences.append(text[start:end])
+            start = end
+    return sentences
 
 
 def _features(text: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rag.cite import MarkerFilter
+from rag.cite import Citer
 from rag.config import Config
 from rag.datatypes import (
     Answer,
@@ -180,12 +180,12 @@ class _Run:
             if "message" in chunk:
                 yield from self._rag.drain_readings()
                 yield from self._tokens(chunk["message"])
-        yield from self._token(self._markers.flush())
+        yield from self._token(self._citer.flush())
         yield self._answer()
 
     def _retrieved(self, fitted: Fitted) -> Retrieved:
         self._timings["retrieve"] = self._elapsed()
-        self._markers = MarkerFilter(frozenset(hit.marker for hit in fitted.shown))
+        self._citer = Citer(fitted.shown)
         return Retrieved(hits=fitted.hits or tuple(self._state["hits"]))
 
     def _tokens(self, message: AIMessageChunk) -> Iterator[Token]:
@@ -196,7 +196,7 @@ class _Run:
                 cached_tokens=message.usage_metadata["input_token_details"]["cache_read"],
                 finish=message.response_metadata["finish_reason"],
             )
-        yield from self._token(self._markers.feed(str(message.text)))
+        yield from self._token(self._citer.feed(str(message.text)))
 
     def _token(self, text: str) -> Iterator[Token]:
         if text:
