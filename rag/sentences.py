@@ -14,7 +14,9 @@ ABBREVIATION: Final = re.compile(
     r"|\b(?:[A-Z]\.)*[A-Z]|^\s*\d{1,3}|^\s*[a-z])$",
     re.MULTILINE,
 )
-ITEM: Final = re.compile(r"[^\S\n]*(?:[-*+•·●○▪◦–—|>#]|\(?\w{1,3}[.)、]|[（(][一二三四五六七八九十\d]+[)）]|第.{1,4}[章节条])")
+ITEM: Final = re.compile(
+    r"[^\S\n]*(?:[-*+•·●○▪◦–—|>#]|\(?\w{1,3}[.)、]|[（(][一二三四五六七八九十\d]+[)）]|第.{1,4}[章节条])"
+)
 LOOK_BACK: Final = 12  # characters an abbreviation can take
 WRAPPED: Final = range(50, 121)  # columns of a line that a program, not the author, has broken
 

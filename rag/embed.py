@@ -1,0 +1,190 @@
+"""Texts -> unit vectors: a sentence-transformers model, or a hashing fake that needs no model."""
+
+from __future__ import annotations
+
+import logging
+import re
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+
+import numpy as np
+
+from rag.datatypes import Passage, Vector, Vectors
+from rag.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sentence_transformers import SentenceTransformer
+
+    from rag.config import Config
+
+CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003ffff"
+HASHING_TOKEN: Final = re.compile(rf"[{CJK}]|[^\W_{CJK}]+|[^\w\s]|_+")
+HASHING_RUN: Final = re.compile(rf"(?P<cjk>[{CJK}]+)|[^\W_{CJK}]+")
+PREFIXES: Final = (  # part of the model's name, before a question, before a passage
+    (r"\be5\b.*\binstruct", "Instruct: Retrieve passages that answer the question\nQuery: ", ""),
+    (r"\be5\b", "query: ", "passage: "),
+    (r"\bbge\b.*\bzh\b", "为这个句子生成表示以用于检索相关文章：", ""),
+    (r"\bbge\b.*\ben\b", "Represent this sentence for searching relevant passages: ", ""),
+)
+MAX_SEQUENCE: Final = 512  # tokens; longer inputs of bge-m3 would only cost time: a passage is shorter
+BATCH: Final = 16  # texts; larger batches are no faster on a CPU and pad more
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into vectors whose inner product is their similarity."""
+
+    name: str
+    dim: int
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit row per text, in the order given; see `text_for_embedding`."""
+        ...
+
+    def embed_query(self, text: str) -> Vector:
+        """Return the unit vector of a question."""
+        ...
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        """Return (start, end) in characters of each of the model's tokens, without special ones."""
+        ...
+
+
+def open_embedder(config: Config) -> Embedder:
+    """Open `config.embedder`, fetching nothing; "hashing" needs no model.
+
+    Raises:
+        ModelError: when the model is not on this machine or cannot be loaded.
+    """
+    if config.embedder == HashingEmbedder.name:
+        return HashingEmbedder()
+    from rag.models import find_embedder
+
+    folder = find_embedder(config.embedder, config)
+    if folder is None:
+        raise ModelError(
+            f"embedder {config.embedder!r} is not on this machine; fetch it with "
+            f"`rag models pull {config.embedder}`"
+        )
+    return SentenceEmbedder.open(folder, name=config.embedder, threads=config.threads)
+
+
+def prefixes_of(name: str) -> tuple[str, str]:
+    """Return what the model called `name` wants in front of a question and of a passage (model cards)."""
+    for pattern, query, passage in PREFIXES:
+        if re.search(pattern, name.lower()):
+            return query, passage
+    return "", ""
+
+
+def text_for_embedding(passage: Passage) -> str:
+    """Return what stands for `passage` in the index: the titles above it, then its text."""
+    return f"{passage.heading}\n{passage.text}" if passage.heading else passage.text
+
+
+class HashingEmbedder:
+    """Signed feature hashing of words and of Chinese character pairs (Weinberger et al. 2009)."""
+
+    name: str = "hashing"
+    dim: int = 1024
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        rows = [self.embed_query(text) for text in texts]
+        return np.stack(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
+
+    def embed_query(self, text: str) -> Vector:
+        vector = np.zeros(self.dim, dtype=np.float32)
+        for feature, count in Counter(_features(text)).items():
+            code = zlib.crc32(feature.encode("utf-8", "surrogatepass"))
+            vector[code % self.dim] += (1.0 if code >> 31 else -1.0) * (1.0 + np.log(count))
+        if not vector.any():  # nothing to hash, or every feature cancelled out
+            vector[0] = 1.0
+        return vector / np.float32(np.linalg.norm(vector))
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        return [match.span() for match in HASHING_TOKEN.finditer(text)]
+
+
+class SentenceEmbedder:
+    """A sentence-transformers model on the CPU; `encode` sorts its batches by length."""
+
+    def __init__(self, model: SentenceTransformer, *, name: str) -> None:
+        from tokenizers import Tokenizer
+
+        self.name = name
+        self.dim = model.get_sentence_embedding_dimension() or 0
+        self._model = model
+        self._query_prefix, self._passage_prefix = prefixes_of(name)
+        # A copy, since encoding sets truncation on the model's own.
+        self._tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+
+    @classmethod
+    def open(cls, folder: Path, *, name: str, threads: int) -> SentenceEmbedder:
+        """Load the model in `folder`; `threads` 0 leaves the choice to torch.
+
+        Raises:
+            ModelError: when the folder does not hold such a model.
+        """
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        logging.getLogger("transformers").setLevel(logging.ERROR)
+        if threads:
+            torch.set_num_threads(threads)
+        try:
+            model = SentenceTransformer(
+                str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+            )
+        except Exception as exc:
+            raise ModelError(
+                f"embedder {name!r} in {folder} cannot be loaded ({type(exc).__name__}: {exc}); "
+                f"delete the folder and fetch it again with `rag models pull {name}`"
+            ) from exc
+        model.max_seq_length = min(model.max_seq_length or MAX_SEQUENCE, MAX_SEQUENCE)
+        return cls(model, name=name)
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        return self._encode([self._passage_prefix + text for text in texts])
+
+    def embed_query(self, text: str) -> Vector:
+        vector: Vector = self._encode([self._query_prefix + text])[0]
+        return vector
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        offsets: list[tuple[int, int]] = self._tokenizer.encode(
+            _encodable(text), add_special_tokens=False
+        ).offsets
+        return offsets
+
+    def _encode(self, texts: Sequence[str]) -> Vectors:
+        vectors = self._model.encode(
+            [_encodable(text) for text in texts],
+            batch_size=BATCH,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+        )
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates, which no tokenizer takes, by a question mark each."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _features(text: str) -> list[str]:
+    features: list[str] = []
+    for match in HASHING_RUN.finditer(text):
+        run = match.group().lower()
+        if match["cjk"]:
+            features.extend(run[i : i + 2] for i in range(max(1, len(run) - 1)))
+        else:
+            features.append(run)
+    return features
