@@ -32,7 +32,7 @@ class EngineChatModel(BaseChatModel):
     max_tokens: int = 512
     temperature: float = 0.0
     seed: int = 0
-    stop: list[str] | None = Field(default=None, alias="stop_sequences")
+    stop: list[str] | None = None
     on_reading: Callable[[Reading], None] | None = Field(default=None, exclude=True)
 
     _one_at_a_time: threading.Lock = PrivateAttr(default_factory=threading.Lock)
@@ -46,10 +46,9 @@ class EngineChatModel(BaseChatModel):
         return {"engine": self.engine.name, "model": self.engine.model, "temperature": self.temperature}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        del kwargs
         return LangSmithParams(
             ls_provider="kaoju",
-            ls_model_name=self.engine.model,
+            ls_model_name=kwargs.get("model", self.engine.model),
             ls_model_type="chat",
             ls_temperature=self.temperature,
             ls_max_tokens=self.max_tokens,

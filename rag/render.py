@@ -19,8 +19,8 @@ def to_terminal(answer: Answer) -> str:
 def to_markdown(answer: Answer) -> str:
     """Return the same in Markdown; text from documents is escaped, so that it stays text."""
     quotes = [
-        f"{citation.marker}. **{_escape(place(citation.document, citation.page))}** — {_escape(_one_line(citation.quote))}"
-        for citation in answer.citations
+        f"{each.marker}. **{_escape(place(each.document, each.page))}** — {_escape(_one_line(each.quote))}"
+        for each in answer.citations
     ]
     return "\n\n".join([_escape(answer.text), *quotes, f"<small>{_escape(footer(answer))}</small>"])
 
