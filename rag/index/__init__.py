@@ -1,0 +1,261 @@
+"""The index: documents, passages, lexical index and vectors in SQLite, and FAISS derived from it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from math import log
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from rag.datatypes import Document, DocumentState, Passage, Vector, Vectors
+from rag.errors import IndexMismatchError, InputError, RagError
+from rag.index import rows
+from rag.index.lexical import match_any, question_words
+from rag.index.lock import writer_lock
+from rag.index.rows import FileState
+from rag.index.schema import Manifest
+from rag.index.store import BUMP, Store, mend, set_aside
+from rag.index.vectors import FlatVectors
+
+__all__ = ["FileState", "Index", "set_aside"]
+
+
+class Index:
+    """Any number of readers, from any thread and process; one writer, inside `writing()`."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        """Use `Index.open`."""
+        self.folder = folder
+        self.notice = ""  # what opening it for a sync had to mend, for a person
+        self._manifest = manifest
+        self._store = Store(folder)
+        self._vectors = FlatVectors(folder, dim=manifest.dim, maker=str(manifest))
+
+    @classmethod
+    def open(cls, folder: Path, *, embedder: str, dim: int, passage_tokens: int) -> Self:
+        """Open the index in `folder`; an empty one is made when there is none.
+
+        Raises:
+            IndexMismatchError: when it was made by another embedder or splitter.
+            IndexDamagedError: when SQLite cannot read it.
+            DiskError: when the folder cannot be used.
+        """
+        index = cls(folder, Manifest(embedder=embedder, dim=dim, passage_tokens=passage_tokens))
+        try:
+            index._store.create(index._manifest)
+            index._store.check(index._manifest)
+        except BaseException:
+            index.close()
+            raise
+        return index
+
+    @classmethod
+    def open_for_sync(cls, folder: Path, *, embedder: str, dim: int, passage_tokens: int) -> Self:
+        """Open the index so that a sync can mend it; `notice` says what was found.
+
+        A damaged file is set aside beside the new one. An index of another embedder or splitter keeps its
+        texts: what it holds counts as `stale` until the sync makes its passages anew, content by content.
+
+        Raises:
+            LockedError: when another process is syncing.
+            DiskError: when the folder cannot be used.
+        """
+        manifest = Manifest(embedder=embedder, dim=dim, passage_tokens=passage_tokens)
+        with writer_lock(folder):
+            notice = mend(folder, manifest)
+        index = cls.open(folder, embedder=embedder, dim=dim, passage_tokens=passage_tokens)
+        index.notice = notice
+        return index
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def documents(self) -> list[DocumentState]:
+        """Return every file of the last sync in order of its name, failed ones with their reasons."""
+        with self._store.reading() as connection:
+            return rows.read_states(connection)
+
+    def passage_count(self) -> int:
+        with self._store.reading() as connection:
+            return int(connection.execute("SELECT count(*) FROM passages").fetchone()[0])
+
+    def document(self, source: str) -> Document:
+        """Return what was read from a file.
+
+        Raises:
+            InputError: when no file of that name is indexed.
+        """
+        with self._store.reading() as connection:
+            query = "SELECT content FROM documents WHERE source = ? AND content IS NOT NULL"
+            row = connection.execute(query, (source,)).fetchone()
+            document = None if row is None else rows.read_document(connection, row[0], source)
+        if document is None:
+            raise InputError(f"{source!r} is not an indexed document; `rag sync` brings the index up to date")
+        return document
+
+    def document_text(self, source: str) -> str:
+        """Return the text that the offsets of this document's passages point into; see `document`."""
+        return self.document(source).text
+
+    def search_dense(self, vector: Vector, top_k: int) -> list[tuple[Passage, float]]:
+        """Return the passages of the highest cosine with `vector`, best first (exact search)."""
+        with self._store.reading() as connection:
+            found = self._vectors.search(connection, vector, top_k)
+            return _passages(connection, found)
+
+    def search_lexical(self, query: str, top_k: int) -> list[tuple[Passage, float]]:
+        """Return the passages of the highest BM25 score for the words of `query`, best first."""
+        wanted = question_words(query)
+        if not wanted:
+            return []
+        ranked = "SELECT rowid, -rank FROM lexicon WHERE lexicon MATCH ? ORDER BY rank, rowid LIMIT ?"
+        with self._store.reading() as connection:
+            found = connection.execute(ranked, (match_any(wanted), top_k)).fetchall()
+            return _passages(connection, found)
+
+    def cosines(self, vector: Vector, passages: Sequence[Passage]) -> dict[str, float]:
+        """Return the cosine of `vector` and each of `passages` that is embedded, by passage id."""
+        with self._store.reading() as connection:
+            numbers = _numbers(connection, passages)
+            cosines = self._vectors.cosines(connection, vector, list(numbers))
+            return {numbers[number]: cosine for number, cosine in cosines.items()}
+
+    def coverage(self, question: str, passages: Sequence[Passage]) -> dict[str, float]:
+        """Return the share of the question's words that each passage holds, by passage id, 0 to 1.
+
+        A word weighs its inverse document frequency, so that a rare one says more than a common one.
+        """
+        held: dict[str, float] = {passage.id: 0.0 for passage in passages}
+        total = 0.0
+        with self._store.reading() as connection:
+            size = connection.execute("SELECT count(*) FROM passages").fetchone()[0]
+            numbers = _numbers(connection, passages)
+            for word in question_words(question):
+                holders = {row[0] for row in connection.execute(HOLDERS, (f'"{word}"',))}
+                weight = log(1 + (size - len(holders) + 0.5) / (len(holders) + 0.5))
+                total += weight
+                for number in holders & numbers.keys():
+                    held[numbers[number]] += weight
+        return {key: weight / total if total else 0.0 for key, weight in held.items()}
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only writer; what is stored meanwhile is in the FAISS file afterwards.
+
+        Raises:
+            LockedError: at once, when another process or thread is writing; names its pid and since when.
+        """
+        with writer_lock(self.folder):
+            self._store.create(self._manifest)
+            self._store.check(self._manifest)
+            try:
+                yield
+            except BaseException:
+                with suppress(RagError):  # the first error is the one to tell
+                    self._save_vectors()
+                raise
+            self._save_vectors()
+
+    def files(self) -> dict[str, FileState]:
+        """Return the files of the last sync by source."""
+        with self._store.reading() as connection:
+            return rows.read_files(connection)
+
+    def holds(self, content: str) -> bool:
+        """Say whether a file of this content is indexed already, by whatever name."""
+        with self._store.reading() as connection:
+            query = "SELECT 1 FROM contents WHERE key = ?"
+            return connection.execute(query, (content,)).fetchone() is not None
+
+    def add(self, file: FileState, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None:
+        """Store a file with all that was made of it, in one transaction."""
+        self._check_shape(passages, vectors)
+        with self._store.writing() as connection:
+            rows.write_content(connection, file.content, document, str(self._manifest))
+            rows.write_passages(connection, file.content, passages, vectors)
+            rows.write_file(connection, file, file.content, time.time())
+            connection.execute(BUMP)
+
+    def point(self, file: FileState) -> None:
+        """Let a new or touched file name a content that the index holds: nothing is embedded again."""
+        with self._store.writing() as connection:
+            rows.write_file(connection, file, file.content, time.time())
+            connection.execute(BUMP)
+
+    def fail(self, file: FileState) -> None:
+        """Record why a file could not be indexed, in place of what it said before."""
+        with self._store.writing() as connection:
+            rows.write_file(connection, file, None, time.time())
+            connection.execute(BUMP)
+
+    def remove(self, source: str) -> None:
+        with self._store.writing() as connection:
+            rows.delete_file(connection, source)
+            connection.execute(BUMP)
+
+    def stale(self) -> list[str]:
+        """Return the contents whose passages another embedder or splitter made."""
+        with self._store.reading() as connection:
+            query = "SELECT key FROM contents WHERE maker <> ? ORDER BY key"
+            return [row[0] for row in connection.execute(query, (str(self._manifest),))]
+
+    def content(self, key: str) -> Document | None:
+        """Return a content under the first of its names; None when it is gone."""
+        with self._store.reading() as connection:
+            query = "SELECT min(source) FROM documents WHERE content = ?"
+            source = connection.execute(query, (key,)).fetchone()[0]
+            return None if source is None else rows.read_document(connection, key, source)
+
+    def remake(self, key: str, passages: Sequence[Passage], vectors: Vectors) -> None:
+        """Replace the passages of a stale content, in one transaction."""
+        self._check_shape(passages, vectors)
+        with self._store.writing() as connection:
+            rows.write_passages(connection, key, passages, vectors)
+            connection.execute("UPDATE contents SET maker = ? WHERE key = ?", (str(self._manifest), key))
+            connection.execute(BUMP)
+
+    def _check_shape(self, passages: Sequence[Passage], vectors: Vectors) -> None:
+        if vectors.shape != (len(passages), self._manifest.dim):
+            raise IndexMismatchError(
+                f"{self._manifest.embedder!r} gave vectors of shape {vectors.shape}, not "
+                f"{(len(passages), self._manifest.dim)}, for {self.folder}/; choose another embedder"
+            )
+
+    def _save_vectors(self) -> None:
+        with self._store.reading() as connection:
+            data = self._vectors.unsaved(connection)
+        if data is not None:
+            with self._store.writing() as connection:
+                self._vectors.save(connection, data)
+
+
+HOLDERS: Final = "SELECT rowid FROM lexicon WHERE lexicon MATCH ?"
+
+
+def _passages(
+    connection: sqlite3.Connection, found: Sequence[tuple[int, float]]
+) -> list[tuple[Passage, float]]:
+    read = [(rows.read_passage(connection, number), score) for number, score in found]
+    return [(passage, score) for passage, score in read if passage is not None]
+
+
+def _numbers(connection: sqlite3.Connection, passages: Sequence[Passage]) -> dict[int, str]:
+    """Return passage id by number; equal files with different endings share ids."""
+    query = "SELECT number FROM passages WHERE id = ?"
+    return {
+        row[0]: passage.id
+        for passage in passages
+        for row in connection.execute(query, (passage.id,)).fetchall()
+    }

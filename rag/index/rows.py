@@ -1,0 +1,144 @@
+"""Values to rows and back; every function works inside its caller's transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+import rag
+from rag.datatypes import Document, DocumentState, Heading, Page, Passage, Vectors
+from rag.index.lexical import words
+
+PASSAGE: Final = """
+    SELECT contents.digest, start, stop, page, heading, passages.text,
+           (SELECT min(source) FROM documents WHERE documents.content = passages.content)
+    FROM passages JOIN contents ON contents.key = passages.content
+    WHERE number = ?
+"""
+STATES: Final = """
+    SELECT source, content IS NULL, size,
+           (SELECT count(*) FROM passages WHERE passages.content = documents.content), reason, synced_at
+    FROM documents ORDER BY source
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileState:
+    """A file of data/ as it was when it was read."""
+
+    source: str
+    size: int  # bytes
+    mtime_ns: int
+    digest: str = ""  # sha256 of its bytes; empty when it could not be read
+    reason: str = ""  # why it failed
+    version: str = rag.__version__  # of Kaoju, when it read the file
+    synced_at: float = 0.0  # seconds since the epoch
+
+    @property
+    def content(self) -> str:
+        """Name what the file says: its bytes, and its ending, which decides how they are read."""
+        return self.digest + Path(self.source).suffix.lower()
+
+
+def read_files(connection: sqlite3.Connection) -> dict[str, FileState]:
+    query = "SELECT source, size, mtime_ns, digest, reason, version, synced_at FROM documents"
+    names = FileState.__dataclass_fields__
+    return {row[0]: FileState(**dict(zip(names, row, strict=True))) for row in connection.execute(query)}
+
+
+def read_states(connection: sqlite3.Connection) -> list[DocumentState]:
+    return [
+        DocumentState(
+            source=source,
+            state="failed" if failed else "indexed",
+            size=size,
+            passages=passages,
+            reason=reason,
+            synced_at=synced_at,
+        )
+        for source, failed, size, passages, reason, synced_at in connection.execute(STATES)
+    ]
+
+
+def read_passage(connection: sqlite3.Connection, number: int) -> Passage | None:
+    """Return the passage under the first of the names its content has."""
+    row = connection.execute(PASSAGE, (number,)).fetchone()
+    if row is None:
+        return None
+    digest, start, end, page, heading, text, source = row
+    return Passage(
+        source=source or "", digest=digest, start=start, end=end, text=text, page=page, heading=heading
+    )
+
+
+def read_document(connection: sqlite3.Connection, key: str, source: str) -> Document | None:
+    query = "SELECT digest, text, pages, headings FROM contents WHERE key = ?"
+    row = connection.execute(query, (key,)).fetchone()
+    if row is None:
+        return None
+    digest, text, pages, headings = row
+    return Document(
+        source=source,
+        digest=digest,
+        text=text,
+        pages=tuple(Page(number=n, start=s, end=e) for n, s, e in json.loads(pages)),
+        headings=tuple(Heading(level=v, start=s, end=e, title=t) for v, s, e, t in json.loads(headings)),
+    )
+
+
+def write_content(connection: sqlite3.Connection, key: str, document: Document, maker: str) -> None:
+    pages = [[page.number, page.start, page.end] for page in document.pages]
+    headings = [[head.level, head.start, head.end, head.title] for head in document.headings]
+    connection.execute(
+        "INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET maker = excluded.maker",
+        (key, document.digest, document.text, json.dumps(pages), json.dumps(headings), maker),
+    )
+
+
+def write_passages(
+    connection: sqlite3.Connection, key: str, passages: Sequence[Passage], vectors: Vectors
+) -> None:
+    """Store the passages of a content with their words and vectors, in place of those it has."""
+    connection.execute("DELETE FROM passages WHERE content = ?", (key,))
+    for passage, vector in zip(passages, vectors, strict=True):
+        blob = np.ascontiguousarray(vector, dtype="<f4").tobytes()
+        number = connection.execute(
+            "INSERT INTO passages (content, id, start, stop, page, heading, text, vector) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (key, passage.id, passage.start, passage.end, passage.page, passage.heading, passage.text, blob),
+        ).lastrowid
+        said = " ".join(words(f"{passage.heading}\n{passage.text}"))
+        connection.execute("INSERT INTO lexicon (rowid, words) VALUES (?, ?)", (number, said))
+
+
+def write_file(connection: sqlite3.Connection, file: FileState, content: str | None, now: float) -> None:
+    """Let `file` name `content` (None: it failed); what it named before goes when nothing else names it."""
+    before = _content_of(connection, file.source)
+    connection.execute(
+        "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (file.source, content, file.size, file.mtime_ns, file.digest, file.reason, file.version, now),
+    )
+    _forget(connection, before)
+
+
+def delete_file(connection: sqlite3.Connection, source: str) -> None:
+    before = _content_of(connection, source)
+    connection.execute("DELETE FROM documents WHERE source = ?", (source,))
+    _forget(connection, before)
+
+
+def _content_of(connection: sqlite3.Connection, source: str) -> str | None:
+    row = connection.execute("SELECT content FROM documents WHERE source = ?", (source,)).fetchone()
+    return None if row is None else row[0]
+
+
+def _forget(connection: sqlite3.Connection, key: str | None) -> None:
+    unnamed = "NOT EXISTS (SELECT 1 FROM documents WHERE content = ?1)"
+    connection.execute(f"DELETE FROM contents WHERE key = ?1 AND {unnamed}", (key,))  # noqa: S608 - a constant

@@ -1,0 +1,107 @@
+"""The tables of the index and the manifest of what made it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import rag
+from rag.index.faults import damaged
+from rag.index.lexical import TOKENIZER
+
+FORMAT: Final = 1  # of the tables, and of the words in `lexicon`
+SPLITTER: Final = 1  # raise it when rag.split cuts otherwise
+MADE_WITH: Final = ("jieba", "faiss-cpu")
+SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE contents (
+    key TEXT PRIMARY KEY,        -- sha256 of the file and its ending: equal files are read once
+    digest TEXT NOT NULL,
+    text TEXT NOT NULL,
+    pages TEXT NOT NULL,         -- JSON [[number, start, end], ...]
+    headings TEXT NOT NULL,      -- JSON [[level, start, end, title], ...]
+    maker TEXT NOT NULL          -- what made its passages and vectors
+);
+CREATE TABLE documents (
+    source TEXT PRIMARY KEY,
+    content TEXT REFERENCES contents(key),  -- NULL: failed
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    version TEXT NOT NULL,       -- of Kaoju, when it read the file
+    synced_at REAL NOT NULL
+);
+CREATE INDEX documents_by_content ON documents(content, source);
+CREATE TABLE passages (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: what FAISS knows stays true
+    content TEXT NOT NULL REFERENCES contents(key) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    stop INTEGER NOT NULL,
+    page INTEGER,
+    heading TEXT NOT NULL,
+    text TEXT NOT NULL,
+    vector BLOB NOT NULL         -- float32, little-endian
+);
+CREATE INDEX passages_by_content ON passages(content);
+CREATE INDEX passages_by_id ON passages(id);
+CREATE VIRTUAL TABLE lexicon USING fts5(words, tokenize="{tokenizer}");
+CREATE TRIGGER forget_words AFTER DELETE ON passages BEGIN
+    DELETE FROM lexicon WHERE rowid = old.number;
+END;
+INSERT INTO meta VALUES ('origin', lower(hex(randomblob(16)))), ('generation', '0');
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What made an index; all of it must agree for its vectors to be comparable."""
+
+    embedder: str
+    dim: int
+    passage_tokens: int
+    splitter: int = SPLITTER
+    format: int = FORMAT
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def named(folder: Path, manifest: str) -> str:
+    """Return a manifest as a person reads it."""
+    try:
+        made = json.loads(manifest)
+        return (
+            f"embedder {made['embedder']!r} ({made['dim']} dimensions), "
+            f"passage_tokens={made['passage_tokens']}, format {made['format']}.{made['splitter']}"
+        )
+    except (ValueError, KeyError, TypeError) as exc:
+        raise damaged(folder, "its manifest cannot be read") from exc
+
+
+def has_this_format(manifest: str) -> bool:
+    try:
+        return bool(json.loads(manifest)["format"] == FORMAT)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def statements() -> Iterator[str]:
+    """Yield the schema's statements one by one: `executescript` would commit before and between them."""
+    statement = ""
+    for line in SCHEMA.format(tokenizer=TOKENIZER).splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def made_with() -> str:
+    own = {"kaoju": rag.__version__, "sqlite": sqlite3.sqlite_version}
+    return json.dumps({name: version(name) for name in MADE_WITH} | own)

@@ -1,0 +1,229 @@
+"""The SQLite file: its connections, transactions and what made it; set aside when it is damaged."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Final
+from urllib.parse import quote
+
+from rag.errors import IndexDamagedError, IndexMismatchError
+from rag.index.faults import damaged, translated
+from rag.index.schema import Manifest, has_this_format, made_with, named, statements
+
+DATABASE: Final = "index.sqlite"
+BUSY_SECONDS: Final = 20.0
+OWN_FILES: Final = ("index.sqlite", "vectors.faiss")
+BUMP: Final = "UPDATE meta SET value = value + 1 WHERE key = 'generation'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    connection: sqlite3.Connection
+    inode: int  # of the file it has open
+
+
+class Store:
+    """A reader's connection behind a lock, for any thread, and a writer's connection beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = RLock()
+        self._reader: _Opened | None = None
+        self._writer: _Opened | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Hold one snapshot: what other connections commit meanwhile is not seen."""
+        with self._lock, translated(self.folder):
+            connection = self._current_reader()
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Hold one transaction: everything in it is stored, or nothing."""
+        with translated(self.folder):
+            connection = self._current_writer()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop(self._writer)
+            self._drop(self._reader)
+            self._reader = self._writer = None
+
+    def create(self, manifest: Manifest) -> None:
+        """Make the tables when there are none; give a still empty index this manifest."""
+        with translated(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if (self.folder / DATABASE).exists() and not self._is_blank(manifest):
+                return
+        with self.writing() as connection:
+            if not _has_tables(connection):
+                for statement in statements():
+                    connection.execute(statement)
+                write_meta(connection, "made_with", made_with())
+            if _is_empty(connection):
+                write_meta(connection, "manifest", str(manifest))
+
+    def check(self, manifest: Manifest) -> None:
+        """Raise IndexMismatchError, naming both, unless the index was made by `manifest`."""
+        with self.reading() as connection:
+            found = read_meta(connection, "manifest")
+        if found != str(manifest):
+            raise IndexMismatchError(
+                f"the index in {self.folder}/ was made with {named(self.folder, found)}, but the settings "
+                f"ask for {named(self.folder, str(manifest))}; run `rag sync` to bring it up to date"
+            )
+
+    def adopt(self, manifest: Manifest) -> str:
+        """Make `manifest` the index's own and return the one before; what that made counts as stale."""
+        with self.reading() as connection:
+            before = read_meta(connection, "manifest")
+        if before != str(manifest):
+            with self.writing() as connection:
+                write_meta(connection, "manifest", str(manifest))
+                connection.execute(BUMP)
+        return before
+
+    def is_sound(self) -> bool:
+        """Read the whole file; say whether SQLite finds it in order and of this version's format."""
+        try:
+            with self.reading() as connection:
+                checked = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                return bool(checked == "ok" and has_this_format(read_meta(connection, "manifest")))
+        except IndexDamagedError:
+            return False
+
+    def _current_reader(self) -> sqlite3.Connection:
+        inode = self._inode()
+        if not inode:
+            raise damaged(self.folder, "its file is gone")
+        if self._reader is None or self._reader.inode != inode:
+            self._drop(self._reader)
+            self._reader = _Opened(_open_reader(self.folder / DATABASE), inode)
+        return self._reader.connection
+
+    def _current_writer(self) -> sqlite3.Connection:
+        if self._writer is None or self._writer.inode != self._inode():
+            self._drop(self._writer)
+            connection = _open_writer(self.folder / DATABASE)
+            self._writer = _Opened(connection, self._inode())
+        return self._writer.connection
+
+    def _inode(self) -> int:
+        """Tell one database file from another that took its name; 0: there is none."""
+        try:
+            return (self.folder / DATABASE).stat().st_ino
+        except FileNotFoundError:
+            return 0
+
+    def _drop(self, opened: _Opened | None) -> None:
+        if opened is not None:
+            opened.connection.close()
+
+    def _is_blank(self, manifest: Manifest) -> bool:
+        with self.reading() as connection:
+            if not _has_tables(connection):
+                return True
+            return _is_empty(connection) and read_meta(connection, "manifest") != str(manifest)
+
+
+def mend(folder: Path, manifest: Manifest) -> str:
+    """Make the index in `folder` fit for a sync, losing nothing; return what was done, for a person."""
+    store = Store(folder)
+    try:
+        with suppress(IndexDamagedError):
+            store.create(manifest)
+        if store.is_sound():
+            before = store.adopt(manifest)
+            if before == str(manifest):
+                return ""
+            return (
+                f"the index was made with {named(folder, before)}; its passages are made anew from its texts"
+            )
+        store.close()
+        place = set_aside(folder)
+        store.create(manifest)
+    finally:
+        store.close()
+    return f"the index could not be read; it is kept in {place}/ and built anew from your documents"
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Move the index's files into a folder beside it and return that; None when there are none."""
+    with translated(folder):
+        files = [path for path in folder.iterdir() if path.is_file() and path.name.startswith(OWN_FILES)]
+        if not files:
+            return None
+        place = folder / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+        place.mkdir(exist_ok=True)
+        for path in files:
+            path.replace(place / path.name)
+        return place
+
+
+def _open_reader(path: Path) -> sqlite3.Connection:
+    """Open for reading; in a read-only folder, where WAL has no place for its files, as immutable."""
+    last: sqlite3.Error | None = None
+    for options in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
+        try:
+            connection = _connect(path, options)
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as exc:
+            last = exc
+        else:
+            return connection
+    raise last or AssertionError("no mode tried")
+
+
+def _open_writer(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, "mode=rwc")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a crash leaves whole transactions
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?{options}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    query = "SELECT count(*) FROM sqlite_master WHERE name = 'meta'"
+    return bool(connection.execute(query).fetchone()[0])
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM contents LIMIT 1").fetchone() is None
+
+
+def read_meta(connection: sqlite3.Connection, key: str) -> str:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
