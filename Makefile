@@ -1,0 +1,53 @@
+# make run: from a bare machine to the web UI.  make test: lint, types and every test.
+PYTHON ?= python3.11
+BIN := .venv/bin
+Q ?=
+
+.PHONY: run ask sync test check lint types tests install install-dev browser clean help
+
+help:
+	@echo "make run | make ask Q=\"…\" | make sync | make test | make clean"
+
+run: install
+	@$(BIN)/rag run
+
+ask: install
+	@$(BIN)/rag ask "$(Q)"
+
+sync: install
+	@$(BIN)/rag sync
+
+test check: lint types tests
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install-dev
+	$(BIN)/mypy
+
+tests: install-dev browser
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+install: .venv/installed
+
+install-dev: .venv/installed-dev
+
+# The stamp is written last, so that an interrupted installation is taken up again.
+.venv/installed: pyproject.toml .constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "make: Python 3.11 is needed; name yours with PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing the pinned packages into .venv (about 2 GB; a few minutes the first time)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --constraint .constraints.txt --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint .constraints.txt --editable ".[dev]"
+	@touch $@
+
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk; \
+	  else echo "make: no Chromium: install it (Debian: sudo apt-get install chromium) for the browser tests; the others run now"; fi; }
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info

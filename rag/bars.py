@@ -1,0 +1,81 @@
+"""Progress events as a bar in the terminal: what is being done, how far, time left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rag.datatypes import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import Task, TaskID
+
+SECONDS_BETWEEN_LINES = 10.0  # where nobody watches, a log
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[Progress], None]]:
+    """Give a callback that draws on standard error: bars on a terminal, now and then a line elsewhere."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    with _bars() as bars:
+        stages: dict[str, TaskID] = {}
+
+        def show(event: Progress) -> None:
+            if event.stage not in stages:
+                stages[event.stage] = bars.add_task(event.stage, total=event.total)
+            bars.update(
+                stages[event.stage],
+                completed=event.done,
+                total=event.total,
+                unit=event.unit,
+                item=event.item[-40:],
+            )
+
+        yield show
+
+
+def _bars() -> Bars:
+    from rich.console import Console
+    from rich.progress import BarColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+    from rich.text import Text
+
+    class Amount(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(amount(task.completed, task.total, task.fields.get("unit", "")))
+
+    return RichProgress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        Amount(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[dim]{task.fields[item]}"),
+        console=Console(stderr=True),
+    )
+
+
+def _lines() -> Callable[[Progress], None]:
+    told: dict[str, float] = {}
+
+    def show(event: Progress) -> None:
+        finished = event.total is not None and event.done >= event.total
+        if finished or time.monotonic() - told.get(event.stage, 0.0) > SECONDS_BETWEEN_LINES:
+            told[event.stage] = time.monotonic() if not finished else float("inf")
+            sys.stderr.write(f"{event.stage}: {amount(event.done, event.total, event.unit)}\n")
+            sys.stderr.flush()
+
+    return show
+
+
+def amount(done: float, total: float | None, unit: str) -> str:
+    """Return for example "12.3 of 45.6 MB" or "7 of 9 files"."""
+    if unit == "bytes":
+        done, total, unit = done / 1e6, None if total is None else total / 1e6, "MB"
+        return f"{done:,.1f} {unit}" if total is None else f"{done:,.1f} of {total:,.1f} {unit}"
+    return f"{done:,.0f} {unit}" if total is None else f"{done:,.0f} of {total:,.0f} {unit}"

@@ -1,0 +1,276 @@
+"""The console script `rag`: a thin door to `rag.pipeline.Rag`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from rag.bars import amount, progress_bars
+from rag.datatypes import Answer, Event, Queued, Reading, Token
+from rag.errors import RagError
+
+OK: Final = 0
+FAILED: Final = 1
+REFUSED: Final = 3  # 2 is argparse's, for a wrong command line
+INTERRUPTED: Final = 130
+
+EPILOG: Final = """\
+exit status: 0 done or answered, 1 failed, 2 wrong command line, 3 the documents hold no answer, 130 interrupted
+
+Each setting is a flag of every command, a variable (RAG_TOP_K=6) and a line in rag.toml (top_k = 6);
+`rag COMMAND --help` lists them.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    arguments = vars(build_parser().parse_args(argv))
+    command: Callable[..., int] = arguments.pop("command")
+    settings = {name: arguments.pop(name) for name in _setting_names() if name in arguments}
+    try:
+        return command(settings, **arguments)
+    except RagError as exc:
+        print(f"rag: {exc}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("\nrag: interrupted; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader went away, as in `rag ask … | head -1`
+        sys.stderr.close()
+        return FAILED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; the settings' flags come from `Config`'s fields."""
+    parser = argparse.ArgumentParser(
+        prog="rag",
+        description="Ask questions of your own documents, on an ordinary CPU, with every claim traceable.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    settings = _settings_parser()
+
+    def add(name: str, command: Callable[..., int], summary: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name, help=summary, description=summary, parents=[settings], allow_abbrev=False
+        )
+        sub.set_defaults(command=command)
+        return sub
+
+    add("run", run, "fetch what is missing, convert, sync and serve the web UI: everything `make run` does")
+    as_json(add("sync", sync, "make the index equal to the data folder"))
+    asking = as_json(add("ask", ask, "answer one question, streamed, with its sources"))
+    asking.add_argument("question")
+    add("chat", chat, "ask question after question in one conversation")
+    add("ui", ui, "serve the web UI")
+    models = add("models", models_command, "list, fetch and convert, or describe models")
+    models.add_argument("action", choices=("list", "pull", "show"))
+    models.add_argument("name", nargs="?", help="of a model; by default those in the settings")
+    add("doctor", doctor, "say what is installed, what is wrong and how to mend it")
+    return parser
+
+
+def as_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON object")
+    return parser
+
+
+def _settings_parser() -> argparse.ArgumentParser:
+    from rag.config import Config
+
+    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = parser.add_argument_group("settings")
+    for name, field in Config.model_fields.items():
+        flag = "--" + name.replace("_", "-")
+        if field.annotation is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=field.description)
+        else:
+            group.add_argument(flag, metavar="VALUE", help=field.description)
+    return parser
+
+
+def _setting_names() -> list[str]:
+    from rag.config import Config
+
+    return list(Config.model_fields)
+
+
+def sync(settings: dict[str, Any], *, as_json: bool) -> int:
+    from rag.config import Config
+    from rag.pipeline import Rag
+
+    with Rag(Config(**settings)) as rag, progress_bars() as progress:
+        report = rag.sync(progress)
+    if as_json:
+        print(json.dumps(_report_json(report), ensure_ascii=False))
+    else:
+        print(_report_text(report))
+    return OK
+
+
+def _report_json(report: Any) -> dict[str, Any]:
+    failed = [{"document": each.document, "reason": each.reason} for each in report.failed]
+    names = ("added", "changed", "removed", "unchanged", "passages", "seconds")
+    return {**{name: getattr(report, name) for name in names}, "failed": failed}
+
+
+def _report_text(report: Any) -> str:
+    lines = [
+        f"{report.added} added, {report.changed} changed, {report.removed} removed, "
+        f"{report.unchanged} unchanged, {len(report.failed)} failed; "
+        f"{report.passages} passages; {report.seconds:.1f} s"
+    ]
+    return "\n".join(lines + [f"  failed: {each.document}: {each.reason}" for each in report.failed])
+
+
+def ask(settings: dict[str, Any], *, question: str, as_json: bool) -> int:
+    from rag.pipeline import Rag
+    from rag.setup import usable_config
+
+    with Rag(usable_config(settings, notice=_notice)) as rag:
+        if as_json:
+            answer = rag.ask(question)
+            print(json.dumps(answer_json(answer), ensure_ascii=False))
+        else:
+            answer = _show(rag.stream(question))
+    return REFUSED if answer.refused else OK
+
+
+def chat(settings: dict[str, Any]) -> int:
+    from rag.pipeline import Rag
+    from rag.setup import usable_config
+
+    history: list[Answer] = []
+    with Rag(usable_config(settings, notice=_notice)) as rag:
+        while True:
+            try:
+                question = input("\n> " if sys.stdin.isatty() else "")
+            except EOFError:
+                return OK
+            if question.strip() in {"/quit", "/exit"}:
+                return OK
+            try:
+                history.append(_show(rag.stream(question, history=history)))
+            except RagError as exc:
+                print(f"rag: {exc}", file=sys.stderr)
+            except KeyboardInterrupt:
+                print("\n(stopped)", file=sys.stderr)
+
+
+def ui(settings: dict[str, Any]) -> int:
+    from rag.pipeline import Rag
+    from rag.setup import usable_config
+
+    return _serve(Rag(usable_config(settings, notice=_notice)))
+
+
+def run(settings: dict[str, Any]) -> int:
+    from rag.config import Config
+    from rag.pipeline import Rag
+    from rag.setup import prepare
+
+    with progress_bars() as progress:
+        rag = Rag(prepare(Config(**settings), progress, notice=_notice))
+        report = rag.sync(progress)
+    print(_report_text(report))
+    return _serve(rag)
+
+
+def _serve(rag: Any) -> int:
+    from rag.ui import serve
+
+    with rag:
+        serve(rag, rag.config, on_ready=lambda url: print(f"Kaoju is at {url}", flush=True))
+    return OK
+
+
+def models_command(settings: dict[str, Any], *, action: str, name: str | None) -> int:
+    from rag.config import Config
+    from rag.setup import describe_models, prepare, pull
+
+    config = Config(**settings)
+    if action == "pull":
+        with progress_bars() as progress:
+            if name:
+                pull(name, config, progress, notice=_notice)
+            else:
+                prepare(config, progress, notice=_notice)
+    else:
+        print(describe_models(config, name=name, at_length=action == "show"))
+    return OK
+
+
+def doctor(settings: dict[str, Any]) -> int:
+    from rag.doctor import examine
+
+    findings = examine(settings)
+    for finding in findings:
+        print(f"{'ok ' if finding.well else '!! '} {finding.subject}: {finding.fact}")
+        if finding.mend:
+            print(f"     mend it: {finding.mend}")
+    return OK if all(finding.well for finding in findings) else FAILED
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """Return what `rag ask --json` prints; times in seconds."""
+    citations = [
+        {"marker": each.marker, "document": each.document, "page": each.page, "quote": each.quote}
+        for each in answer.citations
+    ]
+    hits = [
+        {"document": hit.passage.source, "page": hit.passage.page, "text": hit.passage.text, "score": hit.score}
+        for hit in answer.hits
+    ]
+    timings = answer.timings
+    return {
+        "question": answer.question,
+        "answer": answer.text,
+        "refused": answer.refused,
+        "reason": answer.reason,
+        "citations": citations,
+        "hits": hits,
+        "model": answer.model,
+        "engine": answer.engine,
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "answer_tokens": answer.usage.answer_tokens,
+        "timings": {
+            "retrieve": timings.retrieve,
+            "first_token": timings.first_token,
+            "total": timings.total,
+        },
+    }
+
+
+def _show(events: Any) -> Answer:
+    """Print the answer as it comes and its sources after it."""
+    from rag.render import footer, source_lines
+
+    waiting = sys.stderr.isatty()
+    for event in events:
+        if isinstance(event, Answer):
+            print("\n", *source_lines(event), footer(event), sep="\n")
+            return event
+        if waiting and (status := _status(event)):
+            print(f"\r\033[K{status}", end="", file=sys.stderr, flush=True)
+        if isinstance(event, Token):
+            if waiting:
+                print("\r\033[K", end="", file=sys.stderr, flush=True)
+                waiting = False
+            print(event.text, end="", flush=True)
+    raise RagError("the stream ended without an answer")
+
+
+def _status(event: Event) -> str:
+    if isinstance(event, Queued):
+        return f"waiting: place {event.place} in the queue"
+    if isinstance(event, Reading):
+        return f"reading: {amount(event.done, event.total, 'tokens')}"
+    return ""
+
+
+def _notice(text: str) -> None:
+    print(f"rag: {text}", file=sys.stderr, flush=True)

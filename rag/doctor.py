@@ -1,0 +1,121 @@
+"""What is installed, what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rag.config import Config
+from rag.errors import RagError
+
+PACKAGES: Final = (
+    "ipex-llm", "torch", "transformers", "langchain", "faiss-cpu", "sentence-transformers", "gradio",
+)  # fmt: skip
+FEATURES: Final = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
+GIGABYTE: Final = 1e9
+LEAST_DISK: Final = 5 * GIGABYTE  # a fetched and a converted 1.5B model, and room for an index
+LEAST_MEMORY: Final = 4 * GIGABYTE  # an int4 1.5B model, the embedder and the web UI
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing examined; `mend` is what to do where it is not well."""
+
+    subject: str
+    fact: str
+    well: bool = True
+    mend: str = ""
+
+
+def examine(settings: dict[str, Any]) -> list[Finding]:
+    """Examine the machine, the settings, the models and the index; raises nothing."""
+    findings = [*_packages(), *_machine()]
+    try:
+        config = Config(**settings)
+    except RagError as exc:
+        return [*findings, Finding(subject="settings", fact=str(exc), well=False, mend="correct that setting")]
+    return [*findings, *_folders(config), *_models(config), _index(config)]
+
+
+def _packages() -> Iterator[Finding]:
+    from rag import __version__
+
+    yield Finding(subject="kaoju", fact=f"{__version__} on Python {platform.python_version()}")
+    for name in PACKAGES:
+        try:
+            yield Finding(subject=name, fact=importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(subject=name, fact="not installed", well=False, mend="make install")
+
+
+def _machine() -> Iterator[Finding]:
+    import cpuinfo
+    import psutil
+
+    found = cpuinfo.get_cpu_info()
+    features = [name for name in FEATURES if name in found.get("flags", [])]
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count()
+    yield Finding(
+        subject="processor",
+        fact=f"{found.get('brand_raw', platform.machine())}, {cores} cores, {' '.join(features) or 'no AVX2'}",
+        well="avx2" in features or platform.machine() not in {"x86_64", "AMD64"},
+        mend="" if "avx2" in features else "ipex-llm needs AVX2: use another engine",
+    )
+    free = psutil.virtual_memory().available
+    yield Finding(
+        subject="memory",
+        fact=f"{free / GIGABYTE:.1f} GB free",
+        well=free >= LEAST_MEMORY,
+        mend="" if free >= LEAST_MEMORY else "close other programs, or choose a smaller model",
+    )
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    yield Finding(
+        subject="data",
+        fact=str(config.data_dir.resolve()),
+        well=config.data_dir.is_dir(),
+        mend="" if config.data_dir.is_dir() else "create the folder and put documents into it",
+    )
+    for subject, folder in (("index disk", config.index_dir), ("models disk", config.models_dir)):
+        free = shutil.disk_usage(_existing(folder)).free
+        yield Finding(
+            subject=subject,
+            fact=f"{free / GIGABYTE:.1f} GB free at {folder.resolve()}",
+            well=free >= LEAST_DISK,
+            mend="" if free >= LEAST_DISK else "free some space, or choose another folder in the settings",
+        )
+
+
+def _existing(folder: Path) -> Path:
+    return next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
+
+
+def _models(config: Config) -> Iterator[Finding]:
+    from rag.setup import model_findings
+
+    for subject, fact, well in model_findings(config):
+        yield Finding(subject=subject, fact=fact, well=well, mend="" if well else "rag models pull")
+
+
+def _index(config: Config) -> Finding:
+    from rag.pipeline import Rag
+
+    try:
+        with Rag(config) as rag:
+            documents = rag.documents()
+            passages = rag.index.passage_count()
+    except RagError as exc:
+        return Finding(subject="index", fact=str(exc), well=False, mend="rag models pull, then rag sync")
+    failed = sum(document.state == "failed" for document in documents)
+    return Finding(
+        subject="index",
+        fact=f"{len(documents)} documents, {passages} passages, {failed} files failed",
+        well=bool(passages),
+        mend="" if passages else f"put documents into {config.data_dir}/ and run `rag sync`",
+    )

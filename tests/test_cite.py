@@ -1,0 +1,113 @@
+"""Markers in an answer are true, quotes lie in the document, and streaming changes nothing."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from rag.cite import Citer, cite, refuses, support
+from rag.datatypes import Hit, Passage
+from rag.prompt import NO_ANSWER
+
+LEAVE = "Every member of staff has 27 days of paid leave a year. After six years this becomes 31 days."
+TEA = "正式员工每年有十九天带薪年假，工龄满五年后增加到二十四天。未休完的年假最多可以保留七天。"
+
+
+def hit(marker: int, text: str, *, start: int = 100) -> Hit:
+    passage = Passage(
+        source=f"{marker}.md", digest="d", start=start, end=start + len(text), text=text, page=4
+    )
+    return Hit(passage=passage, score=1.0, marker=marker)
+
+
+HITS = (hit(1, LEAVE), hit(2, TEA))
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Staff get 27 days [1].", "Staff get 27 days [1]."),
+        ("Ask Marit Oyelaran about it [7].", "Ask Marit Oyelaran about it."),
+        ("Staff get 27 days 【1】。", "Staff get 27 days [1]。"),
+        ("Staff get 27 days [1, 3，2].", "Staff get 27 days [1][2]."),
+        ("Staff get 27 days [1] and [12", "Staff get 27 days [1] and"),
+        ("Use `a[7]` for that.", "Use `a[7]` for that."),
+    ],
+)
+def test_only_markers_that_point_somewhere_remain(written: str, shown: str) -> None:
+    assert cite(written, HITS).text == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (
+            "After six years this becomes 31 days. Ask Marit.",
+            "After six years this becomes 31 days. [1] Ask Marit.",
+        ),
+        ("正式员工每年有十九天带薪年假。真好。", "正式员工每年有十九天带薪年假。[2]真好。"),
+        ("The moon is made of excellent green cheese.", "The moon is made of excellent green cheese."),
+    ],
+)
+def test_a_sentence_without_marker_gets_that_of_the_passage_that_holds_it(written: str, shown: str) -> None:
+    assert cite(written, HITS).text == shown
+
+
+def test_a_citation_quotes_the_supporting_sentence_at_its_place_in_the_document() -> None:
+    (citation,) = cite("未休完的可以保留七天[2]。", HITS).citations
+    assert (citation.marker, citation.document, citation.page) == (2, "2.md", 4)
+    assert citation.quote == "未休完的年假最多可以保留七天。"
+    assert TEA[citation.start - 100 : citation.end - 100] == citation.quote
+
+
+def test_a_sentence_over_two_sentences_quotes_both() -> None:
+    (citation,) = cite("Staff have 27 days of paid leave, and 31 days after six years [1].", HITS).citations
+    assert citation.quote == LEAVE
+
+
+@pytest.mark.parametrize("sentence", NO_ANSWER.values())
+def test_the_sentence_for_no_answer_refuses_and_cites_nothing(sentence: str) -> None:
+    cited = cite(f"{sentence} [1]", HITS)
+    assert (cited.refused, cited.citations, cited.text) == (True, (), sentence)
+
+
+def test_an_empty_answer_refuses() -> None:
+    assert refuses(" \n")
+    assert not refuses("27 days")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_streamed_in_any_pieces_the_text_is_the_same(seed: int) -> None:
+    dice = random.Random(seed)
+    atoms = [
+        "27 days ",
+        "十九天",
+        "[1]",
+        " [2] ",
+        "[9]",
+        "[1",
+        ", 2]",
+        ". ",
+        "。",
+        "\n\n",
+        "`x[3]`",
+        LEAVE,
+        TEA,
+        "3.5",
+    ]
+    written = "".join(dice.choices(atoms, k=12)).strip()
+    citer, streamed, rest = Citer(HITS), "", written
+    while rest:
+        cut = dice.randint(1, 7)
+        streamed += citer.feed(rest[:cut])
+        rest = rest[cut:]
+    assert streamed + citer.flush() == cite(written, HITS).text
+
+
+def test_support_is_the_share_of_words_and_character_pairs_found() -> None:
+    assert support("27 paid days", LEAVE) == 1.0
+    assert support("27 paid weeks", LEAVE) == pytest.approx(2 / 3)
+    assert support("十九天", TEA) == 1.0
+    assert support("二十八天", TEA) == pytest.approx(1 / 3)
+    assert support("…", TEA) == 0.0

@@ -1,0 +1,64 @@
+"""Settings come from rag.toml, the environment and flags, in that order; a wrong one is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rag.config import Config
+from rag.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_flag_beats_the_environment_which_beats_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("rag.toml").write_text("top_k = 5\nport = 9000\nmodel = 'a'\n", encoding="utf-8")
+    monkeypatch.setenv("RAG_TOP_K", "6")
+    monkeypatch.setenv("RAG_PORT", "9001")
+    config = Config(top_k="7")
+    assert (config.top_k, config.port, config.model) == (7, 9001, "a")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("RAG_TOP_K", "many", r"^RAG_TOP_K='many' is not valid: .*integer"),
+        ("RAG_TPO_K", "3", r"^RAG_TPO_K is not a setting; did you mean RAG_TOP_K\?$"),
+        ("RAG_LOW_BIT", "nf4", r"^RAG_LOW_BIT='nf4' is not valid: .*sym_int4"),
+        ("RAG_PORT", "0", r"^RAG_PORT='0' is not valid"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError, match=message):
+        Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tpo_k = 3", r"^rag.toml: 'tpo_k' is not a setting; did you mean top_k\?$"),
+        ("top_k = 'many'", r"^rag.toml: top_k='many' is not valid"),
+        ("top_k 3", r"^rag.toml cannot be read: .*line 1"),
+    ],
+)
+def test_a_wrong_line_of_the_file_is_named(text: str, message: str) -> None:
+    Path("rag.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        Config()
+
+
+def test_a_wrong_flag_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^top_k=0 is not valid"):
+        Config(top_k=0)
+
+
+def test_the_hash_tells_answers_apart_and_ignores_places() -> None:
+    assert Config(port=1).hash == Config(port=2, data_dir="x").hash
+    assert Config(top_k=3).hash != Config(top_k=4).hash

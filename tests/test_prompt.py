@@ -1,0 +1,136 @@
+"""The prompt is fixed to the letter, what repeats is a prefix, and nothing exceeds the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from rag.datatypes import Answer, Hit, Message, Passage, Prompt
+from rag.errors import InputError
+from rag.prompt import MOST_CHARACTERS, Fitted, check_question, fit, language
+
+
+def hit(text: str, *, source: str = "a.md", heading: str = "") -> Hit:
+    passage = Passage(source=source, digest=text[:5], start=0, end=len(text), text=text, heading=heading)
+    return Hit(passage=passage, score=1.0)
+
+
+def words(prompt: Prompt) -> int:
+    return sum(len(message.text.split()) for message in prompt.messages)
+
+
+def built(question: str, hits: Sequence[Hit], history: Sequence[Answer] = (), budget: int = 10_000) -> Fitted:
+    return fit(question, hits, history=history, count=words, budget=budget)
+
+
+def answer(question: str, fitted: Fitted, text: str) -> Answer:
+    return Answer(question=question, text=text, hits=fitted.hits)
+
+
+GOLDEN = (
+    "You answer questions from numbered passages, and from nothing else. "
+    "Be brief and exact. End each sentence with the number of its passage, like [1]. "
+    "If the passages do not hold the answer, say only: The documents do not answer this question.\n"
+    "你只根据编号的段落回答问题，简短而准确，每句话末尾注明段落编号，如 [1]。"
+    "若段落中没有答案，只说：文档中没有这个问题的答案。"
+)
+
+
+def test_the_prompt_to_the_letter() -> None:
+    fitted = built(
+        "How much leave?", [hit("27 days.", heading="Staff > Leave"), hit("十九天。", source="b.md")]
+    )
+    assert fitted.prompt.messages == (
+        Message(role="system", parts=(GOLDEN,)),
+        Message(
+            role="user",
+            parts=(
+                "[1] a.md > Staff > Leave\n27 days.\n\n",
+                "[2] b.md\n十九天。\n\n",
+                "Question: How much leave?\nAnswer in English:",
+            ),
+        ),
+    )
+    assert [each.marker for each in fitted.hits] == [1, 2]
+
+
+def test_a_chinese_question_is_put_in_chinese() -> None:
+    assert built("年假几天？", []).prompt.messages[1].parts == ("问题：年假几天？\n用中文回答：",)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [("What is 考据?", "en"), ("Kaoju 是什么软件？", "zh"), ("27?", "en"), ("年假", "zh")],
+)
+def test_the_language_is_that_of_most_of_the_question(question: str, expected: str) -> None:
+    assert language(question) == expected
+
+
+def test_a_follow_up_extends_the_earlier_prompt_and_repeats_no_passage() -> None:
+    first = built("How much leave?", [hit("27 days."), hit("Nine carried over.")])
+    turn = answer("How much leave?", first, "27 days [1].")
+    second = built("And carried over?", [hit("Nine carried over."), hit("By March.")], [turn])
+    assert second.prompt.messages[:2] == first.prompt.messages
+    assert second.prompt.messages[2] == Message(role="assistant", parts=("27 days [1].",))
+    assert second.prompt.messages[3].parts == (
+        "[3] a.md\nBy March.\n\n",
+        "Question: And carried over?\nAnswer in English:",
+    )
+    assert [each.marker for each in second.hits] == [2, 3]
+    assert [each.marker for each in second.shown] == [1, 2, 3]
+
+
+def test_beyond_the_budget_the_oldest_turns_go_first() -> None:
+    history: list[Answer] = []
+    for number in range(5):
+        fitted = built(f"Question {number}", [hit(f"{number}passage " * 20)], history)
+        history.append(answer(f"Question {number}", fitted, "so"))
+    size = words(built("Last?", [], history[3:]).prompt)
+    fitted = built("Last?", [], history, budget=size)
+    assert [message.parts[-1] for message in fitted.prompt.messages if message.role == "user"] == [
+        "Question: Question 3\nAnswer in English:",
+        "Question: Question 4\nAnswer in English:",
+        "Question: Last?\nAnswer in English:",
+    ]
+
+
+def test_beyond_the_budget_the_last_passages_are_cut_at_a_sentence_end_or_dropped() -> None:
+    hits = [
+        hit("One two three. " * 4),
+        hit("Four five six seven. Eight nine ten. Eleven twelve."),
+        hit("Gone."),
+    ]
+    size = words(built("Why?", hits[:2]).prompt) - 2
+    fitted = built("Why?", hits, budget=size)
+    assert words(fitted.prompt) <= size
+    first, second, third = fitted.hits
+    assert first.passage == hits[0].passage
+    assert second.passage.text == "Four five six seven. Eight nine ten."
+    assert second.passage.end == len(second.passage.text)
+    assert [each.marker for each in fitted.hits] == [1, 2, 0]
+    assert third.passage.text == "Gone."
+
+
+@pytest.mark.parametrize("budget", range(64, 140, 3))
+def test_no_budget_is_ever_exceeded(budget: int) -> None:
+    hits = [hit(f"Passage {number} says this. And it says that too.") for number in range(6)]
+    assert words(built("Why?", hits, budget=budget).prompt) <= budget
+
+
+def test_a_question_that_fits_no_budget_is_refused() -> None:
+    with pytest.raises(InputError, match="does not fit the model's 10 tokens"):
+        built("Why?", [], budget=10)
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ("", "empty"),
+        (" \n\t", "empty"),
+        ("x" * 100_000, f"100,000 characters; ask in at most {MOST_CHARACTERS:,}"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_says_why(question: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_question(question)
