@@ -18,10 +18,11 @@ REFUSED: Final = 3  # 2 is argparse's, for a wrong command line
 INTERRUPTED: Final = 130
 
 EPILOG: Final = """\
-exit status: 0 done or answered, 1 failed, 2 wrong command line, 3 the documents hold no answer, 130 interrupted
+exit status: 0 done or answered, 1 failed, 2 wrong command line,
+3 the documents hold no answer, 130 interrupted
 
-Each setting is a flag of every command, a variable (RAG_TOP_K=6) and a line in rag.toml (top_k = 6);
-`rag COMMAND --help` lists them.
+Each setting is a flag of every command, a variable (RAG_TOP_K=6) and a line in
+rag.toml (top_k = 6); `rag COMMAND --help` lists them.
 """
 
 
@@ -128,10 +129,10 @@ def _report_text(report: Any) -> str:
 
 
 def ask(settings: dict[str, Any], *, question: str, as_json: bool) -> int:
+    from rag.config import Config
     from rag.pipeline import Rag
-    from rag.setup import usable_config
 
-    with Rag(usable_config(settings, notice=_notice)) as rag:
+    with Rag(Config(**settings)) as rag:
         if as_json:
             answer = rag.ask(question)
             print(json.dumps(answer_json(answer), ensure_ascii=False))
@@ -141,11 +142,11 @@ def ask(settings: dict[str, Any], *, question: str, as_json: bool) -> int:
 
 
 def chat(settings: dict[str, Any]) -> int:
+    from rag.config import Config
     from rag.pipeline import Rag
-    from rag.setup import usable_config
 
     history: list[Answer] = []
-    with Rag(usable_config(settings, notice=_notice)) as rag:
+    with Rag(Config(**settings)) as rag:
         while True:
             try:
                 question = input("\n> " if sys.stdin.isatty() else "")
@@ -162,10 +163,10 @@ def chat(settings: dict[str, Any]) -> int:
 
 
 def ui(settings: dict[str, Any]) -> int:
+    from rag.config import Config
     from rag.pipeline import Rag
-    from rag.setup import usable_config
 
-    return _serve(Rag(usable_config(settings, notice=_notice)))
+    return _serve(Rag(Config(**settings)))
 
 
 def run(settings: dict[str, Any]) -> int:
@@ -174,7 +175,9 @@ def run(settings: dict[str, Any]) -> int:
     from rag.setup import prepare
 
     with progress_bars() as progress:
-        rag = Rag(prepare(Config(**settings), progress, notice=_notice))
+        config = Config(**settings)
+        prepare(config, progress, notice=_notice)
+        rag = Rag(config)
         report = rag.sync(progress)
     print(_report_text(report))
     return _serve(rag)
@@ -189,18 +192,21 @@ def _serve(rag: Any) -> int:
 
 
 def models_command(settings: dict[str, Any], *, action: str, name: str | None) -> int:
+    from rag import setup
     from rag.config import Config
-    from rag.setup import describe_models, prepare, pull
 
     config = Config(**settings)
-    if action == "pull":
+    if action == "list":
+        print(setup.describe_models(config))
+    elif action == "show":
+        names = [name] if name else [config.model, config.embedder]
+        print("\n\n".join(setup.describe_model(each, config) for each in names))
+    else:
         with progress_bars() as progress:
             if name:
-                pull(name, config, progress, notice=_notice)
+                setup.pull(name, config, progress, notice=_notice)
             else:
-                prepare(config, progress, notice=_notice)
-    else:
-        print(describe_models(config, name=name, at_length=action == "show"))
+                setup.prepare(config, progress, notice=_notice)
     return OK
 
 
@@ -222,8 +228,9 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         for each in answer.citations
     ]
     hits = [
-        {"document": hit.passage.source, "page": hit.passage.page, "text": hit.passage.text, "score": hit.score}
+        {"document": each.source, "page": each.page, "text": each.text, "score": hit.score}
         for hit in answer.hits
+        for each in [hit.passage]
     ]
     timings = answer.timings
     return {

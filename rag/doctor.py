@@ -38,7 +38,8 @@ def examine(settings: dict[str, Any]) -> list[Finding]:
     try:
         config = Config(**settings)
     except RagError as exc:
-        return [*findings, Finding(subject="settings", fact=str(exc), well=False, mend="correct that setting")]
+        findings.append(Finding(subject="settings", fact=str(exc), well=False, mend="correct it"))
+        return findings
     return [*findings, *_folders(config), *_models(config), _index(config)]
 
 
@@ -58,11 +59,12 @@ def _machine() -> Iterator[Finding]:
     import psutil
 
     found = cpuinfo.get_cpu_info()
-    features = [name for name in FEATURES if name in found.get("flags", [])]
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count()
+    features = [name for name in FEATURES if name in found.get("flags", [])]
+    name = found.get("brand_raw", platform.machine())
     yield Finding(
         subject="processor",
-        fact=f"{found.get('brand_raw', platform.machine())}, {cores} cores, {' '.join(features) or 'no AVX2'}",
+        fact=f"{name}, {cores} cores, {' '.join(features) or 'no AVX2'}",
         well="avx2" in features or platform.machine() not in {"x86_64", "AMD64"},
         mend="" if "avx2" in features else "ipex-llm needs AVX2: use another engine",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -101,7 +101,7 @@ class Rag:
                 return event
         raise EngineError("the stream ended without an answer")
 
-    def stream(self, question: str, *, history: Sequence[Answer] = ()) -> Iterator[Event]:
+    def stream(self, question: str, *, history: Sequence[Answer] = ()) -> Generator[Event]:
         """Yield `Queued` while others are answered, `Retrieved`, `Reading`, `Token`, and last the `Answer`.
 
         Closing the iterator stops the engine at once. Raises what `ask` does.
@@ -239,7 +239,7 @@ def ask(question: str, *, history: Sequence[Answer] = ()) -> Answer:
     return _open(Config()).ask(question, history=history)
 
 
-def stream(question: str, *, history: Sequence[Answer] = ()) -> Iterator[Event]:
+def stream(question: str, *, history: Sequence[Answer] = ()) -> Generator[Event]:
     """Answer as a stream of events; see `Rag.stream`."""
     return _open(Config()).stream(question, history=history)
 

@@ -97,5 +97,5 @@ def test_closing_the_stream_lets_the_next_question_in() -> None:
     ],
 )
 def test_what_is_not_text_is_refused_by_name(message: HumanMessage) -> None:
-    with pytest.raises(InputError, match="tool|image_url"):
+    with pytest.raises(InputError, match=r"tool|image_url"):
         EngineChatModel(engine=EchoEngine()).invoke([SystemMessage("s"), AIMessage("a"), message])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.errors import ConfigError, MissingExtraError
+from rag.models import chosen_model
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -53,6 +54,7 @@ def open_engine(config: Config) -> Engine:
     """
     if config.engine not in ENGINES:
         raise ConfigError(f"engine={config.engine!r} is not one of {', '.join(ENGINES)}")
+    config = config.model_copy(update={"model": chosen_model(config)})
     module, _, name = ENGINES[config.engine].partition(":")
     try:
         engine_class = getattr(importlib.import_module(module), name)

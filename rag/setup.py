@@ -1,0 +1,100 @@
+"""From an empty machine to models that can answer: fetch what is missing, convert it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from rag import models
+from rag.config import Config
+from rag.datatypes import ProgressCallback
+from rag.embed import HashingEmbedder
+from rag.errors import ModelError
+
+Notice: TypeAlias = Callable[[str], None]
+
+
+def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
+    """Fetch and convert whatever the settings ask for and this machine lacks.
+
+    Raises:
+        ModelError: when a model can be had from no source.
+        DiskError: when the disk is full or read-only.
+    """
+    if config.embedder != HashingEmbedder.name:
+        _tell(models.fetch_embedder(config.embedder, config, progress), notice)
+    if config.engine == "ipex":
+        fetched = models.choose_model(config, progress)
+        _tell(fetched, notice)
+        _convert(fetched, config, progress)
+
+
+def pull(name: str, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
+    """Fetch one model by name, asking the hubs again, and convert an LLM; raises as `prepare`."""
+    if models.show_model(name, None, config).kind == "embedder":
+        _tell(models.fetch_embedder(name, config, progress), notice)
+        return
+    fetched = models.fetch_model(name, config, progress)
+    _tell(fetched, notice)
+    _convert(fetched, config, progress)
+
+
+def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback) -> None:
+    from rag.engines import lowbit
+
+    target = models.lowbit_folder(fetched.name, config)
+    if not lowbit.is_converted(target, fetched.path, config.low_bit):
+        lowbit.convert(fetched.path, target, config.low_bit, progress)
+
+
+def _tell(fetched: models.Fetched, notice: Notice) -> None:
+    for attempt in fetched.attempts:
+        notice(f"{fetched.replaced or fetched.name}: {attempt.source}: {attempt.reason}")
+    if fetched.replaced:
+        notice(f"{fetched.replaced} cannot be had here, so {fetched.name} answers in its place; see --model")
+    elif fetched.source != "local":
+        notice(f"{fetched.name} came from {fetched.source} and is verified")
+
+
+def model_findings(config: Config) -> Iterator[tuple[str, str, bool]]:
+    """Yield (subject, fact, whether it is well) for the embedder and the LLM of the settings."""
+    if config.embedder != HashingEmbedder.name:
+        yield "embedder", *_state(config.embedder, config)
+    if config.engine == "ipex":
+        yield "model", *_state(models.chosen_model(config), config)
+
+
+def _state(name: str, config: Config) -> tuple[str, bool]:
+    try:
+        state = models.show_model(name, None, config)
+    except ModelError as exc:
+        return str(exc), False
+    if state.path is None:
+        return f"{name} is not on this machine", False
+    if state.kind == "llm" and models.lowbit_folder(name, config) not in state.conversions:
+        return f"{name} is at {state.path} but not converted to {config.low_bit}", False
+    return f"{name} at {state.path}", True
+
+
+def describe_models(config: Config) -> str:
+    """Return a line for each model of the catalogue."""
+    chosen = {models.chosen_model(config), config.embedder}
+    rows = [
+        f"{'*' if state.name in chosen else ' '} {state.name:32} {state.kind:9} {state.size / 1e9:5.1f} GB  "
+        f"{'here' if state.path else '-':5} {state.licence}"
+        for state in models.list_models(config)
+    ]
+    return "\n".join([*rows, "", "* in use; `rag models pull NAME` fetches and converts one"])
+
+
+def describe_model(name: str, config: Config) -> str:
+    """Return all that is known of one model; raises ModelError when the name means none."""
+    state = models.show_model(name, None, config)
+    lines = [
+        f"{state.name} ({state.kind}, {state.licence or 'licence unknown'})",
+        f"on this machine: {state.path or 'no'}",
+        *(f"source: {source}: {where}" for source, where in state.sources),
+        *(f"converted: {folder}" for folder in state.conversions),
+        *(f"file: {each.path}, {each.size:,} bytes, sha256 {each.sha256}" for each in state.files),
+    ]
+    return "\n".join(lines)
