@@ -75,6 +75,7 @@ class Hit:
     score: float  # the fused score that orders hits, higher is better
     dense: float | None = None  # cosine similarity, -1 to 1
     lexical: float | None = None  # BM25, higher is better
+    covered: float | None = None  # share of the question's words in the passage, weighted by rarity, 0 to 1
     marker: int = 0  # the number the passage bears in prompt and answer; 0: not shown to the model
 
 

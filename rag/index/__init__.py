@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import log
@@ -185,19 +184,19 @@ class Index:
         with self._store.writing() as connection:
             rows.write_content(connection, file.content, document, str(self._manifest))
             rows.write_passages(connection, file.content, passages, vectors)
-            rows.write_file(connection, file, file.content, time.time())
+            rows.write_file(connection, file, file.content)
             connection.execute(BUMP)
 
     def point(self, file: FileState) -> None:
         """Let a new or touched file name a content that the index holds: nothing is embedded again."""
         with self._store.writing() as connection:
-            rows.write_file(connection, file, file.content, time.time())
+            rows.write_file(connection, file, file.content)
             connection.execute(BUMP)
 
     def fail(self, file: FileState) -> None:
         """Record why a file could not be indexed, in place of what it said before."""
         with self._store.writing() as connection:
-            rows.write_file(connection, file, None, time.time())
+            rows.write_file(connection, file, None)
             connection.execute(BUMP)
 
     def remove(self, source: str) -> None:
@@ -247,8 +246,13 @@ HOLDERS: Final = "SELECT rowid FROM lexicon WHERE lexicon MATCH ?"
 def _passages(
     connection: sqlite3.Connection, found: Sequence[tuple[int, float]]
 ) -> list[tuple[Passage, float]]:
-    read = [(rows.read_passage(connection, number), score) for number, score in found]
-    return [(passage, score) for passage, score in read if passage is not None]
+    """Read the passages found; of equal ones, of files with other endings, the first stands for all."""
+    read: dict[str, tuple[Passage, float]] = {}
+    for number, score in found:
+        passage = rows.read_passage(connection, number)
+        if passage is not None:
+            read.setdefault(passage.id, (passage, score))
+    return list(read.values())
 
 
 def _numbers(connection: sqlite3.Connection, passages: Sequence[Passage]) -> dict[int, str]:

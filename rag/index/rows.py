@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +38,7 @@ class FileState:
     digest: str = ""  # sha256 of its bytes; empty when it could not be read
     reason: str = ""  # why it failed
     version: str = rag.__version__  # of Kaoju, when it read the file
-    synced_at: float = 0.0  # seconds since the epoch
+    synced_at: float = 0.0  # seconds since the epoch, just before it was read
 
     @property
     def content(self) -> str:
@@ -118,12 +118,12 @@ def write_passages(
         connection.execute("INSERT INTO lexicon (rowid, words) VALUES (?, ?)", (number, said))
 
 
-def write_file(connection: sqlite3.Connection, file: FileState, content: str | None, now: float) -> None:
+def write_file(connection: sqlite3.Connection, file: FileState, content: str | None) -> None:
     """Let `file` name `content` (None: it failed); what it named before goes when nothing else names it."""
     before = _content_of(connection, file.source)
     connection.execute(
         "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (file.source, content, file.size, file.mtime_ns, file.digest, file.reason, file.version, now),
+        (*astuple(file)[:1], content, *astuple(file)[1:]),
     )
     _forget(connection, before)
 
