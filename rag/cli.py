@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -187,8 +188,16 @@ def _serve(rag: Any) -> int:
     from rag.ui import serve
 
     with rag:
+        threading.Thread(target=_warm_up, args=(rag,), daemon=True).start()
         serve(rag, rag.config, on_ready=lambda url: print(f"Kaoju is at {url}", flush=True))
     return OK
+
+
+def _warm_up(rag: Any) -> None:
+    try:
+        rag.warm_up()
+    except RagError as exc:
+        _notice(str(exc))
 
 
 def models_command(settings: dict[str, Any], *, action: str, name: str | None) -> int:

@@ -14,6 +14,7 @@ from rag.datatypes import (
     Answer,
     DocumentState,
     Event,
+    Generation,
     Progress,
     Queued,
     Reading,
@@ -27,7 +28,7 @@ from rag.embed import Embedder, open_embedder
 from rag.engines import Engine, open_engine
 from rag.errors import EngineError, InputError
 from rag.index import Index
-from rag.prompt import Fitted, check_question
+from rag.prompt import Fitted, check_question, fit
 from rag.turnstile import Turnstile
 
 if TYPE_CHECKING:
@@ -135,6 +136,19 @@ class Rag:
             file_timeout=self.config.file_timeout,
             progress=progress or (lambda _: None),
         )
+
+    def warm_up(self) -> None:
+        """Load the models and read the prompt's constant prefix, so that the first question need not wait."""
+        with self._turnstile.ticket() as ticket:
+            for _ in ticket.places():
+                pass
+            self.embedder.embed_query("")
+            self.index.passage_count()
+            prompt = fit(
+                "", (), history=(), count=self.engine.count_tokens, budget=self.engine.context
+            ).prompt
+            for _ in self.engine.stream(prompt, Generation(max_tokens=1)):
+                pass
 
     def documents(self) -> list[DocumentState]:
         """Return every file of the last sync, with its state and why it failed."""

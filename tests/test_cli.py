@@ -1,0 +1,154 @@
+"""The commands as a user runs them: output, exit status, and one clear sentence when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rag.config import Config
+
+ROOT = Path(__file__).parents[1]
+SENTENCE = re.compile(r"^rag: [^\n]+\n$")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "leave.md").write_text(
+        "Staff have 27 days of paid leave a year.\n", encoding="utf-8"
+    )
+    (tmp_path / "data" / "broken.pdf").write_bytes(b"%PDF-1.4\nnothing here")
+    return tmp_path
+
+
+def rag(
+    folder: Path, *arguments: str, stdin: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    variables = {"RAG_ENGINE": "echo", "RAG_EMBEDDER": "hashing", "RAG_MODELS_DIR": str(folder / "models")}
+    return subprocess.run(
+        [sys.executable, "-m", "rag", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables, **environment},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_sync_reports_and_the_second_time_does_nothing(folder: Path) -> None:
+    first = rag(folder, "sync", "--json")
+    report = json.loads(first.stdout)
+    assert first.returncode == 0
+    assert (report["added"], report["passages"]) == (1, 1)
+    assert report["failed"][0]["document"] == "broken.pdf"
+    again = json.loads(rag(folder, "sync", "--json").stdout)
+    assert (again["added"], again["changed"], again["removed"], again["unchanged"]) == (0, 0, 0, 1)
+    assert set(report) == {"added", "changed", "removed", "unchanged", "failed", "passages", "seconds"}
+
+
+def test_sync_in_words_names_the_failed_file(folder: Path) -> None:
+    assert "1 added, 0 changed, 0 removed, 0 unchanged, 1 failed; 1 passages" in rag(folder, "sync").stdout
+    assert "failed: broken.pdf: " in rag(folder, "sync").stdout
+
+
+def test_ask_prints_the_answer_and_its_sources(folder: Path) -> None:
+    rag(folder, "sync")
+    asked = rag(folder, "ask", "How many days of paid leave?")
+    assert asked.returncode == 0
+    assert asked.stdout.startswith(
+        "Staff have 27 days of paid leave a year. [1]\n\nSources\n  [1] leave.md\n"
+    )
+    assert "echo on echo" in asked.stdout
+
+
+def test_ask_as_json_has_the_documented_keys(folder: Path) -> None:
+    rag(folder, "sync")
+    answer = json.loads(rag(folder, "ask", "--json", "How many days of paid leave?").stdout)
+    assert set(answer) == {
+        *("question", "answer", "refused", "reason", "citations", "hits", "model", "engine"),
+        *("prompt_tokens", "answer_tokens", "timings"),
+    }
+    assert answer["citations"] == [
+        {
+            "marker": 1,
+            "document": "leave.md",
+            "page": None,
+            "quote": "Staff have 27 days of paid leave a year.",
+        }
+    ]
+    assert set(answer["hits"][0]) == {"document", "page", "text", "score"}
+    assert set(answer["timings"]) == {"retrieve", "first_token", "total"}
+
+
+def test_a_refusal_has_its_own_exit_status(folder: Path) -> None:
+    rag(folder, "sync")
+    asked = rag(folder, "ask", "Who won the Tour de France?")
+    assert asked.returncode == 3
+    assert asked.stdout.startswith("The documents do not answer this question.")
+    assert "Nearest passages\n  leave.md: " in asked.stdout
+
+
+def test_chat_keeps_the_conversation(folder: Path) -> None:
+    rag(folder, "sync")
+    talked = rag(
+        folder, "chat", stdin="How many days of paid leave?\n\nHow many days of paid leave?\n/quit\n"
+    )
+    assert talked.returncode == 0
+    assert talked.stdout.count("27 days") >= 2
+    assert "rag: the question is empty" in talked.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (("ask", ""), {}, "the question is empty"),
+        (("ask", "x" * 100_000), {}, "100,000 characters"),
+        (("ask", "Leave?"), {}, "no documents are indexed"),
+        (("ask", "Leave?"), {"RAG_TOP_K": "many"}, "RAG_TOP_K='many' is not valid"),
+        (("ask", "Leave?"), {"RAG_ENGINE": "warp"}, "engine='warp' is not one of echo, ipex"),
+        (("ask", "Leave?"), {"RAG_ENGINE": "ipex", "RAG_EMBEDDER": "nowhere"}, "'nowhere'"),
+        (("ask", "Leave?", "--top-k", "0"), {}, "top_k='0' is not valid"),
+        (("sync", "--data-dir", "no/such"), {}, "no/such"),
+        (("models", "show", "no such model"), {}, "no such model"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_status_1(
+    folder: Path, arguments: tuple[str, ...], environment: dict[str, str], said: str
+) -> None:
+    run = rag(folder, *arguments, **environment)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert SENTENCE.match(run.stderr)
+    assert said in run.stderr
+
+
+def test_a_wrong_command_line_is_status_2(folder: Path) -> None:
+    assert rag(folder, "fetch").returncode == 2
+
+
+def test_every_setting_is_a_flag(folder: Path) -> None:
+    shown = rag(folder, "ask", "--help", COLUMNS="100").stdout
+    assert [name for name in Config.model_fields if f"--{name.replace('_', '-')}" not in shown] == []
+
+
+def test_models_list_names_every_model_of_the_catalogue(folder: Path) -> None:
+    shown = rag(folder, "models", "list").stdout
+    for name in ("qwen2-1.5b-instruct", "qwen2.5-coder-7b-instruct", "multilingual-e5-small", "bge-m3"):
+        assert f"{name} " in shown
+
+
+def test_doctor_says_what_is_missing_and_how_to_mend_it(folder: Path) -> None:
+    examined = rag(folder, "doctor", RAG_ENGINE="ipex")
+    assert examined.returncode == 1
+    assert re.search(
+        r"!! {2}model: qwen2-1.5b-instruct is not on this machine\n +mend it: rag models pull",
+        examined.stdout,
+    )
+    assert "ok  torch: 2.13.0" in examined.stdout
