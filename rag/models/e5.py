@@ -7,7 +7,6 @@ vocabulary with its scores and every weight matrix in GGML's Q4_0 blocks. The la
 
 from __future__ import annotations
 
-import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from rag.datatypes import Progress, ProgressCallback
 from rag.errors import ModelError
+from rag.models.e5_folder import Shape, write_configs, write_tokenizer
 
 MAGIC: Final = b"E5S1"
 HEADER: Final = struct.Struct("<4sI7ifi5iQ")
@@ -25,8 +25,6 @@ BLOCK: Final = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])  # Q4_0: 32 w
 F32, Q4_0 = 0, 1
 Bytes: TypeAlias = np.memmap[Any, np.dtype[np.uint8]]  # the container, shape (bytes,)
 STAGE: Final = "unpacking multilingual-e5-small"
-FULLWIDTH_TILDE: Final = "\uff5e"  # nmt_nfkc leaves it alone, plain NFKC does not
-SHELTER: Final = "\U0010fffd"  # private use: stands for the tilde while NFKC runs
 NAMES: Final = {
     "q": "attention.self.query",
     "k": "attention.self.key",
@@ -42,26 +40,6 @@ NAMES: Final = {
     "emb.ln.w": "embeddings.LayerNorm.weight",
     "emb.ln.b": "embeddings.LayerNorm.bias",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """Shape of the model and ids of its special tokens."""
-
-    hidden: int
-    layers: int
-    heads: int
-    inner: int
-    rows: int  # of the word embeddings, padding rows included
-    positions: int
-    types: int
-    epsilon: float
-    pieces: int
-    bos: int
-    eos: int
-    pad: int
-    unk: int
-    text_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,23 +71,23 @@ def unpack(source: Path, target: Path, progress: ProgressCallback) -> None:
         _write_weights(data, header, tensors, target / "model.safetensors", progress)
     except (ValueError, KeyError, IndexError, struct.error, UnicodeDecodeError) as exc:
         raise ModelError(f"{source} is damaged: {exc}; delete it and run `rag models pull`") from exc
-    _write_tokenizer(header, vocabulary, target)
-    _write_configs(header, target)
+    write_tokenizer(header, vocabulary, target)
+    write_configs(header, target)
 
 
-def _header(data: Bytes) -> Header:
+def _header(data: Bytes) -> Shape:
     fields = HEADER.unpack(data[: HEADER.size].tobytes())
     if fields[0] != MAGIC:
         raise ValueError("it does not start with E5S1")
     hidden, layers, heads, inner, rows, positions, types, epsilon, _block = fields[2:11]
     pieces, bos, eos, pad, unk, text_bytes = fields[11:]
-    return Header(
+    return Shape(
         hidden=hidden, layers=layers, heads=heads, inner=inner, rows=rows, positions=positions, types=types,
         epsilon=epsilon, pieces=pieces, bos=bos, eos=eos, pad=pad, unk=unk, text_bytes=text_bytes,
     )  # fmt: skip
 
 
-def _vocabulary(data: Bytes, header: Header) -> tuple[list[tuple[str, float]], int]:
+def _vocabulary(data: Bytes, header: Shape) -> tuple[list[tuple[str, float]], int]:
     """Return (piece, log probability) in order of id, and where the tensor directory starts."""
     at = HEADER.size
     offsets = data[at : at + 4 * (header.pieces + 1)].view("<u4")
@@ -137,7 +115,7 @@ def _directory(data: Bytes, at: int) -> list[Tensor]:
 
 
 def _write_weights(
-    data: Bytes, header: Header, tensors: list[Tensor], path: Path, progress: ProgressCallback
+    data: Bytes, header: Shape, tensors: list[Tensor], path: Path, progress: ProgressCallback
 ) -> None:
     from safetensors.numpy import save_file
 
@@ -161,7 +139,7 @@ def _name(short: str) -> str:
     return f"encoder.layer.{layer[1:]}.{NAMES[part]}.{ {'w': 'weight', 'b': 'bias'}[kind] }"
 
 
-def _shape(tensor: Tensor, header: Header) -> tuple[int, ...]:
+def _shape(tensor: Tensor, header: Shape) -> tuple[int, ...]:
     if tensor.name.startswith("emb.") and not tensor.name.startswith("emb.ln"):
         return (-1, header.hidden)
     if tensor.kind == F32:
@@ -185,78 +163,3 @@ def _values(data: Bytes, tensor: Tensor) -> NDArray[Any]:
         values[start : start + part.size, :16] = ((part["nibbles"] & 15).astype(np.int8) - 8) * scale
         values[start : start + part.size, 16:] = ((part["nibbles"] >> 4).astype(np.int8) - 8) * scale
     return values
-
-
-def _write_tokenizer(header: Header, vocabulary: list[tuple[str, float]], target: Path) -> None:
-    """Write the XLM-R tokenizer: SentencePiece's nmt_nfkc rule, runs of spaces joined, unigram pieces."""
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
-    from tokenizers.models import Unigram
-
-    bos, eos, pad, unk = (vocabulary[i][0] for i in (header.bos, header.eos, header.pad, header.unk))
-    tokenizer = Tokenizer(Unigram(vocabulary, header.unk, byte_fallback=False))
-    tokenizer.normalizer = normalizers.Sequence([
-        normalizers.Nmt(),
-        normalizers.Replace(FULLWIDTH_TILDE, SHELTER),
-        normalizers.NFKC(),
-        normalizers.Replace(SHELTER, FULLWIDTH_TILDE),
-        normalizers.Replace(Regex(" {2,}"), " "),
-    ])  # fmt: skip
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{bos} $A {eos}",
-        pair=f"{bos} $A {eos} {eos} $B {eos}",
-        special_tokens=[(bos, header.bos), (eos, header.eos)],
-    )
-    tokenizer.add_special_tokens([*(AddedToken(token, special=True) for token in (bos, pad, eos, unk)),
-                                  AddedToken("<mask>", lstrip=True, special=True)])  # fmt: skip
-    tokenizer.save(str(target / "tokenizer.json"), pretty=False)
-    special = {
-        "bos_token": bos, "cls_token": bos, "eos_token": eos, "sep_token": eos,
-        "pad_token": pad, "unk_token": unk, "mask_token": "<mask>",
-    }  # fmt: skip
-    _write_json(target / "special_tokens_map.json", special)
-    settings = {"tokenizer_class": "XLMRobertaTokenizerFast", "model_max_length": header.positions,
-                "clean_up_tokenization_spaces": False}  # fmt: skip
-    _write_json(target / "tokenizer_config.json", {**special, **settings})
-
-
-def _write_configs(header: Header, target: Path) -> None:
-    bert = {
-        "architectures": ["BertModel"],
-        "model_type": "bert",
-        "attention_probs_dropout_prob": 0.1,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": 0.1,
-        "hidden_size": header.hidden,
-        "initializer_range": 0.02,
-        "intermediate_size": header.inner,
-        "layer_norm_eps": round(header.epsilon, 18),
-        "max_position_embeddings": header.positions,
-        "num_attention_heads": header.heads,
-        "num_hidden_layers": header.layers,
-        "pad_token_id": header.pad,
-        "torch_dtype": "float32",
-        "type_vocab_size": header.types,
-        "vocab_size": header.rows,
-    }
-    _write_json(target / "config.json", bert)
-    kind = "sentence_transformers.models"
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
-    listed = [
-        {"idx": i, "name": str(i), "path": path, "type": f"{kind}.{name}"}
-        for i, (path, name) in enumerate(modules)
-    ]
-    _write_json(target / "modules.json", listed)
-    _write_json(
-        target / "sentence_bert_config.json", {"max_seq_length": header.positions, "do_lower_case": False}
-    )
-    pooling = {"word_embedding_dimension": header.hidden, "pooling_mode_mean_tokens": True}
-    _write_json(target / "1_Pooling" / "config.json", pooling)
-    _write_json(target / "2_Normalize" / "config.json", {})
-    _write_json(target / "config_sentence_transformers.json", {"similarity_fn_name": "cosine"})
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -131,6 +131,8 @@ def _try(source: Source, wanted: Wanted, progress: ProgressCallback, attempts: l
     except ModelError as exc:
         unreachable = isinstance(exc, UnreachableError)
         attempts.append(Attempt(source=source.name, reason=str(exc), unreachable=unreachable))
+        with suppress(OSError):
+            partial.rmdir()  # unless something in it can be taken up later
     except OSError as exc:
         raise DiskError(f"{partial} cannot be written: {exc.strerror}; mend it and run it again") from exc
     return None

@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING, Any, Final
 from rag.config import child_environment
 from rag.datatypes import ProgressCallback
 from rag.errors import DiskError, ModelError
-from rag.models.catalogue import Kind
 from rag.models.files import (
     Meter,
     ModelFile,
     bytes_below,
-    is_pickled,
     refuse_custom_code,
     require_free,
     verify,
 )
+from rag.models.hub_files import PLAIN, choose_files
 from rag.models.places import Wanted
 
 if TYPE_CHECKING:
@@ -37,10 +36,6 @@ CLIENT: Final = Path(__file__).with_name("client.py")
 LIST_SECONDS: Final = 60.0
 STALL_SECONDS: Final = 180.0  # without one byte more: the line is dead
 SERVER_ERROR: Final = 500
-WEIGHTS: Final = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
-GGUF_CHOICE: Final = ("q4_k_m", "q4_0", "q5_k_m", "q8_0", "f16")  # the first that a repository has
-PLAIN: Final = frozenset({".json", ".txt", ".model", ".jinja"})
-OTHER_RUNTIMES: Final = ("onnx", "openvino", "original", "coreml", "flax")
 
 
 class UnreachableError(ModelError):
@@ -107,53 +102,6 @@ class ModelScope(_Hub):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config, config.modelscope_endpoint)
-
-
-def choose_files(files: Sequence[ModelFile], kind: Kind, *, trusted: bool) -> list[ModelFile]:
-    """Pick what is needed of a repository: safetensors, or else one GGUF, with configs and tokenizer.
-
-    Raises:
-        ModelError: when the weights are pickled, missing, or of no known form.
-    """
-    plain = [file for file in files if _is_plain(file.path, kind, trusted=trusted)]
-    weights = [file for file in files if WEIGHTS.fullmatch(file.path)]
-    if weights:
-        nested = [file for file in files if _is_nested_weights(file.path, kind)]
-        return [*plain, *weights, *nested]
-    ggufs = [file for file in files if file.path.lower().endswith(".gguf") and "-of-" not in file.path]
-    if ggufs and kind == "llm":
-        return [_choose_gguf(ggufs)]
-    pickled = [file.path for file in files if is_pickled(file.path) and "/" not in file.path]
-    if pickled:
-        raise ModelError(
-            f"it has only pickled weights ({', '.join(pickled[:3])}), which can run any code when loaded"
-        )
-    raise ModelError("it has no safetensors" + (" and no GGUF file" if kind == "llm" else ""))
-
-
-def _is_plain(path: str, kind: Kind, *, trusted: bool) -> bool:
-    top, _, below = path.partition("/")
-    if below and (kind == "llm" or top in OTHER_RUNTIMES or "/" in below):
-        return False
-    suffix = Path(path).suffix
-    return suffix in PLAIN or path == "LICENSE" or (suffix == ".py" and trusted)
-
-
-def _is_nested_weights(path: str, kind: Kind) -> bool:
-    top, _, below = path.partition("/")
-    return kind == "embedder" and top not in OTHER_RUNTIMES and WEIGHTS.fullmatch(below) is not None
-
-
-def _choose_gguf(ggufs: Sequence[ModelFile]) -> ModelFile:
-    if len(ggufs) == 1:
-        return ggufs[0]
-    for wanted in GGUF_CHOICE:
-        for file in ggufs:
-            if file.path.lower().endswith(f"{wanted}.gguf"):
-                return file
-    raise ModelError(
-        f"it has {len(ggufs)} GGUF files and none of {', '.join(GGUF_CHOICE)}; download one and name its path"
-    )
 
 
 def _probe(endpoint: str, timeout: float) -> None:

