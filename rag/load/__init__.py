@@ -17,6 +17,9 @@ Reader: TypeAlias = Callable[[bytes], Content]
 READERS: Final = {  # what `detect` finds -> who reads it
     "text": "rag.load.text:read_text",
     "markdown": "rag.load.text:read_markdown",
+    "html": "rag.load.html:read_html",
+    "pdf": "rag.load.pdf:read_pdf",
+    "docx": "rag.load.docx:read_docx",
 }
 
 

@@ -9,10 +9,13 @@ from typing import Final
 
 from rag.datatypes import Heading, Page
 
+CJK: Final = (
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # written without spaces
+)
 NEWLINES: Final = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 # Controls but tab and newline, soft hyphen, zero-width and direction marks, BOM, noncharacters, surrogates.
 INVISIBLE: Final = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u2060\ufeff\ufffe\uffff\ud800-\udfff]"
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u2060-\u2064\ufeff\ufffe\uffff\ud800-\udfff]"
 )
 TRAILING: Final = re.compile(r"[^\S\n]+$", re.MULTILINE)
 MANY_NEWLINES: Final = re.compile(r"\n{3,}")

@@ -1,0 +1,104 @@
+"""The process that reads documents: requests come in as lines of JSON, replies go out with their length.
+
+It runs under limits of memory and time, and ends when its parent does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import queue
+import signal
+import struct
+import sys
+import threading
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from rag.datatypes import Document
+from rag.errors import LoadError
+from rag.load import load
+
+LENGTH: Final = struct.Struct("<Q")
+MAX_MEMORY: Final = 2 << 30  # bytes of address space beyond what the interpreter itself takes
+MAX_REPLY: Final = 256 << 20  # bytes
+GRACE: Final = 5  # seconds after which the child ends itself, had its parent no time to do so
+
+
+def main() -> None:
+    """Serve requests from standard input until it is closed."""
+    _ignore_interrupts()
+    _limit_memory()
+    replies = _private_output()
+    requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(requests,), daemon=True).start()
+    while True:
+        reply = _answer(json.loads(requests.get()))
+        replies.write(LENGTH.pack(len(reply)))
+        replies.write(reply)
+        replies.flush()
+
+
+def _receive(requests: queue.SimpleQueue[bytes]) -> None:
+    for line in sys.stdin.buffer:
+        requests.put(line)
+    os._exit(0)  # the parent is gone, whatever the main thread is doing
+
+
+def _answer(request: dict[str, Any]) -> bytes:
+    _end_after(request["timeout"] + GRACE)
+    try:
+        reply = _encode(load(Path(request["path"]), source=request["source"]))
+    except LoadError as exc:
+        reply = json.dumps({"error": str(exc), "spent": isinstance(exc.__cause__, MemoryError)}).encode()
+    except MemoryError:
+        reply = json.dumps({"error": "reading it takes too much memory", "spent": True}).encode()
+    if len(reply) > MAX_REPLY:
+        reply = json.dumps({"error": f"its text is larger than {MAX_REPLY >> 20} MB"}).encode()
+    _end_after(0)
+    return reply
+
+
+def _encode(document: Document) -> bytes:
+    value = {
+        "digest": document.digest,
+        "text": document.text,
+        "pages": [(page.number, page.start, page.end) for page in document.pages],
+        "headings": [(item.level, item.start, item.end, item.title) for item in document.headings],
+    }
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _private_output() -> BinaryIO:
+    """Take standard output for replies alone: what a library prints goes to standard error."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return replies
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a Ctrl-C ends the child
+
+
+def _end_after(seconds: float) -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(math.ceil(seconds))  # ends the process even within a library's C code
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ModuleNotFoundError:  # not on Windows
+        return
+    with contextlib.suppress(ValueError, OSError):  # where the system knows no such limit
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (_address_space() + MAX_MEMORY,) * 2)
+
+
+def _address_space() -> int:
+    with contextlib.suppress(OSError):  # only Linux has it
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return 0

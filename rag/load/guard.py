@@ -1,0 +1,150 @@
+"""Documents read in a child process, so that a hostile or broken file cannot harm this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+import rag
+from rag.datatypes import Document, Heading, Page
+from rag.errors import LoadError
+from rag.load.child import LENGTH, MAX_REPLY
+
+START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from rag.load.child import main; main()"
+
+
+def load_guarded(path: Path, *, source: str, timeout: float) -> Document:
+    """Read one file as `rag.load.load` does, in a child of its own; `Loader` reads many.
+
+    Raises:
+        LoadError: as `load` does, and when reading takes more than `timeout` seconds or ends the child.
+    """
+    with Loader(timeout=timeout) as loader:
+        return loader.load(path, source=source)
+
+
+class Loader:
+    """Reads files one after the other in one child, which is replaced when it dies or takes too long."""
+
+    def __init__(self, *, timeout: float) -> None:
+        self._timeout = timeout  # seconds a file may take
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child; a later `load` starts another."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.kill()
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def load(self, path: Path, *, source: str) -> Document:
+        """Read the file at `path`.
+
+        Raises:
+            LoadError: as `rag.load.load` does, and when reading takes too long or ends the child.
+        """
+        with self._lock:
+            try:
+                reply = self._ask(path, source)
+            except BaseException:
+                self.close()  # whatever is left in its pipe belongs to this file
+                raise
+            if reply.get("spent"):
+                self.close()
+        if "error" in reply:
+            raise LoadError(reply["error"])
+        return _document(reply, source)
+
+    def _ask(self, path: Path, source: str) -> dict[str, Any]:
+        child = self._living_child()
+        request = {"path": os.fspath(path.absolute()), "source": source, "timeout": self._timeout}
+        expired = threading.Event()
+        timer = threading.Timer(self._timeout, _expire, (child, expired))
+        timer.start()
+        try:
+            return _exchange(child, json.dumps(request).encode("ascii") + b"\n")
+        except (EOFError, OSError, ValueError) as exc:
+            if expired.is_set():
+                raise LoadError(f"reading it took longer than {self._timeout:g} seconds") from exc
+            child.kill()
+            raise LoadError(f"reading it ended the reader: {_death(child.wait())}") from exc
+        finally:
+            timer.cancel()
+
+    def _living_child(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self.close()
+            root = str(Path(rag.__file__).parents[1])
+            try:
+                self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+                    [sys.executable, "-c", START, root],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                )
+            except OSError as exc:
+                raise LoadError(f"no process can be started to read it: {exc.strerror}") from exc
+        return self._child
+
+
+def _expire(child: subprocess.Popen[bytes], expired: threading.Event) -> None:
+    expired.set()
+    child.kill()
+
+
+def _exchange(child: subprocess.Popen[bytes], request: bytes) -> dict[str, Any]:
+    if child.stdin is None or child.stdout is None:
+        raise EOFError
+    child.stdin.write(request)
+    child.stdin.flush()
+    (length,) = LENGTH.unpack(_read(child.stdout, LENGTH.size))
+    if length > MAX_REPLY:
+        raise EOFError
+    reply: dict[str, Any] = json.loads(_read(child.stdout, length))
+    return reply
+
+
+def _read(pipe: IO[bytes], size: int) -> bytes:
+    data = pipe.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
+
+
+def _death(status: int) -> str:
+    if status >= 0:
+        return f"it stopped with status {status}"
+    return f"it was killed by {signal.Signals(-status).name}"
+
+
+def _document(reply: dict[str, Any], source: str) -> Document:
+    return Document(
+        source=source,
+        digest=reply["digest"],
+        text=reply["text"],
+        pages=tuple(Page(number=number, start=start, end=end) for number, start, end in reply["pages"]),
+        headings=tuple(
+            Heading(level=level, start=start, end=end, title=title)
+            for level, start, end, title in reply["headings"]
+        ),
+    )
