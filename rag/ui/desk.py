@@ -1,0 +1,100 @@
+"""The conversations of all who have the page open: one `Session` per browser tab, gone when the tab is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING
+
+from rag.datatypes import Answer, Event
+from rag.errors import RagError
+from rag.ui.background import Background, Emit
+from rag.ui.texts import ENGLISH, Texts
+from rag.ui.turns import Turn, advance, fail, stop
+
+if TYPE_CHECKING:
+    from rag.pipeline import Rag
+
+
+class Session:
+    """One tab: its language, its turns, and the answer being written, if any."""
+
+    def __init__(self) -> None:
+        self.texts: Texts = ENGLISH
+        self.turns: list[Turn] = []
+        self._running: Background[Event] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._running is not None
+
+    def history(self) -> tuple[Answer, ...]:
+        return tuple(turn.answer for turn in self.turns if turn.answer)
+
+    def stop(self) -> None:
+        """Stop the answer being written; safe from any thread."""
+        if self._running is not None:
+            self._running.stop()
+
+    def clear(self) -> None:
+        """Begin a new conversation; an answer being written belongs to the old one."""
+        self.stop()
+        self.turns, self._running = [], None
+
+    async def ask(self, rag: Rag, question: str) -> AsyncGenerator[Turn, None]:
+        """Yield the turn as it moves on, also kept as the last of `turns`; closing this stops the engine."""
+        turns, history = self.turns, self.history()
+        turn = Turn(number=len(turns) + 1, question=question)
+        turns.append(turn)
+
+        def work(emit: Emit[Event]) -> None:
+            with closing(rag.stream(question, history=history)) as events:
+                for event in events:
+                    if not emit(event):
+                        return
+
+        running = Background(work, name="answer")
+        self._running = running
+        try:
+            yield turn
+            async with aclosing(_follow(turn, running)) as steps:
+                async for turns[-1] in steps:
+                    yield turns[-1]
+        finally:
+            running.stop()
+            turns[-1] = stop(turns[-1])
+            if self._running is running:
+                self._running = None
+
+
+async def _follow(turn: Turn, running: Background[Event]) -> AsyncGenerator[Turn, None]:
+    try:
+        async for batch in running.batches():
+            for event in batch:
+                turn = advance(turn, event)
+            yield turn
+    except RagError as exc:
+        yield fail(turn, str(exc))
+        return
+    if not turn.finished:
+        yield stop(turn) if running.stopped else fail(turn, "")
+
+
+class Desk:
+    """The sessions by their browser tab's hash; safe from any thread."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._lock = threading.Lock()
+
+    def session(self, tab: str) -> Session:
+        with self._lock:
+            return self._sessions.setdefault(tab, Session())
+
+    def leave(self, tab: str) -> None:
+        """Forget a tab that was closed, stopping what it waited for."""
+        with self._lock:
+            session = self._sessions.pop(tab, None)
+        if session is not None:
+            session.stop()

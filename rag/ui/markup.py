@@ -1,0 +1,172 @@
+"""Turns and documents as HTML. All of their text is data: escaped, with no link, image or tag of its own."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from typing import Any, Final
+
+from rag.datatypes import Answer, DocumentState, Progress
+from rag.ui.texts import Texts
+from rag.ui.turns import WAITING, Turn
+
+MARKER: Final = re.compile(r"\[(\d{1,3})\]")
+UNITS: Final = ("B", "KB", "MB", "GB")
+
+
+def conversation(turns: Sequence[Turn], texts: Texts) -> str:
+    """Return the turns, oldest first."""
+    return "".join(turn_html(turn, texts) for turn in turns)
+
+
+def turn_html(turn: Turn, texts: Texts) -> str:
+    """Return one question with what there is of its answer."""
+    refused = " refused" if turn.answer and turn.answer.refused else ""
+    busy = "" if turn.finished else " busy"
+    return (
+        f'<article class="turn {turn.phase}{refused}{busy}" data-turn="{turn.number}">'
+        f'<h2 class="question">{escape(turn.question)}</h2>'
+        f"{_notice(turn, texts)}"
+        f'<div class="answer" aria-live="polite">{answer_html(turn)}</div>'
+        f"{_footer(turn, texts)}</article>"
+    )
+
+
+def answer_html(turn: Turn) -> str:
+    """Return the answer's Markdown as HTML, its true markers as buttons; links, images and tags stay text."""
+    known = {hit.marker for hit in turn.hits if hit.marker} | {found.marker for found in turn.citations}
+    html: str = _markdown().render(turn.text, {"turn": turn.number, "known": known})
+    return html
+
+
+@cache
+def _markdown() -> Any:
+    from markdown_it import MarkdownIt
+
+    rules = ["link", "image", "autolink", "html_inline", "html_block", "reference", "entity"]
+    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table").disable(rules)
+    markdown.add_render_rule("text", _text_with_chips)
+    return markdown
+
+
+def _text_with_chips(_renderer: Any, tokens: Any, index: int, _options: Any, env: Any) -> str:
+    def chip(found: re.Match[str]) -> str:
+        marker = int(found[1])
+        if marker not in env["known"]:
+            return found[0]
+        return (
+            f'<button type="button" class="chip" data-turn="{env["turn"]}" data-marker="{marker}">'
+            f"{marker}</button>"
+        )
+
+    return MARKER.sub(chip, escape(tokens[index].content))
+
+
+def _notice(turn: Turn, texts: Texts) -> str:
+    if turn.phase == "failed":
+        return f'<p class="notice error" role="alert"><b>{texts.failed}</b> {escape(turn.error)}</p>'
+    if turn.phase in WAITING:
+        return _waiting(turn, texts)
+    if turn.answer and turn.answer.refused:
+        return f'<p class="notice">{texts.refused}</p>'
+    return ""
+
+
+def _waiting(turn: Turn, texts: Texts) -> str:
+    read = sum(1 for hit in turn.hits if hit.marker) or len(turn.hits)
+    said = {
+        "queued": texts.queued.format(place=turn.place),
+        "searching": texts.searching,
+        "reading": texts.reading.format(count=read),
+    }[turn.phase]
+    elapsed = time.monotonic() - turn.started
+    share = f'<progress value="{turn.read:.3f}"></progress>' if 0 < turn.read < 1 else ""
+    return (
+        f'<p class="waiting" role="status"><i></i>{said}{share}'
+        f'<time data-elapsed="{elapsed:.2f}">{_seconds(elapsed, texts)}</time></p>'
+    )
+
+
+def _footer(turn: Turn, texts: Texts) -> str:
+    if turn.phase == "stopped":
+        return f'<footer class="made">{texts.stopped}</footer>'
+    if turn.answer is None:
+        return ""
+    show = ""
+    if turn.hits or turn.citations:
+        label = texts.sources_of.format(count=len(turn.hits) or len(turn.citations))
+        show = f'<button type="button" class="show" data-turn="{turn.number}">{label}</button>'
+    made = "".join(f"<span>{escape(part)}</span>" for part in _made(turn.answer, texts))
+    return f'<footer class="made">{show}{made}</footer>'
+
+
+def _made(answer: Answer, texts: Texts) -> list[str]:
+    timings, usage = answer.timings, answer.usage
+    parts = [part for part in (answer.model, answer.engine) if part]
+    if timings.queued >= 0.1:  # noqa: PLR2004 (less is no queue)
+        parts.append(texts.queue_time.format(seconds=_seconds(timings.queued, texts)))
+    parts.append(texts.retrieve_time.format(seconds=_seconds(timings.retrieve, texts)))
+    if usage.answer_tokens:
+        parts.append(texts.first_time.format(seconds=_seconds(timings.first_token, texts)))
+    parts.append(texts.total_time.format(seconds=_seconds(timings.total, texts)))
+    if usage.answer_tokens:
+        parts.append(texts.tokens.format(prompt=usage.prompt_tokens, answer=usage.answer_tokens))
+    if usage.cached_tokens:
+        parts.append(texts.cached.format(count=usage.cached_tokens))
+    return parts
+
+
+def _seconds(value: float, texts: Texts) -> str:
+    return texts.seconds.format(value=f"{value:.1f}")
+
+
+def documents(
+    states: Sequence[DocumentState], texts: Texts, *, folder: str, limit: int, notices: Sequence[str] = ()
+) -> str:
+    """Return the list of documents below what was just done."""
+    said = "".join(f'<p class="notice" role="status">{escape(notice)}</p>' for notice in notices)
+    rows = "".join(_document(state, texts) for state in states)
+    listed = f'<ul class="docs">{rows}</ul>' if rows else f'<p class="none">{texts.no_documents}</p>'
+    about = texts.documents_text.format(folder=f"<code>{escape(folder)}</code>")
+    drop = texts.drop.format(limit=limit)
+    return f'<p class="about">{about} <span class="drop">{drop}</span></p>{said}{listed}'
+
+
+def _document(state: DocumentState, texts: Texts) -> str:
+    name = escape(state.source)
+    failed = state.state == "failed"
+    label = texts.state_failed if failed else texts.state_indexed
+    passages = "" if failed else f" · {texts.passages.format(count=state.passages)}"
+    reason = f'<p class="reason">{escape(state.reason)}</p>' if failed else ""
+    confirm = escape(texts.confirm_delete.format(name=state.source))
+    return (
+        f'<li class="{state.state}"><div><b>{name}</b>'
+        f"<small>{_size(state.size)}{passages}</small>{reason}</div>"
+        f'<span class="state">{label}</span>'
+        f'<button type="button" class="delete" data-event="delete" data-name="{name}"'
+        f' data-confirm="{confirm}">{texts.delete}</button></li>'
+    )
+
+
+def _size(size: float) -> str:
+    for unit in UNITS[:-1]:
+        if size < 1000:  # noqa: PLR2004 (SI units)
+            return f"{size:.0f} {unit}" if unit in UNITS[:2] else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} {UNITS[-1]}"
+
+
+def progress(event: Progress | None, texts: Texts) -> str:
+    """Return how far a sync has come; without an event, that it begins."""
+    stage = escape(event.stage) if event else texts.syncing
+    item = f"<span>{escape(event.item)}</span>" if event and event.item else ""
+    if event is None or not event.total:
+        return f'<div class="progress"><p>{stage} {item}</p><progress></progress></div>'
+    figures = f"{event.done:.0f} / {event.total:.0f}"
+    return (
+        f'<div class="progress"><p>{stage} {item}<small>{figures}</small></p>'
+        f'<progress max="{event.total:.0f}" value="{event.done:.0f}"></progress></div>'
+    )

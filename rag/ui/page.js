@@ -1,0 +1,90 @@
+() => {
+  const body = document.body;
+  const near = 160; // pixels from the bottom within which the page follows the answer
+
+  const show = (view) => {
+    body.dataset.view = view;
+    body.classList.remove('sheet');
+    document.querySelectorAll('[data-view]').forEach((one) => {
+      if (one !== body) one.setAttribute('aria-current', one.dataset.view === view ? 'page' : 'false');
+    });
+  };
+
+  const showSources = (turn, marker) => {
+    body.classList.add('sheet');
+    document.querySelectorAll('#sources .group').forEach((group) => {
+      group.hidden = group.dataset.turn !== turn;
+    });
+    const card = marker && document.querySelector(
+      `#sources .card[data-turn="${CSS.escape(turn)}"][data-marker="${CSS.escape(marker)}"]`);
+    document.querySelectorAll('#sources .card.found').forEach((one) => one.classList.remove('found'));
+    if (!card) return;
+    card.open = true;
+    card.classList.add('found');
+    card.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+  };
+
+  const setTheme = (dark) => body.classList.toggle('dark', dark);
+
+  document.addEventListener('click', (event) => {
+    const target = event.target.closest('button');
+    if (!event.target.closest('#sources')) body.classList.remove('sheet');
+    if (!target) return;
+    if (target.dataset.view) show(target.dataset.view);
+    if (target.dataset.event === 'language') localStorage.setItem('kaoju-language', target.dataset.code);
+    if (target.matches('.chip, .show')) showSources(target.dataset.turn, target.dataset.marker);
+    if (target.matches('#sources .close')) body.classList.remove('sheet');
+    if (target.matches('.theme')) {
+      setTheme(!body.classList.contains('dark'));
+      localStorage.setItem('kaoju-theme', body.classList.contains('dark') ? 'dark' : 'light');
+    }
+  });
+
+  // Enter that chooses a word in an input method is not yet a question.
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') body.classList.remove('sheet');
+    if (event.key === 'Enter' && (event.isComposing || event.keyCode === 229)) event.stopPropagation();
+  }, true);
+
+  const dropped = (event) => {
+    const input = document.querySelector('input[type=file]');
+    if (body.dataset.view !== 'documents' || !event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault();
+    if (event.type !== 'drop' || !input) return;
+    input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event('change', { bubbles: true }));
+  };
+  document.addEventListener('dragover', dropped);
+  document.addEventListener('drop', dropped);
+
+  const started = new WeakMap(); // <time> -> [its data-elapsed, when that was seen]
+  setInterval(() => {
+    document.querySelectorAll('.waiting time').forEach((one) => {
+      const said = one.dataset.elapsed;
+      if (started.get(one)?.[0] !== said) started.set(one, [said, performance.now() - 1000 * said]);
+      const seconds = (performance.now() - started.get(one)[1]) / 1000;
+      one.textContent = one.textContent.replace(/[\d.]+/, seconds.toFixed(seconds < 10 ? 1 : 0));
+    });
+  }, 100);
+
+  const page = document.scrollingElement;
+  let following = true;
+  let question = '';
+  document.addEventListener('scroll', () => {
+    following = page.scrollHeight - page.scrollTop - page.clientHeight < near;
+  }, { passive: true });
+  new MutationObserver(() => {
+    const bar = document.querySelector('#bar .bar');
+    if (bar) document.documentElement.lang = bar.dataset.language === 'zh' ? 'zh-CN' : 'en';
+    if (bar && !document.querySelector('[aria-current]')) show(body.dataset.view || 'ask');
+    const turn = document.querySelector('#live .turn');
+    const asked = turn ? turn.dataset.turn : '';
+    if (asked !== question) following = true;
+    question = asked;
+    if (turn && turn.matches('.busy') && following) page.scrollTop = page.scrollHeight;
+  }).observe(body, { childList: true, subtree: true, characterData: true });
+
+  const theme = localStorage.getItem('kaoju-theme');
+  if (theme) setTheme(theme === 'dark');
+  show('ask');
+}

@@ -1,0 +1,216 @@
+"""The page: Gradio's layout and events, bound to the sessions of a `Desk` and the shelf of documents."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import gradio as gr
+
+from rag.datatypes import Hit
+from rag.ui import chrome, markup
+from rag.ui.desk import Desk, Session
+from rag.ui.shelf import Shelf
+from rag.ui.sources import sources
+from rag.ui.texts import texts_for
+from rag.ui.turns import Turn
+
+if TYPE_CHECKING:
+    from rag.pipeline import Rag
+
+Updates: TypeAlias = dict[Any, Any]  # component -> new value
+FRAME_SECONDS: Final = 0.05  # tokens that come faster are shown together
+QUIET: Final[dict[str, Any]] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_limit": None,  # Rag queues questions itself, and says the place
+}
+LANGUAGE_WANTED: Final = "() => [localStorage.getItem('kaoju-language') || navigator.languages.join()]"
+TRIGGERS: Final = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-event]');
+  if (!button || (button.dataset.confirm && !window.confirm(button.dataset.confirm))) return;
+  if (%s.includes(button.dataset.event)) trigger(button.dataset.event, {...button.dataset});
+});
+"""
+
+
+def asset(name: str) -> str:
+    """Return a style sheet or script of this package."""
+    return resources.files("rag.ui").joinpath(name).read_text(encoding="utf-8")
+
+
+def theme() -> gr.themes.Base:
+    """Return a theme that asks no other host for fonts."""
+    return gr.themes.Base(
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"], spacing_size="sm"
+    )
+
+
+def _html(name: str, *events: str) -> gr.HTML:
+    script = TRIGGERS % json.dumps(events) if events else None
+    return gr.HTML("", elem_id=name, js_on_load=script, apply_default_css=False)
+
+
+class Page:
+    """The components of the page and what each event does."""
+
+    def __init__(self, rag: Rag) -> None:
+        self.rag = rag
+        self.desk = Desk()
+        self.shelf = Shelf(rag)
+
+    def build(self) -> gr.Blocks:
+        with gr.Blocks(title="Kaoju 考据", analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+            self.preferred = gr.Textbox(visible=False)
+            self.bar = _html("bar", "language", "refresh")
+            with gr.Row(elem_id="ask-view"):
+                with gr.Column(elem_id="talk"):
+                    self.past = _html("past")
+                    self.live = _html("live", "example")
+                    self._composer()
+                self.sources = _html("sources")
+            with gr.Column(elem_id="documents-view"):
+                with gr.Row(elem_id="shelf-actions"):
+                    self.upload = gr.UploadButton(file_count="multiple", elem_id="upload", variant="primary")
+                    self.rescan = gr.Button(elem_id="rescan")
+                self.documents = _html("documents", "delete")
+            self._bind(blocks)
+        return blocks
+
+    def _composer(self) -> None:
+        with gr.Row(elem_id="composer"):
+            self.question = gr.Textbox(
+                elem_id="question", show_label=False, container=False, lines=1, max_lines=6, autofocus=True
+            )
+            self.ask_button = gr.Button(elem_id="ask", variant="primary")
+            self.stop_button = gr.Button(elem_id="stop", variant="stop")
+            self.clear_button = gr.Button(elem_id="clear")
+
+    def _bind(self, blocks: gr.Blocks) -> None:
+        everything = [
+            *(self.bar, self.past, self.live, self.sources, self.question, self.ask_button, self.stop_button),
+            *(self.clear_button, self.upload, self.rescan, self.documents),
+        ]
+        talk = [self.past, self.live, self.sources, self.question]
+        shelf = [self.documents, self.live]
+        blocks.load(None, js=asset("page.js"), api_visibility="private")
+        blocks.load(self._open, self.preferred, everything, js=LANGUAGE_WANTED, **QUIET)
+        blocks.unload(self._leave)
+        self.bar.language(self._switch, None, everything, **QUIET)
+        self.bar.refresh(self._refresh, None, shelf, **QUIET)
+        for trigger in (self.question.submit, self.ask_button.click):
+            trigger(self._ask, self.question, talk, **QUIET)
+        self.live.example(self._ask_example, None, talk, **QUIET)
+        self.stop_button.click(self._stop, None, None, queue=False, **QUIET)
+        self.clear_button.click(self._clear, None, talk, **QUIET)
+        self.upload.upload(self._add, self.upload, shelf, **QUIET)
+        self.rescan.click(self._rescan, None, shelf, **QUIET)
+        self.documents.delete(self._delete, None, shelf, **QUIET)
+
+    def _session(self, request: gr.Request) -> Session:
+        return self.desk.session(request.session_hash or "")
+
+    def _open(self, preferred: str, request: gr.Request) -> Updates:
+        session = self._session(request)
+        session.texts = texts_for(preferred or "")
+        return self._everything(session)
+
+    def _switch(self, event: gr.EventData, request: gr.Request) -> Updates:
+        session = self._session(request)
+        session.texts = texts_for(str(event.code))
+        return self._everything(session)
+
+    def _leave(self, request: gr.Request) -> None:
+        self.desk.leave(request.session_hash or "")
+
+    def _everything(self, session: Session) -> Updates:
+        texts = session.texts
+        return {
+            self.bar: chrome.bar(texts),
+            **self._talk(session),
+            self.sources: sources(session.turns, texts),
+            self.question: gr.update(placeholder=texts.placeholder),
+            self.ask_button: gr.update(value=texts.ask),
+            self.stop_button: gr.update(value=texts.stop),
+            self.clear_button: gr.update(value=texts.clear),
+            self.upload: gr.update(label=texts.add_files),
+            self.rescan: gr.update(value=texts.rescan),
+            self.documents: self.shelf.html(texts),
+        }
+
+    def _talk(self, session: Session) -> Updates:
+        if not session.turns:
+            return {self.past: "", self.live: chrome.empty(session.texts, self.shelf.documents())}
+        return {
+            self.past: markup.conversation(session.turns[:-1], session.texts),
+            self.live: markup.turn_html(session.turns[-1], session.texts),
+        }
+
+    async def _ask_example(self, event: gr.EventData, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        async with aclosing(self._ask(str(event.text), request)) as updates:
+            async for update in updates:
+                yield update
+
+    async def _ask(self, question: str, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        session = self._session(request)
+        if session.busy:
+            return
+        turns, first = session.turns, True
+        shown: tuple[Hit, ...] = ()
+        async with aclosing(session.ask(self.rag, question)) as steps:
+            async for turn in steps:
+                if session.turns is not turns:
+                    return
+                yield self._step(session, turn, first=first, with_sources=turn.finished or turn.hits != shown)
+                shown, first = turn.hits, False
+                await asyncio.sleep(FRAME_SECONDS)
+
+    def _step(self, session: Session, turn: Turn, *, first: bool, with_sources: bool) -> Updates:
+        updates: Updates = {self.live: markup.turn_html(turn, session.texts)}
+        if first:
+            updates |= {self.past: markup.conversation(session.turns[:-1], session.texts), self.question: ""}
+        if with_sources:
+            updates[self.sources] = sources(session.turns, session.texts)
+        return updates
+
+    def _stop(self, request: gr.Request) -> None:
+        self._session(request).stop()
+
+    def _clear(self, request: gr.Request) -> Updates:
+        session = self._session(request)
+        session.clear()
+        return self._talk(session) | {self.sources: sources((), session.texts), self.question: ""}
+
+    def _refresh(self, request: gr.Request) -> Updates:
+        return self._shelf(self._session(request))
+
+    def _shelf(self, session: Session, html: str | None = None) -> Updates:
+        updates: Updates = {self.documents: html or self.shelf.html(session.texts)}
+        if not session.turns:
+            updates[self.live] = chrome.empty(session.texts, self.shelf.documents())
+        return updates
+
+    async def _add(self, paths: list[str] | None, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        session = self._session(request)
+        async for html in self.shelf.add(paths or [], session.texts):
+            yield self._shelf(session, html)
+
+    async def _rescan(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        session = self._session(request)
+        async for html in self.shelf.rescan(session.texts):
+            yield self._shelf(session, html)
+
+    async def _delete(self, event: gr.EventData, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        session = self._session(request)
+        async for html in self.shelf.delete(str(event.name), session.texts):
+            yield self._shelf(session, html)
+
+
+def build_ui(rag: Rag) -> gr.Blocks:
+    """Return the page over `rag`, not yet served."""
+    return Page(rag).build()

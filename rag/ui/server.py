@@ -1,0 +1,92 @@
+"""Serving the page: on loopback unless told otherwise, below a reverse proxy's path, until interrupted."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import ConfigError
+from rag.ui.page import asset, build_ui, theme
+
+if TYPE_CHECKING:
+    from rag.config import Config
+    from rag.pipeline import Rag
+
+
+def serve(rag: Rag, config: Config, *, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serve the page until interrupted; `on_ready` is told its address once it answers there.
+
+    Raises:
+        ConfigError: when the address or port cannot be had.
+    """
+    import uvicorn
+
+    listener = _listen(config.host, config.port)
+    try:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                web_app(rag, config),
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=1,  # seconds; a page that is open would hold it up for ever
+            )
+        )
+        if on_ready is not None:
+            on_ready(address(config))
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+    finally:
+        listener.close()
+
+
+def web_app(rag: Rag, config: Config) -> Any:
+    """Return the page as an ASGI application."""
+    import gradio
+    from fastapi import FastAPI
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    return gradio.mount_gradio_app(
+        app,
+        build_ui(rag),
+        path="/",
+        root_path=_root_path(config),
+        footer_links=[],
+        allowed_paths=[],
+        show_error=False,
+        max_file_size=f"{config.upload_mb}mb",
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        theme=theme(),
+        head=f"<style>{asset('page.css')}</style>",  # as css= Gradio would rewrite its selectors
+    )
+
+
+def address(config: Config) -> str:
+    """Return where a browser on this machine finds the page."""
+    host = "127.0.0.1" if config.host in {"0.0.0.0", "::"} else config.host  # noqa: S104 (compared, not bound)
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.port}/"
+
+
+def _root_path(config: Config) -> str:
+    path = config.root_path.strip("/")
+    return path if path.startswith(("http://", "https://")) else f"/{path}" if path else ""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as exc:
+        listener.close()
+        raise ConfigError(
+            f"{host}:{port} cannot be listened on ({exc.strerror or exc}); "
+            "choose another port (RAG_PORT) or address (RAG_HOST)"
+        ) from exc
+    return listener

@@ -1,0 +1,91 @@
+"""The list of documents and what changes it: files added or deleted, and the sync that follows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.datatypes import DocumentState, Progress, SyncReport
+from rag.errors import InputError, RagError
+from rag.ui import markup
+from rag.ui.background import Background, Emit
+from rag.ui.texts import Texts
+from rag.ui.uploads import keep, remove
+
+if TYPE_CHECKING:
+    from rag.pipeline import Rag
+
+
+class Shelf:
+    """The documents of one `Rag`; every change yields the list's HTML as it moves on."""
+
+    def __init__(self, rag: Rag) -> None:
+        self.rag = rag
+        self._writing = threading.Lock()
+
+    def documents(self) -> Sequence[DocumentState]:
+        """Return the documents by name, those that failed first."""
+        return sorted(self.rag.documents(), key=lambda state: (state.state != "failed", state.source))
+
+    def html(self, texts: Texts, notices: Sequence[str] = ()) -> str:
+        config = self.rag.config
+        folder, limit = str(config.data_dir), config.upload_mb
+        return markup.documents(self.documents(), texts, folder=folder, limit=limit, notices=notices)
+
+    async def add(self, uploads: Sequence[str], texts: Texts) -> AsyncIterator[str]:
+        """Keep the uploaded files, then sync."""
+        notices: list[str] = []
+        for upload in map(Path, uploads):
+            try:
+                with self._writing:
+                    kept = keep(upload, name=upload.name, folder=self.rag.config.data_dir)
+            except RagError as exc:
+                notices.append(str(exc))
+            else:
+                notices.append((texts.kept if kept.new else texts.same).format(name=kept.name))
+        async for html in self._sync(texts, notices):
+            yield html
+
+    async def delete(self, source: str, texts: Texts) -> AsyncIterator[str]:
+        """Delete one listed document, then sync."""
+        try:
+            if source not in {state.source for state in self.rag.documents()}:
+                raise InputError(f"{source!r} is not a document of {self.rag.config.data_dir}/")
+            remove(source, folder=self.rag.config.data_dir)
+        except RagError as exc:
+            yield self.html(texts, [str(exc)])
+            return
+        async for html in self._sync(texts, [texts.deleted.format(name=source)]):
+            yield html
+
+    async def rescan(self, texts: Texts) -> AsyncIterator[str]:
+        """Sync with what was changed in the folder by hand."""
+        async for html in self._sync(texts, []):
+            yield html
+
+    async def _sync(self, texts: Texts, notices: Sequence[str]) -> AsyncIterator[str]:
+        yield markup.progress(None, texts) + self.html(texts, notices)
+        try:
+            async for batch in Background(self._work, name="sync").batches():
+                if isinstance(batch[-1], SyncReport):
+                    notices = [*notices, _summary(batch[-1], texts)]
+                else:
+                    yield markup.progress(batch[-1], texts) + self.html(texts, notices)
+        except RagError as exc:
+            notices = [*notices, str(exc)]
+        yield self.html(texts, notices)
+
+    def _work(self, emit: Emit[Progress | SyncReport]) -> None:
+        def show(step: Progress) -> None:
+            emit(step)
+
+        with self._writing:
+            emit(self.rag.sync(show))
+
+
+def _summary(report: SyncReport, texts: Texts) -> str:
+    return texts.synced.format(
+        added=report.added, changed=report.changed, removed=report.removed, failed=len(report.failed)
+    )
