@@ -17,7 +17,7 @@ from rag.datatypes import Document, Failure, Passage, Progress, ProgressCallback
 from rag.embed import Embedder, text_for_embedding
 from rag.errors import LoadError
 from rag.index import FileState, Index
-from rag.load import load_guarded
+from rag.load.guard import Loader
 from rag.scan import Found, Listing, scan
 from rag.split import split
 
@@ -48,8 +48,8 @@ def sync_folder(
         DiskError: when the disk is full or read-only; nothing indexed is lost.
     """
     started = time.monotonic()
-    with index.writing():
-        sync = _Sync(index, embedder, passage_tokens, file_timeout, progress)
+    with index.writing(), Loader(timeout=file_timeout) as loader:
+        sync = _Sync(index, embedder, passage_tokens, loader, progress)
         sync.run(scan(data_dir, skip=index.folder))
         failed = [state for state in index.documents() if state.state == "failed"]
         return SyncReport(
@@ -69,14 +69,14 @@ class _Sync:
         index: Index,
         embedder: Embedder,
         passage_tokens: int,
-        file_timeout: float,
+        loader: Loader,
         progress: ProgressCallback,
     ) -> None:
         self.added = self.changed = self.removed = self.unchanged = 0
         self._index = index
         self._embedder = embedder
         self._passage_tokens = passage_tokens
-        self._file_timeout = file_timeout
+        self._loader = loader
         self._progress = progress
         self._known = index.files()
 
@@ -141,7 +141,7 @@ class _Sync:
         if self._index.holds(file.content):
             self._index.point(file)
         else:
-            document = load_guarded(path, source=file.source, timeout=self._file_timeout)
+            document = self._loader.load(path, source=file.source)
             # The bytes read just now: if they changed since the scan, the next sync sees that by the time.
             file = replace(file, digest=document.digest)
             passages, vectors = self._passages(document)
