@@ -106,10 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _content(self, repo: str, path: str) -> None:
         content = self.hub.repos.get(repo, {}).get(path)
         if content is None:
-            return self._missing()
+            return self._missing("EntryNotFound" if repo in self.hub.repos else "RepoNotFound")
         etag = _sha256(content)
         if path in self.hub.wrong:
-            content = bytes(255 - byte for byte in content)
+            content = content.translate(bytes(reversed(range(256))))
         start = 0
         if found := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             start = int(found[1])
@@ -133,8 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
         event.wait(60)
         self.close_connection = True
 
-    def _missing(self) -> None:
-        self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+    def _missing(self, code: str = "RepoNotFound") -> None:
+        self._send(404, b"{}", {"X-Error-Code": code})
 
     def _send_json(self, status: int, value: object) -> None:
         self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
