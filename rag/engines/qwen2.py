@@ -1,0 +1,165 @@
+"""The Qwen2 decoder over packed weights: one sequence, keys and values kept by the caller.
+
+The same arithmetic as Hugging Face's Qwen2ForCausalLM (a test compares the logits), without what a single
+sequence on a CPU has no use for: batches, masks of the whole prompt, logits of every position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import safe_open
+from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
+
+from rag.engines.lowbit import WIDE, Manifest
+from rag.engines.packed import Packed
+
+
+class Multiply(Protocol):
+    """`x @ weight.T` for float32 x (n, columns)."""
+
+    def __call__(self, x: torch.Tensor, weight: Packed) -> torch.Tensor: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """The weights of one decoder layer."""
+
+    qkv: Packed
+    qkv_bias: torch.Tensor
+    o: Packed
+    gate_up: Packed
+    down: Packed
+    input_norm: torch.Tensor
+    post_norm: torch.Tensor
+
+
+class States:
+    """Keys and values of a sequence, for `capacity` tokens; memory is taken as tokens fill it."""
+
+    def __init__(self, model: Qwen2, capacity: int) -> None:
+        shape = (len(model.layers), model.kv_heads, capacity, model.head_size)
+        self.keys = torch.empty(shape)  # float32 (layers, kv heads, tokens, head size), rotated
+        self.values = torch.empty(shape)
+        self.capacity = capacity
+
+    def copy_from(self, other: States, length: int) -> None:
+        self.keys[:, :, :length] = other.keys[:, :, :length]
+        self.values[:, :, :length] = other.values[:, :, :length]
+
+
+class Qwen2:
+    """A decoder whose weights are mapped from a conversion's files."""
+
+    def __init__(self, folder: Path, manifest: Manifest, multiply: Multiply) -> None:
+        config: Mapping[str, Any] = manifest.config
+        self.heads: int = config["num_attention_heads"]
+        self.kv_heads: int = config["num_key_value_heads"]
+        self.head_size: int = config["hidden_size"] // self.heads
+        self._epsilon: float = config["rms_norm_eps"]
+        self._multiply = multiply
+        self._theta: float = config["rope_theta"]
+        files = [folder / f"layer-{number:03}.safetensors" for number in range(config["num_hidden_layers"])]
+        self.layers = [_layer(_load(path), manifest.low_bit) for path in files]
+        head = _load(folder / "head.safetensors")
+        self._embed = Packed(head["embed"], WIDE)
+        self._lm_head = Packed(head.get("lm_head", head["embed"]), WIDE)
+        self._norm = head["norm"]
+
+    def forward(self, tokens: list[int], states: States, past: int) -> Iterator[torch.Tensor]:
+        """Read `tokens` after `past` others; yield after each layer, and last the logits (vocabulary,).
+
+        All but the last tensor yielded are of no use: they are moments at which to stop.
+        """
+        hidden = self._embedded(tokens)
+        angles = self._angles(past, len(tokens))
+        mask = _mask(past, len(tokens))
+        for number, layer in enumerate(self.layers):
+            normed = rms_norm(hidden, hidden.shape[-1:], layer.input_norm, self._epsilon)
+            keys, values = states.keys[number], states.values[number]
+            hidden += self._attend(normed, layer, keys, values, past=past, angles=angles, mask=mask)
+            normed = rms_norm(hidden, hidden.shape[-1:], layer.post_norm, self._epsilon)
+            gate, up = self._multiply(normed, layer.gate_up).chunk(2, dim=-1)
+            hidden += self._multiply(silu(gate).mul_(up), layer.down)
+            yield hidden
+        last = rms_norm(hidden[-1:], hidden.shape[-1:], self._norm, self._epsilon)
+        yield self._multiply(last, self._lm_head)[0]
+
+    def _embedded(self, tokens: list[int]) -> torch.Tensor:
+        hidden = torch.empty(len(tokens), self._embed.columns)
+        for row, token in enumerate(tokens):
+            self._embed.dequantise(hidden[row : row + 1], token)
+        return hidden
+
+    def _attend(
+        self,
+        x: torch.Tensor,
+        layer: Layer,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        *,
+        past: int,
+        angles: tuple[torch.Tensor, torch.Tensor],
+        mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        count = x.shape[0]
+        sizes = [self.heads, self.kv_heads, self.kv_heads]
+        qkv = (
+            self._multiply(x, layer.qkv).add_(layer.qkv_bias).view(count, -1, self.head_size).transpose(0, 1)
+        )
+        query, key, value = torch.split(qkv, sizes)
+        keys[:, past : past + count] = _rotate(key, *angles)
+        values[:, past : past + count] = value
+        query = _rotate(query, *angles).view(self.kv_heads, -1, count, self.head_size)
+        seen_keys, seen_values = keys[:, None, : past + count], values[:, None, : past + count]
+        if count == 1:  # the heads of a group are so many queries of the same keys
+            query = query.transpose(1, 2)
+            attended = scaled_dot_product_attention(query, seen_keys, seen_values).transpose(1, 2)
+        else:  # expanded without a copy, where enable_gqa would make one
+            shape = (-1, query.shape[1], -1, -1)
+            attended = scaled_dot_product_attention(
+                query,
+                seen_keys.expand(shape),
+                seen_values.expand(shape),
+                attn_mask=mask,
+                is_causal=mask is None,
+            )
+        mixed = attended.reshape(self.heads, count, self.head_size).transpose(0, 1).reshape(count, -1)
+        return self._multiply(mixed, layer.o)
+
+    def _angles(self, past: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosines and sines (count, head size) of rotary position embeddings (arXiv:2104.09864)."""
+        inverse = self._theta ** (-torch.arange(0, self.head_size, 2) / self.head_size)
+        angles = torch.outer(torch.arange(past, past + count, dtype=torch.float32), inverse).repeat(1, 2)
+        return angles.cos(), angles.sin()
+
+
+def _rotate(x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch.Tensor:
+    left, right = x.chunk(2, dim=-1)
+    return x * cosines + torch.cat((-right, left), dim=-1) * sines
+
+
+def _mask(past: int, count: int) -> torch.Tensor | None:
+    """Return what the new tokens may see (count, past + count), or None when plain causality will do."""
+    if past == 0 or count == 1:
+        return None
+    return torch.ones(count, past + count, dtype=torch.bool).tril(past)
+
+
+def _load(path: Path) -> dict[str, torch.Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+
+
+def _layer(tensors: dict[str, torch.Tensor], low_bit: str) -> Layer:
+    packed = {name: Packed(tensors[name], low_bit) for name in ("qkv", "o", "gate_up", "down")}
+    return Layer(
+        **packed,
+        qkv_bias=tensors["qkv_bias"],
+        input_norm=tensors["input_norm"],
+        post_norm=tensors["post_norm"],
+    )
