@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from rag.config import Config
+from rag.errors import ModelError
 from rag.pipeline import Rag
+from rag.setup import prepare
 
 HERE = Path(__file__).parent
 NOT_OURS = "langchain_tests"  # LangChain's standard tests skip what a text-only model does not claim
@@ -46,6 +48,23 @@ def write(config: Config) -> Callable[[str, str], Path]:
 def rag(config: Config) -> Iterator[Rag]:
     with Rag(config) as rag:
         yield rag
+
+
+@pytest.fixture(scope="session")
+def real_config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """Settings for the small real models over the sample documents, fetched and converted once."""
+    config = Config(
+        model="qwen2.5-coder-0.5b-instruct",
+        embedder="multilingual-e5-small",
+        engine="ipex",
+        data_dir=HERE.parent / "data",
+        index_dir=tmp_path_factory.mktemp("index"),
+    )
+    try:
+        prepare(config, lambda _: None, notice=lambda _: None)
+    except ModelError as exc:
+        pytest.skip(f"real weights cannot be had: {exc}")
+    return config
 
 
 @pytest.hookimpl(wrapper=True)

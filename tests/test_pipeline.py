@@ -135,7 +135,7 @@ def test_a_second_question_is_told_its_place_and_then_answered(config: Config) -
 def test_an_empty_index_says_what_to_do(config: Config) -> None:
     with (
         Rag(config) as rag,
-        pytest.raises(InputError, match=r"no documents are indexed; put some into .* rag sync"),
+        pytest.raises(InputError, match=r"no documents are indexed; put some into .* `rag sync`"),
     ):
         rag.ask("Anything?")
 
