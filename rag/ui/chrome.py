@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from rag.datatypes import DocumentState
 from rag.ui.texts import LANGUAGES, Texts
 
 LANGUAGE_NAMES: Final = {"en": "English", "zh": "中文"}
@@ -32,9 +30,10 @@ def bar(texts: Texts) -> str:
     )
 
 
-def empty(texts: Texts, documents: Sequence[DocumentState]) -> str:
-    """Return what a new conversation shows: questions to try, or where to add documents."""
-    readable = any(document.state == "indexed" for document in documents)
+def empty(texts: Texts, *, readable: bool, error: str = "") -> str:
+    """Return what a new conversation shows: questions to try, where to add documents, or what is wrong."""
+    if error:
+        return f'<div class="empty"><p class="notice error" role="alert">{escape(error)}</p></div>'
     examples = "".join(
         f'<button type="button" data-event="example" data-text="{escape(text)}">{escape(text)}</button>'
         for text in texts.examples

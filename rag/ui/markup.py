@@ -14,6 +14,7 @@ from rag.ui.texts import Texts
 from rag.ui.turns import WAITING, Turn
 
 MARKER: Final = re.compile(r"\[(\d{1,3})\]")
+MOST_SHOWN: Final = 1000  # characters of a question
 UNITS: Final = ("B", "KB", "MB", "GB")
 
 
@@ -28,11 +29,16 @@ def turn_html(turn: Turn, texts: Texts) -> str:
     busy = "" if turn.finished else " busy"
     return (
         f'<article class="turn {turn.phase}{refused}{busy}" data-turn="{turn.number}">'
-        f'<h2 class="question">{escape(turn.question)}</h2>'
+        f'<h2 class="question">{escape(shorten(turn.question))}</h2>'
         f"{_notice(turn, texts)}"
         f'<div class="answer" aria-live="polite">{answer_html(turn)}</div>'
         f"{_footer(turn, texts)}</article>"
     )
+
+
+def shorten(question: str) -> str:
+    """Return what is shown of a question: a whole document pasted as one is cut."""
+    return question if len(question) <= MOST_SHOWN else f"{question[:MOST_SHOWN]}…"
 
 
 def answer_html(turn: Turn) -> str:
@@ -67,7 +73,8 @@ def _text_with_chips(_renderer: Any, tokens: Any, index: int, _options: Any, env
 
 def _notice(turn: Turn, texts: Texts) -> str:
     if turn.phase == "failed":
-        return f'<p class="notice error" role="alert"><b>{texts.failed}</b> {escape(turn.error)}</p>'
+        said = escape(turn.error) or texts.unexpected
+        return f'<p class="notice error" role="alert"><b>{texts.failed}</b> {said}</p>'
     if turn.phase in WAITING:
         return _waiting(turn, texts)
     if turn.answer and turn.answer.refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -14,7 +14,7 @@ import gradio as gr
 from rag.datatypes import Hit
 from rag.ui import chrome, markup
 from rag.ui.desk import Desk, Session
-from rag.ui.shelf import Shelf
+from rag.ui.shelf import Listing, Shelf
 from rag.ui.sources import sources
 from rag.ui.texts import texts_for
 from rag.ui.turns import Turn
@@ -115,10 +115,11 @@ class Page:
     def _session(self, request: gr.Request) -> Session:
         return self.desk.session(request.session_hash or "")
 
-    def _open(self, preferred: str, request: gr.Request) -> Updates:
+    def _open(self, preferred: str, request: gr.Request) -> Iterator[Updates]:
         session = self._session(request)
         session.texts = texts_for(preferred or "")
-        return self._everything(session)
+        yield self._frame(session)
+        yield self._everything(session)  # the first look into the index may wait for the embedder
 
     def _switch(self, event: gr.EventData, request: gr.Request) -> Updates:
         session = self._session(request)
@@ -129,10 +130,12 @@ class Page:
         self.desk.leave(request.session_hash or "")
 
     def _everything(self, session: Session) -> Updates:
+        return self._frame(session) | self._talk(session) | self._shelf(session)
+
+    def _frame(self, session: Session) -> Updates:
         texts = session.texts
         return {
             self.bar: chrome.bar(texts),
-            **self._talk(session),
             self.sources: sources(session.turns, texts),
             self.question: gr.update(placeholder=texts.placeholder),
             self.ask_button: gr.update(value=texts.ask),
@@ -140,12 +143,11 @@ class Page:
             self.clear_button: gr.update(value=texts.clear),
             self.upload: gr.update(label=texts.add_files),
             self.rescan: gr.update(value=texts.rescan),
-            self.documents: self.shelf.html(texts),
         }
 
     def _talk(self, session: Session) -> Updates:
         if not session.turns:
-            return {self.past: "", self.live: chrome.empty(session.texts, self.shelf.documents())}
+            return {self.past: "", self.live: self._empty(session, self.shelf.look())}
         return {
             self.past: markup.conversation(session.turns[:-1], session.texts),
             self.live: markup.turn_html(session.turns[-1], session.texts),
@@ -158,7 +160,7 @@ class Page:
 
     async def _ask(self, question: str, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
-        if session.busy:
+        if session.busy or not question.strip():
             return
         turns, first = session.turns, True
         shown: tuple[Hit, ...] = ()
@@ -190,10 +192,14 @@ class Page:
         return self._shelf(self._session(request))
 
     def _shelf(self, session: Session, html: str | None = None) -> Updates:
-        updates: Updates = {self.documents: html or self.shelf.html(session.texts)}
+        listing = self.shelf.look()
+        updates: Updates = {self.documents: html or self.shelf.html(session.texts, listing=listing)}
         if not session.turns:
-            updates[self.live] = chrome.empty(session.texts, self.shelf.documents())
+            updates[self.live] = self._empty(session, listing)
         return updates
+
+    def _empty(self, session: Session, listing: Listing) -> str:
+        return chrome.empty(session.texts, readable=listing.readable, error=listing.error)
 
     async def _add(self, paths: list[str] | None, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)

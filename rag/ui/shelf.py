@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from rag.pipeline import Rag
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The documents as the index knows them, or why it cannot tell."""
+
+    states: tuple[DocumentState, ...] = ()
+    error: str = ""
+
+    @property
+    def readable(self) -> bool:
+        return any(state.state == "indexed" for state in self.states)
+
+
 class Shelf:
     """The documents of one `Rag`; every change yields the list's HTML as it moves on."""
 
@@ -25,14 +38,20 @@ class Shelf:
         self.rag = rag
         self._writing = threading.Lock()
 
-    def documents(self) -> Sequence[DocumentState]:
-        """Return the documents by name, those that failed first."""
-        return sorted(self.rag.documents(), key=lambda state: (state.state != "failed", state.source))
+    def look(self) -> Listing:
+        """Return the documents by name, those that failed first; an index that cannot be read says so."""
+        try:
+            states = self.rag.documents()
+        except RagError as exc:
+            return Listing(error=str(exc))
+        return Listing(states=tuple(sorted(states, key=lambda each: (each.state != "failed", each.source))))
 
-    def html(self, texts: Texts, notices: Sequence[str] = ()) -> str:
-        config = self.rag.config
+    def html(self, texts: Texts, notices: Sequence[str] = (), *, listing: Listing | None = None) -> str:
+        listing, config = listing or self.look(), self.rag.config
+        if listing.error:
+            notices = [*notices, listing.error]
         folder, limit = str(config.data_dir), config.upload_mb
-        return markup.documents(self.documents(), texts, folder=folder, limit=limit, notices=notices)
+        return markup.documents(listing.states, texts, folder=folder, limit=limit, notices=notices)
 
     async def add(self, uploads: Sequence[str], texts: Texts) -> AsyncIterator[str]:
         """Keep the uploaded files, then sync."""
@@ -51,7 +70,7 @@ class Shelf:
     async def delete(self, source: str, texts: Texts) -> AsyncIterator[str]:
         """Delete one listed document, then sync."""
         try:
-            if source not in {state.source for state in self.rag.documents()}:
+            if source not in {state.source for state in self.look().states}:
                 raise InputError(f"{source!r} is not a document of {self.rag.config.data_dir}/")
             remove(source, folder=self.rag.config.data_dir)
         except RagError as exc:

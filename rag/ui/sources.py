@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from rag.datatypes import Citation, Hit
+from rag.ui.markup import shorten
 from rag.ui.texts import Texts
 from rag.ui.turns import Turn
 
@@ -19,7 +20,7 @@ def sources(turns: Sequence[Turn], texts: Texts) -> str:
     for turn in with_cards:
         cards = "".join(_groups(turn, texts))
         hidden = "" if turn is with_cards[-1] else " hidden"
-        about = f'<p class="of">{escape(turn.question)}</p>'
+        about = f'<p class="of">{escape(shorten(turn.question))}</p>'
         groups.append(f'<section class="group" data-turn="{turn.number}"{hidden}>{about}{cards}</section>')
     close = f'<button type="button" class="close" aria-label="{texts.close}">×</button>'
     return f"<h2>{texts.sources}{close}</h2>{''.join(groups)}"

@@ -1,0 +1,505 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import resource
+import socket
+import string
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from dataclasses import fields, replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from rag.config import Config
+from rag.datatypes import (
+    Answer,
+    Citation,
+    Generation,
+    Hit,
+    Passage,
+    Prompt,
+    Queued,
+    Reading,
+    Retrieved,
+    Token,
+    Usage,
+)
+from rag.errors import ConfigError, DiskError, EngineError, InputError, RagError
+from rag.pipeline import Rag
+from rag.ui.background import Background, Emit
+from rag.ui.chrome import empty
+from rag.ui.desk import Desk, Session
+from rag.ui.markup import answer_html, documents, turn_html
+from rag.ui.server import address, serve
+from rag.ui.shelf import Shelf
+from rag.ui.sources import marked, sources
+from rag.ui.texts import CHINESE, ENGLISH, LANGUAGES, Texts, texts_for
+from rag.ui.turns import Turn, advance, fail, stop
+from rag.ui.uploads import Kept, keep, remove, safe_name
+
+HOSTILE = '<script>alert(1)</script> <img src=x onerror=alert(2)> {{value}} ${1+1} &lt;b&gt; "quoted"'
+
+
+def passage(text: str, *, start: int = 0, source: str = "a.md") -> Passage:
+    return Passage(source=source, digest="d", start=start, end=start + len(text), text=text, page=3)
+
+
+def hit(text: str, *, marker: int = 1, start: int = 0, source: str = "a.md") -> Hit:
+    return Hit(passage=passage(text, start=start, source=source), score=0.03, dense=0.8, marker=marker)
+
+
+def quote(hit: Hit, text: str) -> Citation:
+    start = hit.passage.start + hit.passage.text.index(text)
+    return Citation(
+        marker=hit.marker,
+        document=hit.passage.source,
+        page=3,
+        quote=text,
+        start=start,
+        end=start + len(text),
+    )
+
+
+def done(text: str, *hits: Hit, citations: tuple[Citation, ...] = (), refused: bool = False) -> Turn:
+    answer = Answer(question="q", text=text, hits=hits, citations=citations, refused=refused, model="m")
+    return advance(Turn(number=1, question="q"), answer)
+
+
+def plain(html: str) -> str:
+    return unescape(re.sub(r"<[^>]*>", "", html))
+
+
+# texts
+
+
+def test_both_languages_fill_in_the_same_names() -> None:
+    def names(text: str) -> set[str | None]:
+        return {name for _, name, _, _ in string.Formatter().parse(text)} - {None}
+
+    for field in fields(Texts):
+        english, chinese = getattr(ENGLISH, field.name), getattr(CHINESE, field.name)
+        assert english, field.name
+        assert chinese, field.name
+        if isinstance(english, str):
+            assert names(english) == names(chinese), field.name
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [("zh-CN,zh,en", "zh"), ("en-GB,zh", "en"), ("fr-FR,zh-TW;q=0.8,en", "zh"), ("ZH", "zh"), ("", "en")],
+)
+def test_the_first_known_language_of_the_browser_is_taken(wanted: str, code: str) -> None:
+    assert texts_for(wanted).code == code
+
+
+# answers and sources
+
+
+def test_an_answers_tags_links_and_images_stay_text() -> None:
+    links = "![x](http://evil.example/a.png) [here](http://evil.example) <http://evil.example>"
+    text = f"{HOSTILE} {links}\n\n[1]: http://evil.example"
+    html = answer_html(done(text, hit("x")))
+    assert set(re.findall(r"<(\w+)", html)) <= {"p", "br", "button"}
+    assert "![x](http://evil.example/a.png)" in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+
+
+def test_markdown_that_only_shapes_text_is_kept() -> None:
+    html = answer_html(done("**bold** and\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |"))
+    assert "<strong>bold</strong>" in html
+    assert html.count("<li>") == 2
+    assert "<td>2</td>" in html
+
+
+def test_only_markers_of_known_passages_become_buttons() -> None:
+    html = answer_html(done("So [1]. Not [7]. Nor `x[1]`.", hit("x", marker=1)))
+    assert re.findall(r'data-marker="(\d+)"', html) == ["1"]
+    assert "[7]" in html
+    assert "<code>x[1]</code>" in html
+
+
+def test_exactly_the_quoted_words_are_marked() -> None:
+    source = hit("The lamp is lit. The bell rings. Nobody sleeps.", start=500)
+    html = marked(source, [quote(source, "The bell rings.")])
+    assert re.findall(r"<mark>(.*?)</mark>", html) == ["The bell rings."]
+    assert plain(html) == source.passage.text
+
+
+def test_quotes_that_overlap_are_marked_once() -> None:
+    source = hit("one two three four five")
+    html = marked(source, [quote(source, "two three"), quote(source, "three four"), quote(source, "two")])
+    assert "".join(re.findall(r"<mark>(.*?)</mark>", html)) == "two three four"
+    assert plain(html) == source.passage.text
+
+
+def test_a_quote_of_another_passage_marks_nothing() -> None:
+    source = hit("one two")
+    elsewhere = replace(quote(source, "two"), start=900, end=903)
+    other = replace(quote(source, "two"), marker=2)
+    assert "<mark>" not in marked(source, [elsewhere, other])
+
+
+def test_the_text_of_passages_names_and_questions_is_escaped() -> None:
+    source = hit(HOSTILE, source="<b>x</b>.md")
+    turn = replace(done("yes [1]", source, citations=(quote(source, "<script>"),)), question=HOSTILE)
+    for html in (sources([turn], ENGLISH), turn_html(turn, ENGLISH)):
+        assert "<script" not in html
+        assert "<img" not in html
+        assert "<b>x</b>" not in html
+    assert "<mark>&lt;script&gt;</mark>" in sources([turn], ENGLISH)
+
+
+def test_cited_sources_are_open_and_come_first() -> None:
+    first, second = hit("one", marker=1), hit("two", marker=2, source="b.md")
+    html = sources([done("It is two [2].", first, second, citations=(quote(second, "two"),))], ENGLISH)
+    assert re.findall(r'data-marker="(\d)"( open)?>', html) == [("2", " open"), ("1", "")]
+    assert html.index(ENGLISH.cited) < html.index(ENGLISH.not_cited)
+
+
+def test_a_refusal_shows_the_nearest_passages() -> None:
+    turn = done("不知道。", hit("one", marker=0), refused=True)
+    assert CHINESE.refused in turn_html(turn, CHINESE)
+    assert CHINESE.nearest in sources([turn], CHINESE)
+
+
+def test_of_several_answers_the_last_ones_sources_are_shown() -> None:
+    turns = [done("a", hit("one")), replace(done("b", hit("two")), number=2)]
+    assert re.findall(r'data-turn="(\d)"( hidden)?><p', sources(turns, ENGLISH)) == [
+        ("1", " hidden"),
+        ("2", ""),
+    ]
+
+
+def test_a_question_as_long_as_a_document_is_shown_cut() -> None:
+    assert len(turn_html(Turn(number=1, question="x" * 100_000), ENGLISH)) < 3000
+
+
+def test_a_turn_follows_the_events() -> None:
+    turn = Turn(number=1, question="q")
+    assert turn.phase == "searching"
+    turn = advance(turn, Queued(place=2))
+    assert ENGLISH.queued.format(place=2) in turn_html(turn, ENGLISH)
+    turn = advance(turn, Retrieved(hits=(hit("one"), hit("two", marker=2), hit("three", marker=0))))
+    assert ENGLISH.reading.format(count=2) in turn_html(turn, ENGLISH)
+    turn = advance(turn, Reading(done=50, total=200))
+    assert 'value="0.250"' in turn_html(turn, ENGLISH)
+    turn = advance(advance(turn, Token(text="It ")), Token(text="is"))
+    assert (turn.phase, turn.text) == ("writing", "It is")
+    assert stop(turn).phase == "stopped"
+    turn = advance(turn, Answer(question="q", text="It is one [1]."))
+    assert (turn.phase, turn.text, stop(turn)) == ("done", "It is one [1].", turn)
+
+
+def test_an_error_is_said_in_its_place() -> None:
+    html = turn_html(fail(Turn(number=1, question="q"), "no <model>"), CHINESE)
+    assert f"{CHINESE.failed}</b> no &lt;model&gt;" in html
+
+
+# documents
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("notes.txt", "notes.txt"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\temp\\手册.pdf", "手册.pdf"),
+        (".hidden", "hidden"),
+        ("a\x00b\n\u202e.txt", "a_b__.txt"),
+        ("~$draft.docx", "$draft.docx"),
+        ("..", "document"),
+        ("", "document"),
+        ("cafe\u0301.md", "caf\u00e9.md"),
+    ],
+)
+def test_upload_names_stay_in_the_folder(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+def test_a_long_name_keeps_its_suffix_and_whole_characters() -> None:
+    name = safe_name("典" * 300 + ".pdf")
+    assert name.endswith("典.pdf")
+    assert len(name.encode()) <= 200
+
+
+def test_an_upload_never_replaces_another_file(tmp_path: Path) -> None:
+    folder, upload = tmp_path / "data", tmp_path / "upload"
+    upload.write_text("one")
+    assert keep(upload, name="a.txt", folder=folder) == Kept(name="a.txt", new=True)
+    assert keep(upload, name="a.txt", folder=folder) == Kept(name="a.txt", new=False)
+    upload.write_text("two")
+    assert keep(upload, name="a.txt", folder=folder) == Kept(name="a (2).txt", new=True)
+    (folder / "d.txt").symlink_to(tmp_path / "elsewhere")
+    assert keep(upload, name="d.txt", folder=folder).name == "d (2).txt"
+    assert {path.name: path.read_text() for path in folder.iterdir() if not path.is_symlink()} == {
+        "a.txt": "one",
+        "a (2).txt": "two",
+        "d (2).txt": "two",
+    }
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    upload, folder = tmp_path / "upload", tmp_path / "data"
+    upload.write_bytes(b"x" * 50_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(DiskError, match=r"a\.txt could not be kept"):
+            keep(upload, name="a.txt", folder=folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(folder.iterdir()) == []
+
+
+def test_only_files_of_the_folder_are_deleted(tmp_path: Path) -> None:
+    (tmp_path / "data" / "sub").mkdir(parents=True)
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "data" / "sub" / "a.txt").write_text("x")
+    for outside in ("../secret", str(tmp_path / "secret"), "sub"):
+        with pytest.raises(InputError):
+            remove(outside, folder=tmp_path / "data")
+    remove("sub/a.txt", folder=tmp_path / "data")
+    assert (tmp_path / "secret").exists()
+    assert not (tmp_path / "data" / "sub" / "a.txt").exists()
+
+
+async def test_an_added_file_is_indexed_and_an_unreadable_one_says_why(rag: Rag, tmp_path: Path) -> None:
+    good, bad = tmp_path / "灯塔.txt", tmp_path / "broken.pdf"
+    good.write_text("灯熄灭时每九十秒敲钟一次。")
+    bad.write_bytes(b"%PDF-1.4 nonsense")
+    shown = [html async for html in Shelf(rag).add([str(good), str(bad)], CHINESE)]
+    assert "<progress" in shown[0]
+    states = {state.source: state for state in rag.documents()}
+    assert (states["灯塔.txt"].state, states["broken.pdf"].state) == ("indexed", "failed")
+    assert states["broken.pdf"].reason
+    assert states["broken.pdf"].reason in plain(shown[-1])
+    assert CHINESE.kept.format(name="灯塔.txt") in shown[-1]
+
+
+async def test_deleting_a_document_takes_it_out_of_the_index(
+    rag: Rag, write: Callable[[str, str], Path]
+) -> None:
+    path = write("a.txt", "The bell rings.")
+    rag.sync()
+    shelf = Shelf(rag)
+    assert "is not a document" in plain([html async for html in shelf.delete("../x", ENGLISH)][-1])
+    shown = [html async for html in shelf.delete("a.txt", ENGLISH)]
+    assert not path.exists()
+    assert rag.documents() == []
+    assert ENGLISH.no_documents in shown[-1]
+
+
+def test_a_file_name_cannot_break_out_of_the_list(rag: Rag, write: Callable[[str, str], Path]) -> None:
+    write('<img src=x onerror=alert(1)>".txt', "x y z")
+    rag.sync()
+    html = documents(rag.documents(), ENGLISH, folder="data", limit=200)
+    assert "<img" not in html
+    assert 'data-name="&lt;img src=x onerror=alert(1)&gt;&quot;.txt"' in html
+
+
+def test_an_empty_index_says_where_to_add_documents() -> None:
+    html = empty(ENGLISH, readable=False)
+    assert ENGLISH.empty_index in html
+    assert "data-text" not in html
+
+
+def test_an_index_that_cannot_be_used_is_said_on_the_page(config: Config) -> None:
+    with Rag(config.model_copy(update={"embedder": "no-such-embedder"})) as rag:
+        listing = Shelf(rag).look()
+        assert "no-such-embedder" in listing.error
+        assert listing.error in plain(Shelf(rag).html(CHINESE))
+    assert listing.error in plain(empty(CHINESE, readable=False, error=listing.error))
+
+
+# work in the background
+
+
+async def collect(background: Background[int]) -> list[int]:
+    return [item async for batch in background.batches() for item in batch]
+
+
+async def test_what_is_emitted_arrives_in_order_and_whole() -> None:
+    def work(emit: Emit[int]) -> None:
+        for number in range(1000):
+            emit(number)
+
+    assert await collect(Background(work, name="count")) == list(range(1000))
+
+
+async def test_an_error_arrives_after_what_came_before_it() -> None:
+    def work(emit: Emit[int]) -> None:
+        emit(1)
+        raise EngineError("out of tokens")
+
+    background: Background[int] = Background(work, name="fails")
+    got: list[int] = []
+
+    async def drain() -> None:
+        async for batch in background.batches():
+            got.extend(batch)
+
+    with pytest.raises(RagError, match="out of tokens"):
+        await drain()
+    assert got == [1]
+
+
+async def test_a_bug_ends_the_wait_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def work(emit: Emit[int]) -> None:
+        raise ZeroDivisionError
+
+    with caplog.at_level(logging.ERROR):
+        assert await collect(Background(work, name="buggy")) == []
+    assert "buggy failed" in caplog.text
+
+
+async def test_stopping_ends_the_wait_though_the_work_is_stuck() -> None:
+    free, went_on = threading.Event(), []
+
+    def work(emit: Emit[int]) -> None:
+        free.wait()
+        went_on.append(emit(1))
+
+    background = Background(work, name="stuck")
+    threading.Timer(0.05, background.stop).start()
+    assert await asyncio.wait_for(collect(background), timeout=5) == []
+    free.set()
+    for _ in range(100):
+        if went_on:
+            break
+        await asyncio.sleep(0.02)
+    assert went_on == [False]
+
+
+# conversations
+
+
+class EndlessEngine:
+    """Writes until it is closed, and tells that it was."""
+
+    name, model, context = "endless", "endless", 4096
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+        self.prompts: list[Prompt] = []
+
+    def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
+        self.prompts.append(prompt)
+        self.closed.clear()
+        try:
+            while True:
+                yield "word "
+                self.closed.wait(0.01)
+        finally:
+            self.closed.set()
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        return 10
+
+
+@pytest.fixture
+def endless(config: Config, write: Callable[[str, str], Path]) -> Iterator[tuple[Rag, EndlessEngine]]:
+    write("a.txt", "The bell rings every ninety seconds when the lamp is out.")
+    engine = EndlessEngine()
+    with Rag(config, engine=engine) as rag:
+        rag.sync()
+        yield rag, engine
+
+
+QUESTION = "When does the bell ring?"
+
+
+async def test_a_question_is_answered_and_becomes_history(
+    rag: Rag, write: Callable[[str, str], Path]
+) -> None:
+    write("a.txt", "The bell rings every ninety seconds when the lamp is out.")
+    rag.sync()
+    session = Session()
+    for number in (1, 2):
+        phases = [turn.phase async for turn in session.ask(rag, QUESTION)]
+        assert (phases[0], phases[-1]) == ("searching", "done")
+        assert [answer.question for answer in session.history()] == [QUESTION] * number
+    assert not session.busy
+    session.clear()
+    assert session.history() == ()
+
+
+async def test_stop_closes_the_engine_and_keeps_what_was_written(endless: tuple[Rag, EndlessEngine]) -> None:
+    rag, engine = endless
+    session = Session()
+    async for turn in session.ask(rag, QUESTION):
+        if turn.phase == "writing":
+            session.stop()
+    assert await asyncio.to_thread(engine.closed.wait, 5)
+    assert session.turns[-1].phase == "stopped"
+    assert session.turns[-1].text.startswith("word")
+    assert session.history() == ()
+    assert ENGLISH.stopped in turn_html(session.turns[-1], ENGLISH)
+
+
+async def test_closing_the_stream_closes_the_engine(endless: tuple[Rag, EndlessEngine]) -> None:
+    rag, engine = endless
+    session = Session()
+    async with aclosing(session.ask(rag, QUESTION)) as turns:
+        async for turn in turns:
+            if turn.phase == "writing":
+                break
+    assert await asyncio.to_thread(engine.closed.wait, 5)
+    assert not session.busy
+
+
+async def test_leaving_the_page_closes_the_engine(endless: tuple[Rag, EndlessEngine]) -> None:
+    rag, engine = endless
+    desk = Desk()
+    async for turn in desk.session("tab").ask(rag, QUESTION):
+        if turn.phase == "writing":
+            await asyncio.to_thread(desk.leave, "tab")
+    assert await asyncio.to_thread(engine.closed.wait, 5)
+    assert desk.session("tab").turns == []
+
+
+async def test_an_error_of_the_pipeline_ends_the_turn(rag: Rag) -> None:
+    turns = [turn async for turn in Session().ask(rag, QUESTION)]
+    assert turns[-1].phase == "failed"
+    assert "no documents are indexed" in turns[-1].error
+
+
+async def test_a_bug_in_the_engine_never_leaves_the_page_waiting(
+    endless: tuple[Rag, EndlessEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rag, engine = endless
+    monkeypatch.setattr(engine, "count_tokens", lambda _: 1 / 0)
+    turns = [turn async for turn in Session().ask(rag, QUESTION)]
+    assert turns[-1].phase == "failed"
+    assert ENGLISH.unexpected in turn_html(turns[-1], ENGLISH)
+
+
+# serving
+
+
+def test_a_port_in_use_is_named_with_its_setting(rag: Rag, config: Config) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"127\.0\.0\.1:{port} .*RAG_PORT"):
+            serve(rag, config.model_copy(update={"port": port}))
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:7860/"),
+        ("0.0.0.0", "http://127.0.0.1:7860/"),
+        ("::1", "http://[::1]:7860/"),
+    ],
+)
+def test_the_address_is_one_that_a_browser_here_can_open(config: Config, host: str, shown: str) -> None:
+    assert address(config.model_copy(update={"host": host})) == shown
+
+
+def test_there_are_two_languages() -> None:
+    assert list(LANGUAGES) == ["en", "zh"]
