@@ -15,7 +15,6 @@ from rag.config import Config
 from rag.datatypes import Progress, ProgressCallback
 from rag.errors import DiskError, LockedError, ModelError
 from rag.models.catalogue import ENTRIES
-from rag.models.fetch import NoSourceError, fetch
 from rag.models.files import (
     Manifest,
     ModelFile,
@@ -28,6 +27,7 @@ from rag.models.files import (
 )
 from rag.models.hubs import UnreachableError
 from rag.models.places import Wanted
+from rag.models.sources import NoSourceError, fetch
 
 GGUF = b"GGUF" + bytes(60)
 

@@ -21,10 +21,10 @@ from rag.config import Config
 from rag.datatypes import Progress
 from rag.errors import ModelError
 from rag.models.catalogue import Kind
-from rag.models.fetch import fetch
 from rag.models.files import ModelFile, read_manifest
 from rag.models.hub_files import choose_files
 from rag.models.hubs import HuggingFace, ModelScope
+from rag.models.sources import fetch
 from tests.hub_server import Hub, serve_hub
 
 REPO = "org/model"
@@ -43,6 +43,12 @@ Configure: TypeAlias = Callable[..., Config]
 
 def ignore(progress: Progress) -> None:
     del progress
+
+
+@pytest.fixture(autouse=True)
+def _no_offline_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture
@@ -111,7 +117,7 @@ import sys
 from pathlib import Path
 from rag.config import Config
 from rag.models.catalogue import Kind
-from rag.models.fetch import fetch
+from rag.models.sources import fetch
 from rag.models.hubs import HuggingFace, ModelScope
 config = Config(models_dir=Path(sys.argv[1]), hf_endpoint=sys.argv[2], modelscope_endpoint=sys.argv[2])
 hub = {"huggingface": HuggingFace, "modelscope": ModelScope}[sys.argv[3]](config)
@@ -126,7 +132,7 @@ def test_a_killed_download_leaves_no_process_and_goes_on_later(
     release = threading.Event()
     hub.pauses["model.safetensors"] = (15_000_000, release)
     command = [sys.executable, "-c", FETCH, str(tmp_path), hub.url, key]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[1]) as process:
         wait_until(lambda: largest(tmp_path) > 10_000_000)
         children = psutil.Process(process.pid).children()
         process.send_signal(how)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rag.datatypes import ProgressCallback
 from rag.models.catalogue import CATALOGUE, FALLBACK_MODEL, Carrier, Entry
 from rag.models.fallback import choose_model, chosen_model
-from rag.models.fetch import Attempt, Fetched, fetch
 from rag.models.places import find, understand
 from rag.models.show import ModelState, list_models, show_model
+from rag.models.sources import Attempt, Fetched, fetch
 
 if TYPE_CHECKING:
     from rag.config import Config

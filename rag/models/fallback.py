@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from rag.datatypes import ProgressCallback
 from rag.errors import DiskError
 from rag.models.catalogue import FALLBACK_MODEL
-from rag.models.fetch import Attempt, Fetched, NoSourceError, PackageCarriers, Source, fetch
 from rag.models.places import find, understand
+from rag.models.sources import Attempt, Fetched, NoSourceError, PackageCarriers, Source, fetch
 
 if TYPE_CHECKING:
     from rag.config import Config

