@@ -63,8 +63,8 @@ def unpack(source: Path, target: Path, progress: ProgressCallback) -> None:
         ModelError: when `source` is not such a container.
     """
     target.mkdir(parents=True, exist_ok=True)
-    data = np.memmap(source, dtype=np.uint8, mode="r")
     try:
+        data = np.memmap(source, dtype=np.uint8, mode="r")
         header = _header(data)
         vocabulary, end = _vocabulary(data, header)
         tensors = _directory(data, end)
