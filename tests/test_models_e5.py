@@ -131,7 +131,8 @@ def bert_by_hand(container: Path, ids: list[int]) -> NDArray[np.float64]:
 
     def softmax(x: NDArray[np.float64]) -> NDArray[np.float64]:
         grown: NDArray[np.float64] = np.exp(x - x.max(-1, keepdims=True))
-        return grown / grown.sum(-1, keepdims=True)
+        shares: NDArray[np.float64] = grown / grown.sum(-1, keepdims=True)
+        return shares
 
     def linear(x: NDArray[np.float64], name: str) -> NDArray[np.float64]:
         product: NDArray[np.float64] = x @ w[f"l0.{name}.w"].T + w[f"l0.{name}.b"]
