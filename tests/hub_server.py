@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(self.hub.status, b"")
         elif path == "/":
             self._send(200, b"")
-        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(/revision/[^/]+)?", path):
+        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(/revision/.+)?", path):
             self._huggingface_info(found[1])
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", path):
             self._content(found[1], found[2])

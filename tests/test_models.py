@@ -322,6 +322,14 @@ def test_a_model_that_the_user_chose_is_never_replaced(tmp_path: Path, config: C
         models.choose_model(chosen, ignore, shelves())
 
 
+def test_without_the_fallback_either_both_sets_of_reasons_are_given(config: Config) -> None:
+    places = (Shelf("Hugging Face", reachable=False), Shelf("package carriers", reachable=False))
+    with pytest.raises(ModelError) as caught:
+        models.choose_model(config, ignore, places)
+    assert str(caught.value).startswith("qwen2-1.5b-instruct cannot be had (")
+    assert f"{models.FALLBACK_MODEL} instead, package carriers: the line is down" in str(caught.value)
+
+
 def test_a_hub_that_answers_but_lacks_the_default_is_no_reason_to_replace_it(config: Config) -> None:
     with pytest.raises(NoSourceError, match="not on the shelf"):
         models.choose_model(config, ignore, shelves(hub_reachable=True))

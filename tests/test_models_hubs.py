@@ -217,6 +217,16 @@ def test_a_catalogue_model_is_asked_for_by_its_hub_id(key: str, hub: Hub, config
     assert pull(key, configure(), "qwen2-0.5b-instruct").path.parent.name == "qwen2-0.5b-instruct"
 
 
+def test_bge_m3_is_taken_from_the_revision_that_has_safetensors(hub: Hub, configure: Configure) -> None:
+    hub.repos["BAAI/bge-m3"] = {**FILES, "modules.json": b"[]"}
+    config = configure()
+    fetched = fetch("bge-m3", "embedder", config, ignore, (HuggingFace(config),))
+    assert (fetched.path / "modules.json").exists()
+    assert any(
+        path.startswith("/api/models/BAAI/bge-m3/revision/refs%2Fpr%2F") for _, path, _ in hub.requests
+    )
+
+
 # A hub out of reach
 
 

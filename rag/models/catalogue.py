@@ -41,6 +41,7 @@ class Entry:
     size: int
     huggingface: str
     modelscope: str
+    revision: str = ""  # on Hugging Face; "": the main branch
     carrier: Carrier | None = None
 
 
@@ -58,16 +59,17 @@ def _qwen(family: str, size: str, licence: str, carrier: Carrier | None = None) 
     )
 
 
-def _embedder(repo: str, modelscope: str, licence: str, size: int, carrier: Carrier | None = None) -> Entry:
+def _embedder(repo: str, size: int, carrier: Carrier | None = None, revision: str = "") -> Entry:
     name = repo.partition("/")[2]
     return Entry(
         id=name,
         family="E5" if "e5" in name else "BGE",
         kind="embedder",
-        licence=licence,
+        licence=MIT,
         size=size,
         huggingface=repo,
-        modelscope=modelscope,
+        modelscope=repo,
+        revision=revision,
         carrier=carrier,
     )
 
@@ -108,10 +110,11 @@ ENTRIES: Final = (
     _qwen("Qwen2.5-Coder", "1.5b", APACHE, CODER_15),
     _qwen("Qwen2.5-Coder", "3b", RESEARCH),
     _qwen("Qwen2.5-Coder", "7b", APACHE),
-    _embedder("intfloat/multilingual-e5-small", "intfloat/multilingual-e5-small", MIT, 494 * MB, E5_SMALL),
-    _embedder("BAAI/bge-small-zh-v1.5", "BAAI/bge-small-zh-v1.5", MIT, 96 * MB),
-    _embedder("BAAI/bge-small-en-v1.5", "BAAI/bge-small-en-v1.5", MIT, 134 * MB),
-    _embedder("BAAI/bge-m3", "BAAI/bge-m3", MIT, 2_293 * MB),
+    _embedder("intfloat/multilingual-e5-small", 494 * MB, E5_SMALL),
+    _embedder("BAAI/bge-small-zh-v1.5", 96 * MB),
+    _embedder("BAAI/bge-small-en-v1.5", 134 * MB),
+    # Its main branch has only pickled weights; this is the hub's own conversion of them to safetensors.
+    _embedder("BAAI/bge-m3", 2_293 * MB, revision="refs/pr/130"),
 )
 CATALOGUE: Final = {entry.id: entry for entry in ENTRIES}
 

@@ -59,7 +59,9 @@ def _list_huggingface(request: dict[str, Any]) -> dict[str, Any]:
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=request["endpoint"])
-    info = api.model_info(request["repo"], files_metadata=True, timeout=LIST_TIMEOUT)
+    info = api.model_info(
+        request["repo"], revision=request["revision"] or None, files_metadata=True, timeout=LIST_TIMEOUT
+    )
     files = [
         {"path": file.rfilename, "size": file.size or 0, "sha256": file.lfs.sha256 if file.lfs else ""}
         for file in info.siblings or []

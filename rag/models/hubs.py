@@ -56,7 +56,13 @@ class _Hub:
         """Download the model's files into `folder` and verify them; see `rag.models.sources.Source`."""
         repo = str(getattr(wanted, self.key))
         _probe(self._endpoint, self._config.hub_timeout)
-        about = {"hub": self.key, "endpoint": self._endpoint, "repo": repo, "folder": str(folder)}
+        about = {
+            "hub": self.key,
+            "endpoint": self._endpoint,
+            "repo": repo,
+            "revision": wanted.entry.revision if wanted.entry else "",
+            "folder": str(folder),
+        }
         with _Client() as client:
             listed = client.ask(about, LIST_SECONDS)
             files = choose_files(
