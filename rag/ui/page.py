@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rag.pipeline import Rag
 
 Updates: TypeAlias = dict[Any, Any]  # component -> new value
+TITLE: Final = "Kaoju 考据"
 FRAME_SECONDS: Final = 0.05  # tokens that come faster are shown together
 QUIET: Final[dict[str, Any]] = {
     "show_progress": "hidden",
@@ -65,7 +66,7 @@ class Page:
         self.shelf = Shelf(rag)
 
     def build(self) -> gr.Blocks:
-        with gr.Blocks(title="Kaoju 考据", analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+        with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
             self.preferred = gr.Textbox(visible=False)
             self.bar = _html("bar", "language", "refresh")
             with gr.Row(elem_id="ask-view"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import ConfigError
-from rag.ui.page import asset, build_ui, theme
+from rag.ui.frame import Framed
+from rag.ui.page import TITLE, asset, build_ui, theme
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -35,7 +37,8 @@ def serve(rag: Rag, config: Config, *, on_ready: Callable[[str], None] | None = 
         )
         if on_ready is not None:
             on_ready(address(config))
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="gradio")  # its own use of Starlette's old names
             server.run(sockets=[listener])
     finally:
         listener.close()
@@ -47,7 +50,7 @@ def web_app(rag: Rag, config: Config) -> Any:
     from fastapi import FastAPI
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    return gradio.mount_gradio_app(
+    app = gradio.mount_gradio_app(
         app,
         build_ui(rag),
         path="/",
@@ -61,8 +64,11 @@ def web_app(rag: Rag, config: Config) -> Any:
         mcp_server=False,
         enable_monitoring=False,
         theme=theme(),
-        head=f"<style>{asset('page.css')}</style>",  # as css= Gradio would rewrite its selectors
     )
+    app.add_middleware(
+        Framed, root_path=_root_path(config), title=TITLE, style=asset("page.css"), icon=asset("icon.svg")
+    )
+    return app
 
 
 def address(config: Config) -> str:

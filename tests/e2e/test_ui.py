@@ -1,0 +1,334 @@
+"""The page in a real browser, served by `rag ui` as a process of its own, with the echo engine."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from rag.config import Config
+from rag.pipeline import Rag
+from rag.ui.texts import CHINESE, ENGLISH
+from tests.reverse_proxy import reverse_proxy
+
+pytestmark = pytest.mark.browser
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+
+ENGLISH_TEXT = (
+    "# Harbour handbook\n\n## The light\n\nIf the lamp goes out, the keeper on watch rings the bell every "
+    "ninety seconds until it is lit again. The spare wick is kept in the green cupboard beside the stairs.\n"
+)
+CHINESE_TEXT = (
+    "# 灯塔守则\n\n## 值班\n\n若灯塔的灯熄灭，当班人员须每九十秒敲钟一次，直到灯重新点亮。"
+    "备用灯芯放在绿色橱柜里。\n"
+)
+ENGLISH_QUESTION = "What does the keeper do when the lamp goes out?"
+CHINESE_QUESTION = "灯塔的灯熄灭时当班人员怎么办？"
+LONG_TEXT = "The endless litany of the lighthouse says: " + " ".join(f"verse{n}" for n in range(150)) + "."
+LONG_QUESTION = "What does the endless litany of the lighthouse say?"
+
+HOSTILE_TEXT = (
+    "The zebra protocol: <script>window.hacked = 1</script> <img src=x onerror='window.hacked = 2'> "
+    "![x](http://evil.example/x.png) [click](javascript:alert(1)) {{constructor}} ${window.hacked = 3}"
+)
+DOCUMENTS = {
+    "harbour.md": ENGLISH_TEXT,
+    "灯塔.md": CHINESE_TEXT,
+    "<img src=x onerror=alert(9)>.txt": HOSTILE_TEXT,
+}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def serve(config: Config, *, pace: float = 0.04, **settings: str) -> Iterator[str]:
+    """Sync, then serve the page with `rag ui` until the block ends, and interrupt it there."""
+    with Rag(config) as rag:
+        rag.sync()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    given = {
+        "engine": "echo",
+        "embedder": "hashing",
+        "data_dir": str(config.data_dir),
+        "index_dir": str(config.index_dir),
+        "echo_seconds_per_token": str(pace),
+        "port": port,
+    } | settings
+    environment = os.environ | {f"RAG_{name.upper()}": value for name, value in given.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rag", "ui"],
+        cwd=config.data_dir.parent,
+        env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield _address(process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page over the documents that no test changes."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "data").mkdir()
+    for name, text in DOCUMENTS.items():
+        (folder / "data" / name).write_text(text, encoding="utf-8")
+    config = Config(engine="echo", embedder="hashing", data_dir=folder / "data", index_dir=folder / "index")
+    with serve(config) as url:
+        yield url
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"http://\S+", line):
+            return found[0]
+    raise AssertionError("the page was never served")
+
+
+@contextmanager
+def tab(chromium: Any, url: str, *, locale: str = "en-US", **options: Any) -> Iterator[Any]:
+    """Open the page in a browser of its own; whatever happens in it, no other host is asked."""
+    context = chromium.new_context(locale=locale, **options)
+    page = context.new_page()
+    hosts, trouble = set(), []
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.accept()))
+    page.goto(url)
+    page.wait_for_selector(".empty")
+    yield page
+    context.close()
+    assert hosts - {None} == {"127.0.0.1"}  # None: data: and blob:
+    assert trouble == []
+
+
+def ask(page: Any, question: str) -> None:
+    page.fill("#question textarea", question)
+    page.press("#question textarea", "Enter")
+    page.wait_for_function(
+        "question => document.querySelector('#live .question')?.textContent === question", arg=question
+    )
+
+
+def answer(page: Any) -> str:
+    page.wait_for_selector("#live .turn.done")
+    return str(page.inner_text("#live .answer"))
+
+
+@pytest.mark.parametrize(
+    ("locale", "question", "said", "source", "texts"),
+    [
+        ("en-US", ENGLISH_QUESTION, "rings the bell every ninety seconds", "harbour.md", ENGLISH),
+        ("zh-CN", CHINESE_QUESTION, "每九十秒敲钟一次", "灯塔.md", CHINESE),
+    ],
+)
+def test_an_answer_streams_with_its_source_beside_it(
+    chromium: Any, site: str, locale: str, question: str, said: str, source: str, texts: Any
+) -> None:
+    with tab(chromium, site, locale=locale) as page:
+        assert page.get_attribute("#question textarea", "placeholder") == texts.placeholder
+        assert page.inner_text("#ask") == texts.ask
+        ask(page, question)
+        page.wait_for_selector("#live .turn.writing")
+        lengths = []
+        while page.query_selector("#live .turn.writing"):
+            lengths.append(len(page.inner_text("#live .answer")))
+            page.wait_for_timeout(60)
+        assert len(set(lengths)) >= 4
+        assert lengths == sorted(lengths)
+        assert said in answer(page)
+        page.click("#live .chip")
+        card = page.locator("#sources .card.found")
+        assert source in card.inner_text()
+        assert said in card.locator("mark").first.inner_text()
+        footer = page.inner_text("#live .made")
+        assert "echo" in footer
+        assert re.search(texts.total_time.format(seconds=r"\d+\.\d " + texts.seconds.split()[-1]), footer)
+
+
+def test_stop_ends_the_answer_and_frees_the_engine(
+    chromium: Any, config: Config, write: Callable[[str, str], Path]
+) -> None:
+    write("litany.txt", LONG_TEXT)
+    with serve(config, pace=0.5) as url, tab(chromium, url) as page:
+        ask(page, LONG_QUESTION)
+        page.wait_for_selector("#live .turn.writing")
+        page.wait_for_timeout(500)
+        page.click("#stop")
+        page.wait_for_selector("#live .turn.stopped", timeout=5000)
+        text = page.inner_text("#live .answer")
+        assert text
+        page.wait_for_timeout(800)
+        assert page.inner_text("#live .answer") == text
+        assert ENGLISH.stopped in page.inner_text("#live .made")
+        started = time.monotonic()
+        ask(page, LONG_QUESTION)
+        page.wait_for_selector("#live .turn.writing")
+        assert time.monotonic() - started < 25, "the engine was still writing the first answer"
+
+
+def test_closing_the_tab_frees_the_engine_and_others_see_their_place(
+    chromium: Any, config: Config, write: Callable[[str, str], Path]
+) -> None:
+    write("litany.txt", LONG_TEXT)
+    with serve(config, pace=0.5) as url, tab(chromium, url) as second:
+        with tab(chromium, url) as first:
+            ask(first, LONG_QUESTION)
+            first.wait_for_selector("#live .turn.writing")
+            ask(second, LONG_QUESTION)
+            second.wait_for_selector("#live .turn.queued")
+            assert ENGLISH.queued.format(place=1) in second.inner_text("#live .waiting")
+        second.wait_for_selector("#live .turn.writing", timeout=25_000)
+        second.click("#stop")
+        second.wait_for_selector("#live .turn.stopped")
+
+
+def test_an_uploaded_file_is_kept_read_and_answered_from(chromium: Any, config: Config) -> None:
+    with serve(config, pace=0.0) as url, tab(chromium, url) as page:
+        page.click("[data-view=documents]")
+        upload(page, "../../手册.txt", b"The ferry to Norrland leaves at a quarter past seven.")
+        page.wait_for_selector("text=1 added")
+        assert (config.data_dir / "手册.txt").exists()
+        upload(page, "手册.txt", b"The canteen is closed on Thursdays in winter.")
+        page.wait_for_selector("text=手册 (2).txt")
+        upload(page, "broken.pdf", b"%PDF-1.7 and then nothing that could be read")
+        page.wait_for_selector(".docs .failed .reason")
+        assert "broken.pdf" in page.inner_text(".docs .failed")
+        page.click("[data-view=ask]")
+        ask(page, "When does the ferry to Norrland leave?")
+        assert "a quarter past seven" in answer(page)
+        assert "手册.txt" in page.inner_text("#sources .card[open]")
+
+
+def upload(page: Any, name: str, content: bytes) -> None:
+    page.set_input_files("input[type=file]", {"name": name, "mimeType": "text/plain", "buffer": content})
+
+
+def test_a_document_is_deleted_after_a_question(
+    chromium: Any, config: Config, write: Callable[[str, str], Path]
+) -> None:
+    write("harbour.md", ENGLISH_TEXT)
+    write("灯塔.md", CHINESE_TEXT)
+    with serve(config) as url, tab(chromium, url) as page:
+        asked: list[str] = []
+        page.evaluate("window.confirm = (text) => { window.asked = text; return true; }")
+        page.click("[data-view=documents]")
+        page.click(".docs li:has-text('harbour.md') .delete")
+        page.wait_for_selector("text=1 removed")
+        asked.append(page.evaluate("window.asked"))
+        assert asked == [ENGLISH.confirm_delete.format(name="harbour.md")]
+        assert not (config.data_dir / "harbour.md").exists()
+        assert page.locator(".docs li").count() == 1
+
+
+def test_nothing_in_a_document_runs_or_reaches_out(chromium: Any, site: str) -> None:
+    with tab(chromium, site) as page:
+        ask(page, "What is the zebra protocol?")
+        assert "<script>window.hacked = 1</script>" in answer(page)
+        assert "<img src=x onerror='window.hacked = 2'>" in page.inner_text("#sources blockquote")
+        page.click("[data-view=documents]")
+        page.wait_for_selector(".docs li:has-text('onerror')")
+        assert page.evaluate("window.hacked") is None
+        assert page.locator(":is(#live, #past, #sources, #documents) :is(script, img, a)").count() == 0
+
+
+def test_the_language_is_switched_and_remembered(chromium: Any, site: str) -> None:
+    with tab(chromium, site) as page:
+        ask(page, ENGLISH_QUESTION)
+        answer(page)
+        page.click(".languages [data-code=zh]")
+        page.wait_for_selector(f"#ask:has-text('{CHINESE.ask}')")
+        assert CHINESE.cited in page.inner_text("#sources")
+        assert "rings the bell" in page.inner_text("#live .answer")
+        assert page.get_attribute("html", "lang") == "zh-CN"
+        page.reload()
+        page.wait_for_selector(f"text={CHINESE.empty_title}")
+
+
+def test_sources_of_an_earlier_answer_open_from_it(chromium: Any, site: str) -> None:
+    with tab(chromium, site) as page:
+        ask(page, ENGLISH_QUESTION)
+        answer(page)
+        ask(page, CHINESE_QUESTION)
+        answer(page)
+        shown = "#sources .group:not([hidden])"
+        assert CHINESE_QUESTION in page.inner_text(shown)
+        page.click("#past .chip")
+        assert ENGLISH_QUESTION in page.inner_text(shown)
+        page.click("#clear")
+        page.wait_for_selector(".empty")
+        assert page.locator(".turn").count() == 0
+
+
+def test_an_error_is_one_sentence_in_its_place(chromium: Any, config: Config) -> None:
+    with serve(config) as url, tab(chromium, url) as page:
+        assert ENGLISH.empty_index in page.inner_text(".empty")
+        ask(page, "Is anybody there?")
+        page.wait_for_selector("#live .turn.failed")
+        assert "no documents are indexed" in page.inner_text("#live [role=alert]")
+        page.fill("#question textarea", "x" * 100_000)
+        page.press("#question textarea", "Enter")
+        page.wait_for_selector("#live .turn.failed:has-text('100,000')")
+
+
+@pytest.mark.parametrize("own_host", [False, True])
+def test_the_page_works_below_a_reverse_proxys_path(
+    chromium: Any, config: Config, write: Callable[[str, str], Path], *, own_host: bool
+) -> None:
+    write("harbour.md", ENGLISH_TEXT)
+    with (
+        serve(config, root_path="/kaoju") as url,
+        reverse_proxy(urlsplit(url).port or 0, "/kaoju", own_host=own_host) as proxied,
+        tab(chromium, proxied) as page,
+    ):
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        ask(page, ENGLISH_QUESTION)
+        page.wait_for_selector("#live .turn.writing")
+        assert "rings the bell" in answer(page)
+        page.click("[data-view=documents]")
+        upload(page, "note.txt", b"The ferry leaves at seven.")
+        page.wait_for_selector("text=1 added")
+        assert [each for each in asked if not each.startswith(proxied)] == []
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(chromium: Any, site: str) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+    with tab(chromium, site, **phone) as page:
+        ask(page, ENGLISH_QUESTION)
+        answer(page)
+        page.tap("#live .chip")
+        page.wait_for_selector("#sources mark", state="visible")
+        page.tap("#sources .close")
+        page.wait_for_selector("#sources mark", state="hidden")
+        page.tap("[data-view=documents]")
+        page.wait_for_selector(".docs li")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
