@@ -114,14 +114,16 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def tab(chromium: Any, url: str, *, locale: str = "en-US", **options: Any) -> Iterator[Any]:
+def tab(
+    chromium: Any, url: str, *, locale: str = "en-US", width: int = 1280, height: int = 800
+) -> Iterator[Any]:
     """Open the page in a browser of its own; whatever happens in it, no other host is asked."""
-    context = chromium.new_context(locale=locale, **options)
+    context = chromium.new_context(locale=locale, viewport={"width": width, "height": height}, has_touch=True)
     page = context.new_page()
     hosts, trouble = set(), []
     page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
     page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.accept()))
+    page.add_init_script("window.alert = (text) => { throw new Error(`alert: ${text}`) }")
     page.goto(url)
     page.wait_for_selector(".empty")
     yield page
@@ -321,8 +323,7 @@ def test_the_page_works_below_a_reverse_proxys_path(
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(chromium: Any, site: str) -> None:
-    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-    with tab(chromium, site, **phone) as page:
+    with tab(chromium, site, width=390, height=844) as page:
         ask(page, ENGLISH_QUESTION)
         answer(page)
         page.tap("#live .chip")
