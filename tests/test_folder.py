@@ -355,7 +355,7 @@ def test_a_damaged_index_is_rebuilt_by_the_sync(place: Place) -> None:
     place.sync()
     (place.folder / "index.sqlite").write_bytes(b"not a database at all, sorry" * 300)
     with place.open() as index:
-        assert "damaged-" in index.notice
+        assert "set-aside-" in index.notice
         assert counts(place.sync(index)) == (1, 0, 0, 0, 0)
     assert place.sources() == ["a.txt"]
 

@@ -328,7 +328,7 @@ def test_a_damaged_database_is_set_aside_not_deleted(index: Index, folder: Path,
         with again.writing():
             add(again, "tea.txt", TEXTS["tea.txt"])
         assert again.passage_count() == 1
-    kept = list(folder.glob("damaged-*/index.sqlite"))
+    kept = list(folder.glob("set-aside-*/index.sqlite"))
     assert [file.read_bytes() for file in kept] == [bad]
 
 

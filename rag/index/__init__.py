@@ -17,7 +17,7 @@ from rag.index.lexical import match_any, question_words
 from rag.index.lock import writer_lock
 from rag.index.rows import FileState
 from rag.index.schema import Manifest
-from rag.index.store import BUMP, Store, mend, set_aside
+from rag.index.store import BUMP, Store, mend, move_aside
 from rag.index.vectors import FlatVectors
 
 __all__ = ["FileState", "Index", "set_aside"]
@@ -238,6 +238,17 @@ class Index:
         if data is not None:
             with self._store.writing() as connection:
                 self._vectors.save(connection, data)
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Move the index in `folder` into a folder beside it, so that the next sync begins anew.
+
+    Raises:
+        LockedError: when another process is syncing.
+        DiskError: when the files cannot be moved.
+    """
+    with writer_lock(folder):
+        return move_aside(folder)
 
 
 HOLDERS: Final = "SELECT rowid FROM lexicon WHERE lexicon MATCH ?"

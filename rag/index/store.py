@@ -159,20 +159,20 @@ def mend(folder: Path, manifest: Manifest) -> str:
                 f"the index was made with {named(folder, before)}; its passages are made anew from its texts"
             )
         store.close()
-        place = set_aside(folder)
+        place = move_aside(folder)
         store.create(manifest)
     finally:
         store.close()
     return f"the index could not be read; it is kept in {place}/ and built anew from your documents"
 
 
-def set_aside(folder: Path) -> Path | None:
+def move_aside(folder: Path) -> Path | None:
     """Move the index's files into a folder beside it and return that; None when there are none."""
     with translated(folder):
         files = [path for path in folder.iterdir() if path.is_file() and path.name.startswith(OWN_FILES)]
         if not files:
             return None
-        place = folder / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+        place = folder / f"set-aside-{time.strftime('%Y%m%d-%H%M%S')}"
         place.mkdir(exist_ok=True)
         for path in files:
             path.replace(place / path.name)
