@@ -19,7 +19,7 @@ HAN_RUN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+")
 TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
 WIDE_ENDS: Final = "。！？；”」』）"  # no space belongs after these
 ENOUGH_SUPPORT: Final = 0.6  # share of a sentence's words in the passage from which on a marker is added
-FEWEST_FEATURES: Final = 3  # a sentence with fewer words, such as a greeting, claims nothing
+FEWEST_FEATURES: Final = 3  # a sentence with fewer words needs every one of them in the passage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +82,12 @@ class Citer:
         return "".join(f"[{number}]" for number in numbers if number in self._passages)
 
     def _missing_marker(self, sentence: str) -> str:
-        if MARKER.search(sentence) or len(_features(sentence)) < FEWEST_FEATURES:
+        if MARKER.search(sentence):
             return ""
         scores = {marker: support(sentence, passage.text) for marker, passage in self._passages.items()}
         best = max(scores, key=scores.__getitem__, default=0)
-        if scores.get(best, 0.0) < ENOUGH_SUPPORT:
+        enough = ENOUGH_SUPPORT if len(_features(sentence)) >= FEWEST_FEATURES else 1.0
+        if scores.get(best, 0.0) < enough:
             return ""
         return f"[{best}]" if sentence.rstrip()[-1:] in WIDE_ENDS else f" [{best}]"
 

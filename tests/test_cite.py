@@ -47,6 +47,8 @@ def test_only_markers_that_point_somewhere_remain(written: str, shown: str) -> N
             "After six years this becomes 31 days. [1] Ask Marit.",
         ),
         ("正式员工每年有十九天带薪年假。真好。", "正式员工每年有十九天带薪年假。[2]真好。"),
+        ("十九天。", "十九天。[2]"),
+        ("Thank you.", "Thank you."),
         ("The moon is made of excellent green cheese.", "The moon is made of excellent green cheese."),
     ],
 )
