@@ -41,7 +41,7 @@ def test_threads_pass_one_at_a_time_in_the_order_they_came() -> None:
     with turnstile.ticket():
         for count, thread in enumerate(threads, start=2):
             thread.start()
-            _until(lambda count=count: len(turnstile._line) == count)  # type: ignore[misc]  # a lambda's default
+            _until(lambda count=count: len(turnstile._line) == count)
     for thread in threads:
         thread.join(5)
     assert order == list(range(8))
