@@ -134,7 +134,8 @@ class SentenceEmbedder:
         import torch
         from sentence_transformers import SentenceTransformer
 
-        logging.getLogger("transformers").setLevel(logging.ERROR)
+        for library in ("transformers", "sentence_transformers"):
+            logging.getLogger(library).setLevel(logging.ERROR)
         if threads:
             torch.set_num_threads(threads)
         try:
@@ -143,7 +144,7 @@ class SentenceEmbedder:
             )
         except Exception as exc:
             raise ModelError(
-                f"embedder {name!r} in {folder} cannot be loaded ({type(exc).__name__}: {exc}); "
+                f"embedder {name!r} in {folder} cannot be loaded ({type(exc).__name__}: {str(exc)[:200]}); "
                 f"delete the folder and fetch it again with `rag models pull {name}`"
             ) from exc
         model.max_seq_length = min(model.max_seq_length or MAX_SEQUENCE, MAX_SEQUENCE)

@@ -22,6 +22,7 @@ MAX_CHARS_PER_TOKEN: Final = 8  # a tokenizer that calls a long word one unknown
 SMALL: Final = 4  # a section below a quarter of a passage may share one with the next section
 TINY: Final = 8  # a page below an eighth of a passage may share one with the next page
 EARLY: Final = 0.7  # a passage may end at a paragraph from this part of its share on
+EDGE_TOKENS: Final = 16  # a passage this far below the limit is not counted again on its own
 SOFT_CUT: Final = re.compile(r".*(?:\n|[\s，、,;:：）)\]}])", re.DOTALL)
 MAX_PATH_TITLE: Final = 80  # characters of one title in a heading path
 
@@ -74,8 +75,8 @@ class _Splitter:
 
     def spans(self) -> Iterator[tuple[int, int]]:
         for section in self._sections():
-            for start, end in _pack(section, self._room):
-                if self._count(start, end) <= self._limit:
+            for start, end, tokens in _pack(section, self._room):
+                if tokens + EDGE_TOKENS <= self._limit or self._count(start, end) <= self._limit:
                     yield start, end
                 else:
                     yield from ((left, right) for left, right, _ in self._chop(start, end))
@@ -187,7 +188,7 @@ class _Splitter:
         return len(self._token_offsets(self._text[start:end]))
 
 
-def _pack(atoms: Sequence[Atom], room: int) -> Iterator[tuple[int, int]]:
+def _pack(atoms: Sequence[Atom], room: int) -> Iterator[Span]:
     """Cut one section into passages of about equal size, at paragraphs where that is near."""
     first, taken = 0, 0
     left = sum(atom.tokens for atom in atoms)  # from atoms[first] on
@@ -196,11 +197,11 @@ def _pack(atoms: Sequence[Atom], room: int) -> Iterator[tuple[int, int]]:
             cut = index
             while cut - 1 > first and atoms[cut - 1].level:
                 cut -= 1  # a heading stays with what follows it
-            yield atoms[first].start, atoms[cut - 1].end
             carried = sum(atom.tokens for atom in atoms[cut:index])
+            yield atoms[first].start, atoms[cut - 1].end, taken - carried
             first, left, taken = cut, left - taken + carried, carried
         taken += atom.tokens
-    yield atoms[first].start, atoms[-1].end
+    yield atoms[first].start, atoms[-1].end, taken
 
 
 def _is_full(taken: int, left: int, room: int, following: Atom) -> bool:

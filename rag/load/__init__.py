@@ -55,13 +55,13 @@ def load(path: Path, *, source: str) -> Document:
 
 def _bytes_of(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a named pipe would be read for ever
+            raise LoadError("this is not a file but a folder, a pipe or a device")
         return path.read_bytes()
     except FileNotFoundError as exc:
         raise LoadError("the file has vanished") from exc
     except PermissionError as exc:
         raise LoadError("the file may not be read: its permissions forbid it") from exc
-    except IsADirectoryError as exc:
-        raise LoadError("this is a folder, not a file") from exc
     except MemoryError as exc:
         raise LoadError("the file is larger than the memory one document may use") from exc
     except OSError as exc:

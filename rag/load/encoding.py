@@ -53,10 +53,11 @@ PROFILES: Final = (  # encoding, its frequent characters, least part of the non-
 SINGLE_BYTE: Final = frozenset({"cp1251", "koi8-r", "cp1252"})
 SAMPLE: Final = 65_536  # bytes looked at to choose an encoding
 MANY_NULS: Final = 0.1  # part of the bytes from which on they are UTF-16
-MANY_ACCENTS: Final = 0.3  # part of the letters above which a text is not in a western alphabet
+MANY_ACCENTS: Final = 0.5  # part of the letters above which a text is not in a western alphabet
 LEVEL_1: Final = range(0xB0, 0xD8)  # lead bytes of the 3,755 everyday characters of GB 2312
 GB_SYMBOLS: Final = range(0xA1, 0xA4)  # lead bytes of punctuation and full-width Latin
 MIXED: Final = 0.2  # part of the non-ASCII lines that are UTF-8 when a file mixes encodings
+FEW_UNREADABLE: Final = 4  # characters, in a short text
 MAX_UNREADABLE: Final = 0.03  # part of the characters
 
 
@@ -151,6 +152,6 @@ def _readable(text: str) -> str:
     sample = text[:SAMPLE]
     bad = sum(char == "\ufffd" or unicodedata.category(char) in {"Cc", "Cn", "Co", "Cs"} for char in sample)
     bad -= sum(sample.count(char) for char in "\t\n\r\f")
-    if bad > MAX_UNREADABLE * len(sample):
+    if bad > max(FEW_UNREADABLE, MAX_UNREADABLE * len(sample)):
         raise LoadError("it holds binary data, not text in any known encoding")
     return text

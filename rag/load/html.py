@@ -40,6 +40,7 @@ BLOCKS: Final = _words(
 )
 LISTS: Final = frozenset({"ul", "ol"})
 PARAGRAPHS: Final = _words("p ul ol dl table blockquote pre section article figure")
+MAX_INDENT: Final = 8  # lists within lists
 MENU_ITEMS: Final = 12
 MENU_ITEM: Final = 25  # characters of an average item, at most
 MENU_LINKED: Final = 0.8  # part of the characters that are within links
@@ -48,7 +49,7 @@ MENU_LINKED: Final = 0.8  # part of the characters that are within links
 def read_html(data: bytes) -> Content:
     """Read the main text of a page; entities are decoded, the charset is the declared one if it fits."""
     text = XML_DECLARATION.sub("", decode(data, declared=_declared(data)))
-    root = lxml_html.document_fromstring(text)
+    root = lxml_html.document_fromstring(text, parser=lxml_html.HTMLParser(huge_tree=True))
     title = " ".join((root.findtext(".//title") or "").split())
     content = _Reader().read(_main(root), title)
     return content if content.text else _Reader(keep_all=True).read(root, title)
@@ -155,21 +156,20 @@ class _Reader:
     def _close(self, node: etree._Element) -> None:
         if node.tag in BLOCKS:
             self._flush()
-            self._set_off(node)
         if node.tag == "pre":
             self._preformatted -= 1
         elif node.tag in LISTS:
             self._lists.pop()
         elif node.tag == "li":
             self._bullet = ""
+        self._set_off(node)
 
     def _set_off(self, node: etree._Element) -> None:
-        nested = len(self._lists) > 1 or (self._lists and node.tag not in LISTS)
-        if node.tag in PARAGRAPHS and not nested:
+        if node.tag in PARAGRAPHS and not self._lists:
             self._separator = "\n\n"
 
     def _next_bullet(self) -> str:
-        indent = "  " * (len(self._lists) - 1)
+        indent = "  " * (min(len(self._lists), MAX_INDENT) - 1)
         if not self._lists or self._lists[-1] is None:
             return indent + "- "
         self._lists[-1] += 1

@@ -99,11 +99,24 @@ def _other_size(line: Line, following: Line) -> bool:
 def _had_room(lines: Sequence[Line], at: int) -> bool:
     """Say whether the next line's first word would have fitted on this line: then the author ended it."""
     line, following = lines[at - 1], lines[at]
-    near = lines[max(0, at - BLOCK) : at + BLOCK]
-    edge = max(other.right for other in near if other.left < line.right and other.right > line.left)
+    edge = max(other.right for other in _block(lines, at))
     width = (following.right - following.left) / max(1, len(following.text))
     word = 1 if JOINED.match(following.text[0]) else len(following.text.split(maxsplit=1)[0]) + 1
     return line.right + (word + 1) * width < edge
+
+
+def _block(lines: Sequence[Line], at: int) -> Sequence[Line]:
+    """Return the lines around `at` that follow each other without a gap: they show the column's width."""
+    first, last = at - 1, at
+    while first > 0 and at - first < BLOCK and _is_close(lines[first - 1], lines[first]):
+        first -= 1
+    while last + 1 < len(lines) and last - at < BLOCK and _is_close(lines[last], lines[last + 1]):
+        last += 1
+    return lines[first : last + 1]
+
+
+def _is_close(line: Line, following: Line) -> bool:
+    return -line.height < line.bottom - following.top <= WIDE_GAP * line.height
 
 
 def _is_prose(line: Line, following: Line) -> bool:

@@ -1,0 +1,66 @@
+"""Writes the smallest PDF that holds lines of text at given places, in any script of the BMP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Placed = tuple[float, float, str]  # x and y of the baseline's start in points, and the text
+
+FONT = (
+    "<< /Type /Font /Subtype /Type0 /BaseFont /Test /Encoding /Identity-H /DescendantFonts [4 0 R]"
+    " /ToUnicode 5 0 R >>"
+)
+DESCENDANT = (
+    "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Test /DW 1000 /W [0 255 500]"
+    " /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /FontDescriptor"
+    " << /Type /FontDescriptor /FontName /Test /Flags 4 /FontBBox [0 -200 1000 800] /Ascent 800"
+    " /Descent -200 /CapHeight 700 /ItalicAngle 0 /StemV 80 >> >>"
+)
+CMAP = (
+    "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /Test def /CMapType 2 def"
+    " 1 begincodespacerange <0000> <FFFF> endcodespacerange {count} beginbfchar {pairs} endbfchar"
+    " endcmap end end"
+)
+
+
+def minimal_pdf(pages: Sequence[Sequence[Placed]], *, size: int = 10, trailer: str = "") -> bytes:
+    """Return a PDF with one page per item; Latin letters are half as wide as Chinese ones."""
+    characters = sorted({char for page in pages for _, _, text in page for char in text})
+    pairs = " ".join(f"<{ord(char):04X}> <{ord(char):04X}>" for char in characters)
+    kids = " ".join(f"{6 + 2 * at} 0 R" for at in range(len(pages)))
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
+        FONT,
+        DESCENDANT,
+        _stream(CMAP.format(count=len(characters), pairs=pairs)),
+    ]
+    for at, page in enumerate(pages):
+        objects.append(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F 3 0 R >> >>"
+            f" /Contents {7 + 2 * at} 0 R >>"
+        )
+        objects.append(_stream(" ".join(_show(x, y, text, size) for x, y, text in page)))
+    return _file(objects, trailer)
+
+
+def _show(x: float, y: float, text: str, size: int) -> str:
+    return f"BT /F {size} Tf 1 0 0 1 {x} {y} Tm <{text.encode('utf-16-be').hex()}> Tj ET"
+
+
+def _stream(content: str) -> str:
+    return f"<< /Length {len(content)} >>\nstream\n{content}\nendstream"
+
+
+def _file(objects: Sequence[str], trailer: str) -> bytes:
+    body = "%PDF-1.7\n"
+    offsets = []
+    for number, content in enumerate(objects, start=1):
+        offsets.append(len(body))
+        body += f"{number} 0 obj\n{content}\nendobj\n"
+    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+    count = len(objects) + 1
+    return (
+        f"{body}xref\n0 {count}\n0000000000 65535 f \n{table}"
+        f"trailer\n<< /Size {count} /Root 1 0 R {trailer} >>\nstartxref\n{len(body)}\n%%EOF\n"
+    ).encode("ascii")

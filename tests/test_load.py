@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from rag.errors import LoadError
+from rag.load import READERS, load
+from tests.minimal_pdf import minimal_pdf
+
+
+def save(folder: Path, name: str, data: bytes | str) -> Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def zipped(*members: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        for member in members:
+            package.writestr(member, "<x/>")
+    return buffer.getvalue()
+
+
+def test_a_document_bears_its_source_and_the_hash_of_its_bytes(tmp_path: Path) -> None:
+    path = save(tmp_path, "a.md", "# Kaoju\n\n考据")
+    document = load(path, source="notes/a.md")
+    assert document.source == "notes/a.md"
+    assert document.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert document.text == "# Kaoju\n\n考据"
+    assert [heading.title for heading in document.headings] == ["Kaoju"]
+
+
+def test_content_decides_before_the_name(tmp_path: Path) -> None:
+    pdf = save(tmp_path, "report.txt", minimal_pdf([[(50, 700, "Hello from a PDF")]]))
+    page = save(tmp_path, "page.txt", "<!DOCTYPE html><title>T</title><p>Hello</p>")
+    assert load(pdf, source="r").pages
+    assert load(page, source="p").text == "T\n\nHello"
+
+
+@pytest.mark.parametrize("name", ["README", "notes.TXT", "server.log", "notes.markdown"])
+def test_text_is_read_under_its_usual_names(tmp_path: Path, name: str) -> None:
+    assert load(save(tmp_path, name, "hello"), source=name).text == "hello"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("empty.txt", b"", "the file is empty"),
+        ("blank.txt", b" \n\t\r\n", "the file is empty"),
+        ("nuls.txt", bytes(4096), "the file is empty"),
+        ("invisible.txt", "\u200b\u200b\u200b", "there is no text in it"),
+        ("noise.txt", bytes(range(256)) * 40, "binary data"),
+        ("photo.txt", b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG image cannot be read"),
+        ("tool", b"\x7fELF" + bytes(50), "a program cannot be read"),
+        ("data.csv", "a,b\n1,2\n", "files of the type .csv cannot be read yet"),
+        ("book.epub", zipped("META-INF/container.xml"), "an EPUB book cannot be read yet"),
+        ("table.xlsx", zipped("xl/workbook.xml"), "an Excel workbook cannot be read yet"),
+        ("files.zip", zipped("a.txt"), "a zip archive cannot be read yet"),
+        ("cut.docx", zipped("word/document.xml")[:60], "damaged"),
+        ("text.pdf", "this is not a PDF", "named .pdf but is not a PDF"),
+        ("text.docx", "this is not a Word document", "named .docx but is not a Word document"),
+        ("old.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "before 2007"),
+        (
+            "locked.docx",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"),
+            "the document is encrypted",
+        ),
+        ("broken.pdf", b"%PDF-1.7\nnothing else", "the PDF is damaged"),
+        ("empty.docx", zipped("word/document.xml"), "the Word document is damaged"),
+    ],
+)
+def test_what_cannot_be_read_says_why(tmp_path: Path, name: str, data: bytes | str, reason: str) -> None:
+    with pytest.raises(LoadError, match=reason) as caught:
+        load(save(tmp_path, name, data), source=name)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="vanished"):
+        load(tmp_path / "gone.txt", source="gone.txt")
+    with pytest.raises(LoadError, match="folder"):
+        load(tmp_path, source="x")
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(LoadError, match="pipe"):
+        load(tmp_path / "pipe.txt", source="pipe.txt")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "seteuid") or os.geteuid() != 0, reason="only root can become another user"
+)
+def test_a_file_without_permission_is_named_as_root(tmp_path: Path) -> None:
+    path = save(tmp_path, "secret.txt", "secret")
+    path.chmod(0)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == "root" and folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(LoadError, match="permissions"):
+            load(path, source="secret.txt")
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
+    path = save(tmp_path, "secret.txt", "secret")
+    path.chmod(0)
+    with pytest.raises(LoadError, match="permissions"):
+        load(path, source="secret.txt")
+
+
+def test_every_reader_survives_cut_and_changed_files(tmp_path: Path) -> None:
+    samples = {
+        "a.pdf": minimal_pdf([[(50, 700, "Hello")]]),
+        "a.docx": zipped("word/document.xml", "word/styles.xml"),
+        "a.html": b"<html><body><table><tr><td colspan='x'>a<td>b</table><p>text</body></html>",
+        "a.md": "# 标题\n\ntext".encode(),
+        "a.txt": "考据 Kaoju".encode("gbk"),
+    }
+    assert len(samples) == len(READERS)
+    for name, data in samples.items():
+        for at in range(0, len(data), max(1, len(data) // 40)):
+            for changed in (data[:at], data[:at] + b"\xff\x00" + data[at + 2 :]):
+                path = save(tmp_path, name, changed)
+                try:
+                    document = load(path, source=name)
+                except LoadError:
+                    continue
+                assert document.text.strip()

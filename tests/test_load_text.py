@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from rag.load.text import markdown_headings, read_markdown, read_text
+
+
+def titles(text: str) -> list[tuple[int, str]]:
+    return [(heading.level, heading.title) for heading in markdown_headings(text)]
+
+
+def test_newlines_controls_and_composition_are_normalised_but_nothing_else() -> None:
+    content = read_text("\ufeffcafe\u0301\r\nＡ①\x00\x07 ½\rend \t\n\n\n\n".encode())
+    assert content.text == "café\nＡ① ½\nend"
+
+
+def test_atx_headings_carry_level_and_place() -> None:
+    text = "# One\n\ntext\n\n### 三级 标题 ###\n\nmore\n"
+    content = read_markdown(text.encode())
+    assert [(heading.level, heading.title) for heading in content.headings] == [(1, "One"), (3, "三级 标题")]
+    assert [content.text[heading.start : heading.end] for heading in content.headings] == [
+        "# One",
+        "### 三级 标题 ###",
+    ]
+
+
+def test_setext_headings_cover_both_lines() -> None:
+    content = read_markdown(b"Title\n=====\n\nbody\n\nPart\n---\nbody")
+    assert [(heading.level, heading.title) for heading in content.headings] == [(1, "Title"), (2, "Part")]
+    assert content.text[content.headings[1].start : content.headings[1].end] == "Part\n---"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\n# not a heading\n```",
+        "~~~python\n# not\n```\n# not\n~~~",
+        "````\n```\n# not\n````",
+        "```\n# not, the fence is never closed",
+        "---\ntitle: x\n---\ntext",
+        "- item\n---\ntext",
+        "| a | b |\n---|---\n1 | 2",
+        "\n---\n",
+        "#hashtag",
+        "####### seven",
+        "#",
+        "    # code",
+    ],
+)
+def test_what_only_looks_like_a_heading_is_none(text: str) -> None:
+    assert titles(text) == []
+
+
+def test_headings_after_a_closed_fence_count_again() -> None:
+    assert titles("```\n# a\n```\n# b") == [(1, "b")]
