@@ -365,3 +365,5 @@ def test_any_hub_id_can_be_shown(config: Config) -> None:
     state = models.show_model("org/m", None, config)
     assert (state.kind, state.path, state.licence) == ("llm", None, "")
     assert ("ModelScope", "org/m") in state.sources
+    chosen = Config(models_dir=config.models_dir, embedder="org/m")
+    assert models.show_model("org/m", None, chosen).kind == "embedder"

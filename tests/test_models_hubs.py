@@ -27,6 +27,7 @@ from rag.models.hubs import HuggingFace, ModelScope
 from rag.models.sources import fetch
 from tests.hub_server import Hub, serve_hub
 
+ROOT = Path(__file__).parents[1]
 REPO = "org/model"
 WEIGHTS = os.urandom(24_000_000)  # Hugging Face's client writes blocks of 10 MiB
 FILES = {
@@ -132,7 +133,7 @@ def test_a_killed_download_leaves_no_process_and_goes_on_later(
     release = threading.Event()
     hub.pauses["model.safetensors"] = (15_000_000, release)
     command = [sys.executable, "-c", FETCH, str(tmp_path), hub.url, key]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[1]) as process:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT) as process:
         wait_until(lambda: largest(tmp_path) > 10_000_000)
         children = psutil.Process(process.pid).children()
         process.send_signal(how)
@@ -157,6 +158,13 @@ def wait_until(condition: Callable[[], bool]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("it did not happen within 30 seconds")
+
+
+def test_a_full_disk_is_no_fault_of_the_hub(hub: Hub, tmp_path: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))"
+    command = [sys.executable, "-c", f"{limit}\n{FETCH}", str(tmp_path), hub.url, "huggingface"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert "DiskError: the disk is full while downloading org/model" in run.stderr
 
 
 def test_a_file_with_a_wrong_hash_is_refused_and_fetched_again(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 LIST_TIMEOUT = 30.0  # seconds
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 WORKERS = 2  # files at a time
 
 
@@ -31,17 +32,20 @@ def main() -> None:
     threading.Thread(target=_serve, args=(requests, replies), daemon=True).start()
     for line in sys.stdin:
         requests.put(json.loads(line))
-    os._exit(0)
+    if requests.unfinished_tasks:
+        os._exit(1)
 
 
 def _serve(requests: queue.Queue[dict[str, Any]], replies: Any) -> None:
     while True:
+        request = requests.get()
         try:
-            reply = _answer(requests.get())
+            reply = _answer(request)
         except Exception as exc:  # noqa: BLE001  # whatever a vendor raises becomes an error reply
             reply = {"error": _message(exc), "kind": _kind(exc)}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
+        requests.task_done()
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +128,7 @@ def _kind(exc: BaseException) -> str:
     if names & {"RepositoryNotFoundError", "NotExistError"}:
         return "missing"
     causes = [exc, exc.__cause__, *(getattr(exc, "failed_files", None) or {}).values()]
-    full = any(getattr(cause, "errno", None) == errno.ENOSPC for cause in causes)
+    full = any(getattr(cause, "errno", None) in DISK_FULL for cause in causes)
     return "disk" if full else "other"
 
 

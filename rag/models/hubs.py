@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 CLIENT: Final = Path(__file__).with_name("client.py")
 LIST_SECONDS: Final = 60.0
 STALL_SECONDS: Final = 180.0  # without one byte more: the line is dead
+EXIT_SECONDS: Final = 3.0
 SERVER_ERROR: Final = 500
 
 
@@ -144,7 +145,7 @@ def _reason(exc: BaseException) -> str:
         if not isinstance(reason, BaseException):
             break
         inner = reason
-    return re.sub(r"^.*?<[^>]*>:?\s*|^\w*Connection\(.*?\):\s*", "", str(inner)) or type(inner).__name__
+    return re.sub(r"^.*?<[^>]*>:?\s*|^\w*Connection\w*\(.*?\):\s*", "", str(inner)) or type(inner).__name__
 
 
 def _download(
@@ -183,21 +184,26 @@ class _Client:
             encoding="utf-8",
         )
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         return self
 
-    def __exit__(self, *_exc: object) -> None:
+    def __exit__(self, failed: type[BaseException] | None, *_rest: object) -> None:
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()  # the child's sign to end
+        if failed is None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(EXIT_SECONDS)
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+        self._reader.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def _read(self) -> None:
-        with suppress(ValueError):  # closed under us
-            for line in self._process.stdout or ():
-                self._lines.put(line)
+        for line in self._process.stdout or ():
+            self._lines.put(line)
         self._lines.put("")
 
     def ask(

@@ -37,13 +37,14 @@ def list_models(config: Config) -> list[ModelState]:
 
 
 def show_model(name: str, kind: Kind | None, config: Config) -> ModelState:
-    """Return all that is known of one model; `kind` None: the catalogue's, and LLM for any other name.
+    """Return all that is known of a model; `kind` None: the catalogue's, or that of the setting that has it.
 
     Raises:
         ModelError: when `name` means no model.
     """
     entry = lookup(name)
-    wanted = understand(name, kind or (entry.kind if entry else "llm"), config)
+    usual: Kind = "embedder" if name == config.embedder else "llm"
+    wanted = understand(name, kind or (entry.kind if entry else usual), config)
     try:
         path = find(wanted)
     except ModelError:
