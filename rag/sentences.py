@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 CLOSERS: Final = "\"'”’»)\\]）】》」』〉〕"
-CANDIDATE: Final = re.compile(rf"[。！？；…｡]+[{CLOSERS}]*|[.!?]+[{CLOSERS}]*(?=\s)|\n\s*\n|\n")
+CANDIDATE: Final = re.compile(rf"[。！？；…｡]+[{CLOSERS}]*|(?<![.!?])[.!?]++[{CLOSERS}]*+(?=\s)|\n\s*\n|\n")
 ABBREVIATION: Final = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|cf|al|approx|Fig|Figs|Eq|No|Nos|Vol|pp?|Inc|Ltd|Co|Corp"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Sec|ca|resp|e\.g|i\.e|a\.m|p\.m|Ph\.D)"

@@ -19,12 +19,13 @@ Span: TypeAlias = tuple[int, int, int]  # start, end, tokens
 WINDOW: Final = 16_384  # characters given to the tokenizer at once
 CHARS_PER_TOKEN: Final = 4  # width of the window in which a text without sentence ends is cut
 MAX_CHARS_PER_TOKEN: Final = 8  # a tokenizer that calls a long word one unknown token is not believed
-SMALL: Final = 4  # a section below a quarter of a passage may share one with the next section
-TINY: Final = 8  # a page below an eighth of a passage may share one with the next page
+SMALL: Final = 4  # a section below a quarter of a passage may share one with its neighbour or subsection
+TINY: Final = 8  # below an eighth of a passage, also with the next page or what a higher heading opens
 EARLY: Final = 0.7  # a passage may end at a paragraph from this part of its share on
 EDGE_TOKENS: Final = 16  # a passage this far below the limit is not counted again on its own
 SOFT_CUT: Final = re.compile(r".*(?:\n|[\s，、,;:：）)\]}])", re.DOTALL)
 MAX_PATH_TITLE: Final = 80  # characters of one title in a heading path
+MAX_PATH: Final = 200  # characters; it is embedded with the passage, and the model reads 512 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Atom:
     end: int
     tokens: int
     level: int  # of the heading this is; 0: not a heading
+    depth: int  # level of the heading this stands below or is
     page: int  # how many pages have begun before it
     opens_paragraph: bool
 
@@ -98,7 +100,7 @@ class _Splitter:
         """Say whether a new section begins with `atom`, after `tokens` tokens that end with `last`."""
         if last.level and tokens <= self._limit // SMALL:
             return False  # a heading stays with what follows it
-        if atom.page != last.page:
+        if atom.page != last.page or 0 < atom.level < last.depth:
             return tokens >= self._limit // TINY
         return bool(atom.level) and tokens >= self._limit // SMALL
 
@@ -112,6 +114,7 @@ class _Splitter:
                 end,
                 max(tokens, (end - start) // MAX_CHARS_PER_TOKEN),
                 level=headings[above].level if inside else 0,
+                depth=headings[above].level if above >= 0 else 0,
                 page=bisect_right(self._page_starts, start),
                 opens_paragraph="\n\n" in self._text[last_end:start],
             )
@@ -220,5 +223,11 @@ def _heading_paths(headings: Sequence[Heading]) -> list[str]:
         while above and above[-1].level >= heading.level:
             above.pop()
         above.append(heading)
-        paths.append(" > ".join(item.title[:MAX_PATH_TITLE] for item in above))
+        paths.append(_path([item.title[:MAX_PATH_TITLE] for item in above]))
     return paths
+
+
+def _path(titles: list[str]) -> str:
+    while len(path := " > ".join(titles)) > MAX_PATH:
+        titles = titles[1:]
+    return path

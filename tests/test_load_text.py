@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from rag.load.text import markdown_headings, read_markdown, read_text
@@ -22,6 +24,11 @@ def test_atx_headings_carry_level_and_place() -> None:
         "# One",
         "### 三级 标题 ###",
     ]
+
+
+def test_an_embedded_image_leaves_its_name_alone() -> None:
+    text = "![the lamp](data:image/png;base64," + "iVBORw0KGgo=" * 1000 + ")\n\nText."
+    assert read_markdown(text.encode()).text == "![the lamp](data:image/png)\n\nText."
 
 
 def test_setext_headings_cover_both_lines() -> None:
@@ -49,6 +56,24 @@ def test_setext_headings_cover_both_lines() -> None:
 )
 def test_what_only_looks_like_a_heading_is_none(text: str) -> None:
     assert titles(text) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "title"), [("# C# ##", "C#"), ("## C#", "C#"), ("# a\t#", "a"), ("# # b", "# b")]
+)
+def test_only_hashes_set_off_by_space_close_a_heading(line: str, title: str) -> None:
+    assert [heading.title for heading in markdown_headings(line)] == [title]
+
+
+@pytest.mark.parametrize("unit", [" ", "\t", "# ", "\n ", "`", "=", "\u3000", "a ", "---\n"])
+def test_hostile_repetition_is_read_in_linear_time(unit: str) -> None:
+    def seconds(size: int) -> float:
+        data = ("# x" + unit * (size // len(unit)) + "y").encode()
+        begun = time.process_time()
+        read_markdown(data)
+        return time.process_time() - begun
+
+    assert seconds(400_000) < 4 * 3 * seconds(100_000) + 0.2
 
 
 def test_headings_after_a_closed_fence_count_again() -> None:

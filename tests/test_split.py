@@ -126,6 +126,23 @@ def test_a_big_section_is_not_shared_and_headings_are_carried_along() -> None:
     assert "# Harbour" not in passages[1].text
 
 
+def test_what_a_higher_heading_opens_is_kept_apart_sooner_than_a_neighbour() -> None:
+    text = f"# Lamps\n\n## Kinds\n\n{CHINESE[:30]}\n\n# 门\n\n门是绿色的。"
+    assert [passage.heading for passage in pieces(markdown(text), 256)] == ["Lamps", "门"]
+
+
+def test_a_path_of_long_titles_keeps_the_innermost() -> None:
+    titles = [name * 100 for name in "abcd"]
+    text = (
+        "\n\n".join(f"{'#' * level} {title}" for level, title in enumerate(titles, start=1))
+        + "\n\n"
+        + ENGLISH
+    )
+    value = markdown(text)
+    path = split(value, token_offsets=TOKENS, passage_tokens=32)[-1].heading
+    assert path == "c" * 80 + " > " + "d" * 80
+
+
 def test_short_neighbours_share_a_passage() -> None:
     text = "# FAQ\n\n## When?\n\nAt nine.\n\n## Where?\n\nAt the door.\n\n## Who?\n\nAda."
     assert [passage.text for passage in pieces(markdown(text), 256)] == [text]
@@ -212,6 +229,9 @@ def random_document(rng: random.Random) -> Document:
         "word ",
         "。",
         "a\u0301",
+        "!",
+        ".)",
+        " .\n",
     ],
 )
 def test_an_endless_line_is_cut_in_linear_time_and_never_tokenised_at_once(unit: str) -> None:

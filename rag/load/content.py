@@ -17,7 +17,7 @@ NEWLINES: Final = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u2060-\u2064\ufeff\ufffe\uffff\ud800-\udfff]"
 )
-TRAILING: Final = re.compile(r"[^\S\n]+$", re.MULTILINE)
+TRAILING: Final = re.compile(r"(?<![^\S\n])[^\S\n]++$", re.MULTILINE)  # linear in any text
 MANY_NEWLINES: Final = re.compile(r"\n{3,}")
 MAX_TITLE: Final = 200  # characters; a whole paragraph styled as a heading is cut here
 

@@ -17,6 +17,7 @@ from rag.datatypes import Document, Heading, Page
 from rag.errors import LoadError
 from rag.load.child import LENGTH, MAX_REPLY
 
+LONGEST: Final = 1e6  # seconds; the system's timers take no more than a few years
 START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from rag.load.child import main; main()"
 
 
@@ -34,7 +35,7 @@ class Loader:
     """Reads files one after the other in one child, which is replaced when it dies or takes too long."""
 
     def __init__(self, *, timeout: float) -> None:
-        self._timeout = timeout  # seconds a file may take
+        self._timeout = min(timeout, LONGEST)  # seconds a file may take
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 

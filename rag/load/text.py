@@ -10,9 +10,10 @@ from rag.load.content import Content, tidy, title_of
 from rag.load.encoding import decode
 
 FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
-ATX: Final = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+ATX: Final = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 SETEXT: Final = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 NOT_A_PARAGRAPH: Final = re.compile(r"\s*$| {4}|\t| {0,3}(?:[-*+>|]|\d+[.)]\s)")
+EMBEDDED: Final = re.compile(r"(data:[\w/+.-]{1,80});base64,[A-Za-z0-9+/=]+")  # an image within the text
 FRONT_MATTER: Final = re.compile(r"---\n(?:.*\n)*?(?:---|\.\.\.)\n")
 
 
@@ -23,7 +24,7 @@ def read_text(data: bytes) -> Content:
 
 def read_markdown(data: bytes) -> Content:
     """Read Markdown as written, with its ATX and setext headings (CommonMark 0.31, 4.2 and 4.3)."""
-    text = tidy(decode(data))
+    text = tidy(EMBEDDED.sub(r"\1", decode(data)))
     return Content(text=text, headings=tuple(markdown_headings(text)))
 
 
@@ -62,8 +63,14 @@ def _atx(line: str, start: int) -> Heading | None:
     match = ATX.match(line)
     if not match:
         return None
-    title = title_of(match[2] or "")
+    title = title_of(_without_closing(line[match.end() :].strip()))
     return Heading(level=len(match[1]), start=start, end=start + len(line), title=title)
+
+
+def _without_closing(title: str) -> str:
+    """Return an ATX title without the hashes that may close it, set off by a space."""
+    bare = title.rstrip("#")
+    return bare if not bare or bare[-1] in " \t" else title
 
 
 def _setext(line: str, previous: str, start: int) -> Heading | None:
