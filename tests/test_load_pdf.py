@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+
+import pypdfium2
 import pytest
 
 from rag.errors import LoadError
@@ -100,6 +103,24 @@ def test_running_titles_are_left_out() -> None:
 
 def test_a_pdf_without_text_is_said_to_be_scanned() -> None:
     with pytest.raises(LoadError, match="no text layer: it looks scanned"):
+        read_pdf(scanned())
+
+
+def scanned() -> bytes:
+    """Return a PDF whose only page is a picture."""
+    document = pypdfium2.PdfDocument.new()
+    page = document.new_page(200, 200)
+    picture = pypdfium2.PdfImage.new(document)
+    picture.set_bitmap(pypdfium2.PdfBitmap.new_native(8, 8, pypdfium2.raw.FPDFBitmap_BGR))
+    page.insert_obj(picture)
+    page.gen_content()
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def test_a_pdf_of_empty_pages_is_said_to_be_empty() -> None:
+    with pytest.raises(LoadError, match="its pages are empty"):
         read_pdf(minimal_pdf([[], []]))
 
 
@@ -114,4 +135,4 @@ def test_an_encrypted_pdf_is_named_so() -> None:
 def test_a_cut_pdf_is_damaged_or_still_read(part: float) -> None:
     data = minimal_pdf([column(ENGLISH)])
     said = text_or_reason(data[: int(len(data) * part)])
-    assert any(known in said for known in ("damaged", "no text layer", " ".join(ENGLISH)))
+    assert any(known in said for known in ("damaged", "pages are empty", " ".join(ENGLISH)))

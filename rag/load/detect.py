@@ -60,7 +60,7 @@ def detect(data: bytes, name: str) -> str:
     if PDF in data[:HEAD]:
         return "pdf"
     if data.startswith(ZIP):
-        return _in_zip(data, name)
+        return _in_zip(data)
     if data.startswith(OLE):
         raise LoadError(_ole(data))
     for mark, kind in MEDIA:
@@ -69,11 +69,11 @@ def detect(data: bytes, name: str) -> str:
     return _as_text(data, PurePath(name).suffix.lower())
 
 
-def _in_zip(data: bytes, name: str) -> str:
+def _in_zip(data: bytes) -> str:
     try:
         members = set(zipfile.ZipFile(io.BytesIO(data)).namelist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as exc:
-        raise LoadError(f"{name} is damaged: it begins as a zip file and is not whole") from exc
+        raise LoadError("the file is damaged: it begins as a zip file and is not whole") from exc
     kind = next((kind for member, kind in ZIP_MEMBERS if member in members), "zip archive")
     if kind != "docx":
         raise LoadError(f"{_a(kind)} cannot be read yet")

@@ -36,8 +36,10 @@ def read_pdf(data: bytes) -> Content:
     for number, lines in enumerate(pages, start=1):
         builder.add_page(number, as_paragraphs(_without(lines, running)))
     content = builder.build()
-    if not content.text:
+    if not content.text and _shows_something(document):
         raise LoadError("there is no text layer: it looks scanned, and OCR is not available yet")
+    if not content.text:
+        raise LoadError("its pages are empty, or are coded in a way that cannot be read")
     return content
 
 
@@ -51,6 +53,10 @@ def _open(data: bytes) -> pypdfium2.PdfDocument:
             raise LoadError("the PDF is encrypted: save a copy of it without a password") from exc
         raise LoadError("the PDF is damaged: its structure cannot be read") from exc
     return document
+
+
+def _shows_something(document: pypdfium2.PdfDocument) -> bool:
+    return any(next(page.get_objects(max_depth=1), None) is not None for page in document)
 
 
 def _lines_of(document: pypdfium2.PdfDocument, index: int) -> list[Line]:
