@@ -13,15 +13,16 @@ from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.chatml import ChatTokenizer
 from rag.engines.kept import KeptStates
 from rag.engines.lowbit import TOKENIZER, read_manifest
-from rag.engines.matmul import Matmul
 from rag.engines.qwen2 import Qwen2, States
 from rag.engines.stopwords import StopWords
+from rag.engines.tuning import tuned_matmul
 from rag.errors import EngineError
 
 if TYPE_CHECKING:
     from rag.config import Config
 
 CONTEXT: Final = 8192  # tokens: states of a 1.5B model take 57 kB each
+SPEEDS: Final = "speeds.json"  # what was measured on this machine
 CHUNK: Final = 1024  # tokens read at a time, to bound the memory of a layer
 
 
@@ -39,10 +40,11 @@ class IpexEngine:
         manifest = read_manifest(folder)
         self.model = model
         self.context = min(CONTEXT, int(manifest.config["max_position_embeddings"]))
-        threads = threads or physical_cores()
-        torch.set_num_threads(threads)
         self._tokenizer = ChatTokenizer(folder / TOKENIZER)
-        self._model = Qwen2(folder, manifest, Matmul(threads))
+        self._matmul = tuned_matmul(
+            folder / SPEEDS, low_bit=manifest.low_bit, threads=threads or physical_cores()
+        )
+        self._model = Qwen2(folder, manifest, self._matmul)
         self._kept = KeptStates(self._model, self.context)
 
     @classmethod
@@ -70,6 +72,7 @@ class IpexEngine:
 
     @torch.inference_mode()
     def _answer(self, tokens: list[int], options: Generation) -> Iterator[str | Reading | Usage]:
+        self._matmul.use_threads()
         states, past = self._kept.take(tokens, room=len(tokens) + options.max_tokens)
         logits = yield from self._read(tokens, states, past)
         text, stop = self._tokenizer.decoder(), StopWords(options.stop)

@@ -170,10 +170,11 @@ def _whole(weights: Source, name: str) -> torch.Tensor:
 def _pack(weights: Source, names: list[str], low_bit: str) -> torch.Tensor:
     import torch
 
-    from rag.engines.packed import quantise
+    from rag.engines.kernels import BASELINE, Kernels
 
+    kernels = Kernels(BASELINE)
     blocks = [
-        quantise(weights.rows(name, start, min(start + ROWS, weights.shape(name)[0])), low_bit)
+        kernels.quantise(weights.rows(name, start, min(start + ROWS, weights.shape(name)[0])), low_bit)
         for name in names
         for start in range(0, weights.shape(name)[0], ROWS)
     ]

@@ -1,35 +1,102 @@
-"""Products with packed weights: ipex-llm's kernel for a few tokens, dequantising and a GEMM for many."""
+"""Products with packed weights: ipex-llm's kernel for few tokens, dequantising and a GEMM for many.
+
+The kernel's time grows with the tokens; dequantising is paid once for all of them, and then a GEMM is faster.
+Where one overtakes the other, and whether float32 or bfloat16 is faster, depends on the processor: tuning.py
+measures it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from threading import Barrier
+from typing import Final, Literal, TypeAlias
 
 import torch
 
+from rag.engines.kernels import Kernels
 from rag.engines.packed import Packed
 
-KERNEL_TOKENS: Final = 24
+Method: TypeAlias = Literal["kernel", "float32", "bfloat16"]
+Plan: TypeAlias = Sequence[tuple[int, Method]]  # (from so many tokens, use this), ascending
+SCRATCH: Final = 131_072  # float32 numbers dequantised at a time: half a megabyte stays in the cache
+TILE: Final = 512  # tokens multiplied at a time: a GEMM of more is slower per token
+DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Matmul:
-    """Chooses how to multiply by how many tokens there are."""
+    """Multiplies by the fastest of its methods; used by one thread at a time."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, kernels: Kernels, threads: int, plan: Plan = ((1, "kernel"),)) -> None:
+        self.kernels = kernels
+        self.plan = plan
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, "dequantise")
-        self._buffer = torch.empty(0)
+        self._pool = _single_threaded_pool(threads)
+        self._buffers: dict[Method, torch.Tensor] = {}
+
+    def use_threads(self) -> None:
+        """Set how many threads torch and the kernel use when called from this thread."""
+        torch.set_num_threads(self._threads)
 
     def __call__(self, x: torch.Tensor, weight: Packed) -> torch.Tensor:
-        if x.shape[0] <= KERNEL_TOKENS:
-            return weight.kernel(x)
-        return torch.mm(x, self._dequantised(weight).T)
+        """Return `x @ weight.T` in float32; `x` is float32 (tokens, columns)."""
+        fitting = [method for least, method in self.plan if x.shape[0] >= least]
+        return self.multiply(x, weight, fitting[-1])
 
-    def _dequantised(self, weight: Packed) -> torch.Tensor:
+    def multiply(self, x: torch.Tensor, weight: Packed, method: Method) -> torch.Tensor:
+        if method == "kernel":
+            return self.kernels.multiply(x, weight.data, weight.low_bit)
+        dense = self._dequantised(weight, method)
+        result = torch.empty(x.shape[0], weight.rows)
+        for start in range(0, x.shape[0], TILE):
+            tile = x[start : start + TILE].to(dense.dtype)
+            result[start : start + TILE] = torch.mm(tile, dense.T)
+        return result
+
+    def rows(self, weight: Packed, numbers: Sequence[int]) -> torch.Tensor:
+        """Return some rows of a matrix in float32."""
+        out = torch.empty(len(numbers), weight.columns)
+        return self.kernels.dequantise(weight.data[list(numbers)], weight.low_bit, out)
+
+    def _dequantised(self, weight: Packed, method: Method) -> torch.Tensor:
+        """Return the whole matrix, valid until the next call."""
         size = weight.rows * weight.columns
-        if self._buffer.numel() < size:
-            self._buffer = torch.empty(size)
-        out = self._buffer[:size].view(weight.rows, weight.columns)
-        step = -(-weight.rows // self._threads)
-        list(self._pool.map(lambda s: weight.dequantise(out[s : s + step], s), range(0, weight.rows, step)))
+        if method not in self._buffers or self._buffers[method].numel() < size:
+            self._buffers[method] = torch.empty(size, dtype=DTYPES[method])
+        out = self._buffers[method][:size].view(weight.rows, weight.columns)
+        list(self._pool.map(lambda rows: self._dequantise_rows(weight, out, rows), self._shares(weight)))
         return out
+
+    def _shares(self, weight: Packed) -> Iterator[range]:
+        """Yield equal shares of the rows, one for each thread, cut into steps that fit the cache."""
+        share = -(-weight.rows // self._threads)
+        step = max(1, SCRATCH // weight.columns)
+        for start in range(0, weight.rows, share):
+            yield range(start, min(start + share, weight.rows), step)
+
+    def _dequantise_rows(self, weight: Packed, out: torch.Tensor, rows: range) -> None:
+        scratch = torch.empty(rows.step, weight.columns)
+        for start in rows:
+            stop = min(start + rows.step, rows.stop)
+            direct = out.dtype == torch.float32
+            target = out[start:stop] if direct else scratch[: stop - start]
+            self.kernels.dequantise(weight.data[start:stop], weight.low_bit, target)
+            if not direct:
+                out[start:stop] = target
+
+
+def _single_threaded_pool(threads: int) -> ThreadPoolExecutor:
+    """Return a pool in whose threads torch does not spread its work further."""
+    ready = Barrier(threads + 1)
+
+    def prepare() -> None:
+        torch.set_num_threads(1)
+        ready.wait()
+
+    pool = ThreadPoolExecutor(threads, "dequantise")
+    started = [pool.submit(prepare) for _ in range(threads)]
+    ready.wait()
+    for future in started:
+        future.result()
+    torch.set_num_threads(threads)  # the pool's setting became that of threads yet to come
+    return pool

@@ -9,20 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 
 from rag.engines.lowbit import WIDE, Manifest
+from rag.engines.matmul import Matmul
 from rag.engines.packed import Packed
-
-
-class Multiply(Protocol):
-    """`x @ weight.T` for float32 x (n, columns)."""
-
-    def __call__(self, x: torch.Tensor, weight: Packed) -> torch.Tensor: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +50,7 @@ class States:
 class Qwen2:
     """A decoder whose weights are mapped from a conversion's files."""
 
-    def __init__(self, folder: Path, manifest: Manifest, multiply: Multiply) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, multiply: Matmul) -> None:
         config: Mapping[str, Any] = manifest.config
         self.heads: int = config["num_attention_heads"]
         self.kv_heads: int = config["num_key_value_heads"]
@@ -64,10 +59,10 @@ class Qwen2:
         self._multiply = multiply
         self._theta: float = config["rope_theta"]
         files = [folder / f"layer-{number:03}.safetensors" for number in range(config["num_hidden_layers"])]
-        self.layers = [_layer(_load(path), manifest.low_bit) for path in files]
+        self.layers = [self._layer(_load(path), manifest.low_bit) for path in files]
         head = _load(folder / "head.safetensors")
-        self._embed = Packed(head["embed"], WIDE)
-        self._lm_head = Packed(head.get("lm_head", head["embed"]), WIDE)
+        self._embed = self._packed(head["embed"], WIDE)
+        self._lm_head = self._packed(head.get("lm_head", head["embed"]), WIDE)
         self._norm = head["norm"]
 
     def forward(self, tokens: list[int], states: States, past: int) -> Iterator[torch.Tensor]:
@@ -75,7 +70,7 @@ class Qwen2:
 
         All but the last tensor yielded are of no use: they are moments at which to stop.
         """
-        hidden = self._embedded(tokens)
+        hidden = self._multiply.rows(self._embed, tokens)
         angles = self._angles(past, len(tokens))
         mask = _mask(past, len(tokens))
         for number, layer in enumerate(self.layers):
@@ -89,11 +84,18 @@ class Qwen2:
         last = rms_norm(hidden[-1:], hidden.shape[-1:], self._norm, self._epsilon)
         yield self._multiply(last, self._lm_head)[0]
 
-    def _embedded(self, tokens: list[int]) -> torch.Tensor:
-        hidden = torch.empty(len(tokens), self._embed.columns)
-        for row, token in enumerate(tokens):
-            self._embed.dequantise(hidden[row : row + 1], token)
-        return hidden
+    def _packed(self, data: torch.Tensor, low_bit: str) -> Packed:
+        columns = self._multiply.kernels.columns(data.shape[1], low_bit)
+        return Packed(data=data, low_bit=low_bit, columns=columns)
+
+    def _layer(self, tensors: dict[str, torch.Tensor], low_bit: str) -> Layer:
+        packed = {name: self._packed(tensors[name], low_bit) for name in ("qkv", "o", "gate_up", "down")}
+        return Layer(
+            **packed,
+            qkv_bias=tensors["qkv_bias"],
+            input_norm=tensors["input_norm"],
+            post_norm=tensors["post_norm"],
+        )
 
     def _attend(
         self,
@@ -153,13 +155,3 @@ def _mask(past: int, count: int) -> torch.Tensor | None:
 def _load(path: Path) -> dict[str, torch.Tensor]:
     with safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-
-
-def _layer(tensors: dict[str, torch.Tensor], low_bit: str) -> Layer:
-    packed = {name: Packed(tensors[name], low_bit) for name in ("qkv", "o", "gate_up", "down")}
-    return Layer(
-        **packed,
-        qkv_bias=tensors["qkv_bias"],
-        input_norm=tensors["input_norm"],
-        post_norm=tensors["post_norm"],
-    )

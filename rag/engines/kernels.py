@@ -1,0 +1,124 @@
+"""ipex-llm's native library: quantising, dequantising and multiplying in its low-bit formats.
+
+The library comes in variants for several instruction sets, all of one format. On AMD processors ipex-llm takes
+the plain AVX one, whose products of one token take two to four times as long as with AVX2 or AVX-512. So a
+variant is loaded by its name here, and `rag.engines.tuning` measures which is fastest. Loading it needs no
+`import ipex_llm`, which would import all of transformers (five seconds).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from rag.errors import ModelError
+
+QTYPES: Final = {"sym_int4": 2, "asym_int4": 3, "sym_int8": 8}  # ipex_llm.ggml.quantize.ggml_tensor_qtype
+# The flags of /proc/cpuinfo without which a variant would crash; the best first.
+VARIANTS: Final = {
+    "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "f16c", "fma"},
+    "avxvnni": {"avx_vnni", "avx2", "f16c", "fma"},
+    "avx2": {"avx2", "f16c", "fma"},
+    "avx": {"avx"},
+}
+BASELINE: Final = "avx"
+HISTOGRAM: Final = ctypes.c_int64 * 16
+
+
+class Kernels:
+    """One variant of the library; all matrices are contiguous and all floats are float32."""
+
+    def __init__(self, variant: str) -> None:
+        """Load the library.
+
+        Raises:
+            ModuleNotFoundError: when ipex-llm is not installed.
+            ModelError: when its library cannot be loaded.
+        """
+        self.variant = variant
+        path = _libraries() / f"libllama_{variant}.so"
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError as exc:
+            raise ModelError(f"{path} cannot be loaded: {exc}; reinstall ipex-llm") from exc
+        library.llama_init_backend()  # fills the table of half-precision numbers
+        self._block, self._size = library.ggml_qk_size, library.ggml_type_size
+        self._size.restype = ctypes.c_size_t
+        self._quantise = library.ggml_quantize_tensor
+        self._quantise.restype = ctypes.c_size_t
+        self._dequantise = library.ggml_dequantize
+        self._dequantise.restype = None
+        self._multiply = library.ggml_compute_forward_mul_mat_q_fp32
+        self._multiply.restype = None
+
+    def columns(self, row_bytes: int, low_bit: str) -> int:
+        qtype = QTYPES[low_bit]
+        columns: int = row_bytes // self._size(qtype) * self._block(qtype)
+        return columns
+
+    def quantise(self, weight: torch.Tensor, low_bit: str) -> torch.Tensor:
+        """Return a matrix (rows, columns) as packed bytes of shape (rows, bytes of a row)."""
+        qtype, (rows, columns) = QTYPES[low_bit], weight.shape
+        if columns % self._block(qtype):
+            raise ModelError(
+                f"{columns} columns do not fill blocks of {self._block(qtype)}: not a Qwen2 shape"
+            )
+        packed = torch.empty(rows, columns // self._block(qtype) * self._size(qtype), dtype=torch.uint8)
+        source, count = weight.contiguous(), ctypes.c_size_t(weight.numel())
+        search = ctypes.c_bool(False)  # noqa: FBT003 - for better scales; ipex-llm's default is without
+        self._quantise(_address(source), _address(packed), qtype, count, columns, HISTOGRAM(), search)
+        return packed
+
+    def dequantise(self, packed: torch.Tensor, low_bit: str, out: torch.Tensor) -> torch.Tensor:
+        """Fill `out` (rows, columns) from `packed`; return it. Other threads run meanwhile."""
+        if low_bit == "asym_int4":  # missing in the library
+            return _dequantise_asymmetric(packed, out)
+        self._dequantise(_address(packed), _address(out), ctypes.c_size_t(out.numel()), QTYPES[low_bit])
+        return out
+
+    def multiply(self, x: torch.Tensor, packed: torch.Tensor, low_bit: str) -> torch.Tensor:
+        """Return `x @ packed.T`, with `x` (n, columns) quantised to 8 bits on the way, as ggml does."""
+        x = x.contiguous()
+        result = torch.empty(x.shape[0], packed.shape[0])
+        shape = (ctypes.c_int64 * 2)(x.shape[1], packed.shape[0])
+        x_shape = (ctypes.c_int64 * 2)(x.shape[1], x.shape[0])
+        self._multiply(shape, _address(packed), QTYPES[low_bit], x_shape, _address(x), _address(result))
+        return result
+
+
+def usable_variants() -> list[str]:
+    """Return the variants that this processor can run, likely the fastest first."""
+    flags = _cpu_flags()
+    return [name for name, needed in VARIANTS.items() if needed <= flags] or [BASELINE]
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return set(next((line.split(":", 1)[1] for line in lines if line.startswith("flags")), "").split())
+
+
+def _libraries() -> Path:
+    spec = importlib.util.find_spec("ipex_llm")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("No module named 'ipex_llm'", name="ipex_llm")
+    return Path(spec.submodule_search_locations[0]) / "libs"
+
+
+def _address(tensor: torch.Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def _dequantise_asymmetric(packed: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Blocks of 64 columns: scale and least value as float16, then 32 bytes of two columns each."""
+    blocks = packed.view(packed.shape[0], -1, 36)
+    scale, least = blocks[..., :4].contiguous().view(torch.float16).float().unbind(dim=-1)
+    nibbles = blocks[..., 4:]
+    codes = torch.stack((nibbles & 15, nibbles >> 4), dim=-2).flatten(-2)
+    return out.copy_((codes * scale[..., None] + least[..., None]).view_as(out))

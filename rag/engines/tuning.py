@@ -1,0 +1,142 @@
+"""Measures once per machine which of ipex-llm's libraries is fastest, and where a GEMM overtakes it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
+
+import torch
+
+from rag.engines.kernels import Kernels, usable_variants
+from rag.engines.matmul import Matmul, Method
+from rag.engines.packed import Packed
+
+TOKENS: Final = (1, 8, 16, 32, 64, 128, 256)  # at which to measure; above the last its winner is used
+ROUNDS: Final = 3
+COLUMNS: Final = 1536
+ROWS: Final = 4096
+
+Name = TypeVar("Name", bound=str)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """What was fastest, and on what."""
+
+    machine: dict[str, Any]
+    variant: str
+    plan: tuple[tuple[int, Method], ...]
+    milliseconds: dict[str, dict[str, float]]  # method -> tokens -> for one matrix
+
+
+def tuned_matmul(path: Path, *, low_bit: str, threads: int) -> Matmul:
+    """Return a Matmul tuned as `path` remembers, measuring first when it knows another machine or none."""
+    machine = _machine(low_bit, threads)
+    tuning = _remembered(path, machine)
+    if tuning is None:
+        tuning = measure(machine, low_bit=low_bit, threads=threads)
+        _remember(path, tuning)
+    return Matmul(Kernels(tuning.variant), threads, tuning.plan)
+
+
+def measure(machine: dict[str, Any], *, low_bit: str, threads: int) -> Tuning:
+    """Time every library on one token, then every method on more; takes a second or two."""
+    libraries = {name: Kernels(name) for name in usable_variants()}
+    any_library = next(iter(libraries.values()))
+    data = any_library.quantise(torch.randn(ROWS, COLUMNS), low_bit)
+    weight = Packed(data=data, low_bit=low_bit, columns=COLUMNS)
+    matmul = Matmul(any_library, threads)
+    one = torch.randn(1, COLUMNS)
+    speeds = _race({name: _call(lib.multiply, one, data, low_bit) for name, lib in libraries.items()})
+    variant = min(speeds, key=lambda name: speeds[name])
+    matmul.kernels = libraries[variant]
+    methods: Sequence[Method] = get_args(Method)
+    times: dict[int, dict[Method, float]] = {}
+    for tokens in TOKENS:
+        x = torch.randn(tokens, COLUMNS)
+        times[tokens] = _race({method: _call(matmul.multiply, x, weight, method) for method in methods})
+    tuning = Tuning(
+        machine=machine,
+        variant=variant,
+        plan=make_plan(times),
+        milliseconds={m: {str(t): round(times[t][m] * 1000, 3) for t in TOKENS} for m in methods},
+    )
+    logger.info("%s: library %s, plan %s", machine["cpu"], variant, tuning.plan)
+    return tuning
+
+
+def make_plan(times: dict[int, dict[Method, float]]) -> tuple[tuple[int, Method], ...]:
+    """Return the fastest method from each measured number of tokens on; one token always takes the kernel.
+
+    Once a GEMM has won, the kernel stays out: its time grows with the tokens, so a win would be noise.
+    """
+    plan: list[tuple[int, Method]] = [(1, "kernel")]
+    for tokens in sorted(times)[1:]:
+        rivals = times[tokens] if plan[-1][1] == "kernel" else _without_kernel(times[tokens])
+        best = min(rivals, key=lambda method: rivals[method])
+        if best != plan[-1][1]:
+            plan.append((tokens, best))
+    return tuple(plan)
+
+
+def _without_kernel(times: dict[Method, float]) -> dict[Method, float]:
+    return {method: seconds for method, seconds in times.items() if method != "kernel"}
+
+
+def _call(function: Callable[..., object], *arguments: object) -> Callable[[], object]:
+    return lambda: function(*arguments)
+
+
+def _race(runners: dict[Name, Callable[[], object]]) -> dict[Name, float]:
+    """Return each runner's best time in seconds, all taking turns so that a busy moment hits all alike."""
+    for run in runners.values():
+        run()
+    best = dict.fromkeys(runners, float("inf"))
+    for _ in range(ROUNDS):
+        for name, run in runners.items():
+            start = time.perf_counter()
+            run()
+            best[name] = min(best[name], time.perf_counter() - start)
+    return best
+
+
+def _machine(low_bit: str, threads: int) -> dict[str, Any]:
+    return {
+        "cpu": cpu_name(),
+        "variants": usable_variants(),
+        "threads": threads,
+        "torch": torch.__version__,
+        "low_bit": low_bit,
+    }
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _remembered(path: Path, machine: dict[str, Any]) -> Tuning | None:
+    try:
+        tuning = Tuning(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return tuning if tuning.machine == machine and tuning.variant in usable_variants() else None
+
+
+def _remember(path: Path, tuning: Tuning) -> None:
+    try:
+        path.write_text(json.dumps(asdict(tuning), indent=1), encoding="utf-8")
+    except OSError as exc:  # a read-only folder costs the measuring at every start, no more
+        logger.warning("%s cannot be written, so the speeds are measured again next time: %s", path, exc)
