@@ -129,7 +129,8 @@ def test_a_hub_id_gets_one_folder_below_models_dir(config: Config) -> None:
 @pytest.mark.parametrize(
     "name",
     ["", " ", "../x", "a/../b", "org/..", "../../etc/passwd", "/etc", "org/name/more", "org/na me", "a\0b",
-     "org/name;rm", "~/nowhere", "nowhere.gguf", "org\\name", ".", "--help/x"],
+     "org/name;rm", "~/nowhere", "nowhere.gguf", "org\\name", "~nobody-of-that-name/x", "x" * 5000, ".",
+     "--help/x"],
 )  # fmt: skip
 def test_a_name_that_is_no_model_is_refused(name: str, config: Config) -> None:
     with pytest.raises(ModelError):

@@ -43,7 +43,10 @@ def understand(name: str, kind: Kind, config: Config) -> Wanted:
     Raises:
         ModelError: when it is none of them, or names a model of the other kind.
     """
-    path = _own_path(name, config)
+    try:
+        path = _own_path(name, config)
+    except (OSError, RuntimeError) as exc:  # a name too long for a path; an unknown ~user
+        raise ModelError(f"{name[:80]!r} is no model: {exc}") from exc
     if path is not None:
         digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
         folder = config.models_dir / f"{_safe(path.stem)}-{digest}"
