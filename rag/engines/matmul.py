@@ -74,6 +74,7 @@ class Matmul:
         for start in range(0, weight.rows, share):
             yield range(start, min(start + share, weight.rows), step)
 
+    @torch.inference_mode()  # a property of each thread
     def _dequantise_rows(self, weight: Packed, out: torch.Tensor, rows: range) -> None:
         scratch = torch.empty(rows.step, weight.columns)
         for start in rows:
