@@ -14,6 +14,7 @@ import signal
 import struct
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -24,6 +25,7 @@ from rag.load import load
 LENGTH: Final = struct.Struct("<Q")
 MAX_MEMORY: Final = 2 << 30  # bytes of address space beyond what the interpreter itself takes
 MAX_REPLY: Final = 256 << 20  # bytes
+FAREWELL: Final = 0.5  # seconds the main thread has to end by itself
 GRACE: Final = 5  # seconds after which the child ends itself, had its parent no time to do so
 
 
@@ -34,8 +36,8 @@ def main() -> None:
     replies = _private_output()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(requests,), daemon=True).start()
-    while True:
-        reply = _answer(json.loads(requests.get()))
+    while request := requests.get():
+        reply = _answer(json.loads(request))
         replies.write(LENGTH.pack(len(reply)))
         replies.write(reply)
         replies.flush()
@@ -44,7 +46,9 @@ def main() -> None:
 def _receive(requests: queue.SimpleQueue[bytes]) -> None:
     for line in sys.stdin.buffer:
         requests.put(line)
-    os._exit(0)  # the parent is gone, whatever the main thread is doing
+    requests.put(b"")
+    time.sleep(FAREWELL)
+    os._exit(0)  # the parent is gone, and the main thread still busy
 
 
 def _answer(request: dict[str, Any]) -> bytes:

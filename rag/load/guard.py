@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from rag.datatypes import Document, Heading, Page
 from rag.errors import LoadError
 from rag.load.child import LENGTH, MAX_REPLY
 
+PATIENCE: Final = 2.0  # seconds a child may take to end when it is told so
 LONGEST: Final = 1e6  # seconds; the system's timers take no more than a few years
 START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from rag.load.child import main; main()"
 
@@ -52,11 +54,15 @@ class Loader:
         child, self._child = self._child, None
         if child is None:
             return
-        child.kill()
-        child.wait()
         for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
+            with contextlib.suppress(OSError):  # it died with a request in its pipe
+                if pipe is not None:
+                    pipe.close()
+        try:
+            child.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
     def load(self, path: Path, *, source: str) -> Document:
         """Read the file at `path`.
