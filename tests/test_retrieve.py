@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag.datatypes import Document, Hit, Passage, Vector
+from rag.embed import HashingEmbedder
+from rag.index import FileState, Index
+from rag.retrieve import PassageRetriever, is_relevant, retrieve
+
+EMBEDDER = HashingEmbedder()
+TEXTS = {
+    "bridge.txt": "The Long Bridge opened in 1968 and crosses the river near the old harbour.",
+    "changjiang.txt": "南京长江大桥位于江苏省南京市，1968年建成通车，是双层铁路公路两用桥。",
+    "engine.txt": "The engine reads prompts; its inventors live in Paris, near the river.",
+    "handbook.txt": "Every employee has fifteen days of leave; unused days lapse in March.",
+    "manual.txt": "To reset the pump, hold the green button for seven seconds.",
+    "rules.txt": "员工每年享有十五天年假，未休的假期于三月底作废。",
+    "tea.txt": "龙井茶产于浙江杭州，以色绿、香郁、味甘、形美著称。",
+}
+
+
+class TurnedEmbedder(HashingEmbedder):
+    """Sees every question as if it asked something else."""
+
+    def __init__(self, instead: str) -> None:
+        self.instead = instead
+
+    def embed_query(self, text: str) -> Vector:
+        return super().embed_query(self.instead)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    with Index.open(tmp_path, embedder="hashing", dim=EMBEDDER.dim, passage_tokens=64) as index:
+        with index.writing():
+            for source, text in TEXTS.items():
+                document = Document(source=source, digest=source * 5, text=text)
+                passage = Passage(source=source, digest=document.digest, start=0, end=len(text), text=text)
+                file = FileState(source=source, size=1, mtime_ns=1, digest=document.digest)
+                index.add(file, document, [passage], EMBEDDER.embed_passages([text]))
+        yield index
+
+
+def ask(index: Index, question: str, top_k: int = 4) -> list[Hit]:
+    return retrieve(question, index=index, embedder=EMBEDDER, top_k=top_k)
+
+
+@pytest.mark.parametrize(
+    ("question", "source"),
+    [
+        ("When was the Long Bridge opened?", "bridge.txt"),
+        ("长江大桥是什么时候建成的？", "changjiang.txt"),
+        ("How many days of leave do employees have?", "handbook.txt"),
+        ("年假有多少天？", "rules.txt"),
+        ("浙江杭州的茶有什么特点？", "tea.txt"),
+    ],
+)
+def test_the_best_hit_answers_the_question(index: Index, question: str, source: str) -> None:
+    hits = ask(index, question)
+    assert hits[0].passage.source == source
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert {hit.marker for hit in hits} == {0}
+    assert is_relevant(question, hits, embedder="hashing")
+
+
+def test_a_hit_bears_every_signal(index: Index) -> None:
+    hits = ask(index, "river 1968", top_k=7)
+    by_source = {hit.passage.source: hit for hit in hits}
+    assert len(hits) == 7
+    vector = EMBEDDER.embed_query("river 1968")
+    for hit in hits:
+        assert hit.dense == pytest.approx(float(EMBEDDER.embed_query(hit.passage.text) @ vector), abs=1e-6)
+    assert by_source["bridge.txt"].covered == pytest.approx(1)
+    assert by_source["bridge.txt"].lexical == max(hit.lexical or 0 for hit in hits)
+    assert (by_source["tea.txt"].lexical, by_source["tea.txt"].covered) == (None, 0)
+
+
+def test_cosine_bm25_and_their_sum_are_fused_by_reciprocal_rank(index: Index) -> None:
+    question = "river 1968 南京 tea"
+    dense = {p.source: score for p, score in index.search_dense(EMBEDDER.embed_query(question), 30)}
+    lexical = {p.source: score for p, score in index.search_lexical(question, 30)}
+    summed = {source: scaled(dense)[source] + scaled(lexical).get(source, 0) for source in dense}
+    rankings = [sorted(scores, key=lambda source: -scores[source]) for scores in (dense, lexical, summed)]
+    want = {
+        source: sum(1 / (61 + ranking.index(source)) for ranking in rankings if source in ranking)
+        for source in dense
+    }
+    assert {hit.passage.source: hit.score for hit in ask(index, question, top_k=9)} == pytest.approx(want)
+
+
+def scaled(scores: dict[str, float]) -> dict[str, float]:
+    low, high = min(scores.values()), max(scores.values())
+    return {source: (score - low) / (high - low) for source, score in scores.items()}
+
+
+def test_what_only_one_search_finds_is_found(index: Index) -> None:
+    misled = TurnedEmbedder("龙井茶产于浙江杭州")
+    hits = retrieve("seven seconds pump button", index=index, embedder=misled, top_k=2)
+    assert {hit.passage.source for hit in hits} == {"manual.txt", "tea.txt"}
+    assert ask(index, "……？")[0].lexical is None  # no word to look for: dense alone answers
+
+
+def test_an_empty_index_gives_no_hits(tmp_path: Path) -> None:
+    with Index.open(tmp_path / "new", embedder="hashing", dim=EMBEDDER.dim, passage_tokens=64) as empty:
+        assert ask(empty, "Anything?") == []
+    assert not is_relevant("Anything?", [], embedder="hashing")
+
+
+def test_the_retriever_keeps_the_hit_in_reach(index: Index) -> None:
+    documents = PassageRetriever(index=index, embedder=EMBEDDER, top_k=2).invoke("年假有多少天？")
+    assert [document.metadata["hit"] for document in documents] == ask(index, "年假有多少天？", top_k=2)
+    first, passage = documents[0], documents[0].metadata["hit"].passage
+    assert (first.page_content, first.id) == (passage.text, passage.id)
+    assert (first.metadata["source"], first.metadata["start"], first.metadata["page"]) == (
+        "rules.txt",
+        0,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the weather today?",
+        "今天天气怎么样？",
+        "Tell me a joke about penguins.",
+        "给我讲个笑话",
+        "Which quarterback won the Super Bowl?",
+        "谁写了红楼梦？",
+    ],
+)
+def test_what_no_document_speaks_of_is_not_relevant(index: Index, question: str) -> None:
+    assert not is_relevant(question, ask(index, question), embedder="hashing")
+
+
+def hit(text: str, *, dense: float, covered: float) -> Hit:
+    passage = Passage(source="a.txt", digest="0", start=0, end=len(text), text=text)
+    return Hit(passage=passage, score=1.0, dense=dense, covered=covered)
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "dense", "covered", "relevant"),
+    [
+        ("When was it opened?", "The bridge opened in 1968.", 0.87, 0.0, True),
+        ("When was it opened?", "The bridge opened in 1968.", 0.80, 0.5, True),
+        ("When was it opened?", "The bridge opened in 1968.", 0.78, 0.2, False),
+        ("何时建成？", "大桥1968年建成通车。", 0.91, 0.3, True),
+        ("何时建成？", "大桥1968年建成通车。", 0.85, 0.1, False),
+        ("何时建成？", "The bridge opened in 1968.", 0.80, 0.0, True),
+        ("何时建成？", "The bridge opened in 1968.", 0.76, 0.0, False),
+    ],
+)
+def test_cosines_of_e5_are_weighed_by_language(
+    question: str, text: str, dense: float, covered: float, *, relevant: bool
+) -> None:
+    hits = [hit(text, dense=dense, covered=covered)]
+    assert is_relevant(question, hits, embedder="multilingual-e5-small") == relevant
+
+
+def test_an_embedder_never_measured_is_not_trusted_across_languages() -> None:
+    foreign = [hit("The bridge opened in 1968.", dense=0.1, covered=0.0)]
+    assert is_relevant("大桥何时建成？", foreign, embedder="somebody/new-model")
+    assert not is_relevant("Where is the tea?", foreign, embedder="somebody/new-model")
+    assert not is_relevant("大桥何时建成？", foreign, embedder="hashing")
