@@ -40,8 +40,8 @@ class Gate:
 # The gate of e5-small was fitted on 300 answerable questions of each language and refuses .003 of them, and
 # .005 of 200 others held out. Of questions about other articles, asked of a corpus of 10 paragraphs, it
 # refuses .99; of small talk (n=16 a language) .75 before 256 paragraphs, .96 before 10. Where question and
-# passage differ in script, of English questions on something else .97, of Chinese ones .87, and also 9 and 4 of
-# 13 translated questions that have an answer: there the cosines of right and wrong passages overlap.
+# passage differ in script, of English questions on something else .97, of Chinese ones .87, and also 9 and
+# 4 of 13 translated questions that have an answer: there cosines of right and wrong passages overlap.
 WORDS: Final = Gate(threshold=0.16, slope=0.0, unrelated={"han": 0.0, "latin": 0.0}, across=0.0)
 GATES: Final = {
     "hashing": WORDS,

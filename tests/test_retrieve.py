@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from rag.config import Config
 from rag.datatypes import Document, Hit, Passage, Vector
-from rag.embed import HashingEmbedder
+from rag.embed import Embedder, HashingEmbedder, open_embedder
 from rag.index import FileState, Index
 from rag.retrieve import PassageRetriever, is_relevant, retrieve
 
@@ -34,13 +36,19 @@ class TurnedEmbedder(HashingEmbedder):
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
-    with Index.open(tmp_path, embedder="hashing", dim=EMBEDDER.dim, passage_tokens=64) as index:
+    with indexed(tmp_path, EMBEDDER) as index:
+        yield index
+
+
+@contextmanager
+def indexed(folder: Path, embedder: Embedder) -> Iterator[Index]:
+    with Index.open(folder, embedder=embedder.name, dim=embedder.dim, passage_tokens=64) as index:
         with index.writing():
             for source, text in TEXTS.items():
                 document = Document(source=source, digest=source * 5, text=text)
                 passage = Passage(source=source, digest=document.digest, start=0, end=len(text), text=text)
                 file = FileState(source=source, size=1, mtime_ns=1, digest=document.digest)
-                index.add(file, document, [passage], EMBEDDER.embed_passages([text]))
+                index.add(file, document, [passage], embedder.embed_passages([text]))
         yield index
 
 
@@ -165,3 +173,31 @@ def test_an_embedder_never_measured_is_not_trusted_across_languages() -> None:
     assert is_relevant("大桥何时建成？", foreign, embedder="somebody/new-model")
     assert not is_relevant("Where is the tea?", foreign, embedder="somebody/new-model")
     assert not is_relevant("大桥何时建成？", foreign, embedder="hashing")
+
+
+@pytest.mark.model
+def test_e5_finds_and_refuses_in_both_languages(tmp_path: Path) -> None:
+    embedder = open_embedder(Config())
+    answerable = {
+        "How long do I keep the button pressed to start the pump over?": "manual.txt",
+        "How much holiday does a worker get?": "handbook.txt",
+        "上班的人一年能休几天假？": "rules.txt",
+        "南京的那座桥哪一年通车？": "changjiang.txt",
+        "哪里的绿茶有名？": "tea.txt",
+    }
+    elsewhere = [
+        "What is the weather today?",
+        "Tell me a joke.",
+        "Which team won the cup in 2014?",
+        "今天天气怎么样？",
+        "给我讲个笑话",
+        "比特币现在多少钱？",
+    ]
+    with indexed(tmp_path, embedder) as index:
+        for question, source in answerable.items():
+            hits = retrieve(question, index=index, embedder=embedder, top_k=4)
+            assert hits[0].passage.source == source, question
+            assert is_relevant(question, hits, embedder=embedder.name), question
+        for question in elsewhere:
+            hits = retrieve(question, index=index, embedder=embedder, top_k=4)
+            assert not is_relevant(question, hits, embedder=embedder.name), question
