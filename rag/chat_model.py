@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
+from langchain.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
+from langchain_core.messages import BaseMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
@@ -129,8 +130,6 @@ def to_prompt(messages: Sequence[BaseMessage]) -> Prompt:
 
 def from_prompt(prompt: Prompt) -> list[BaseMessage]:
     """Turn a `Prompt` into LangChain messages, each part a text content block."""
-    from langchain_core.messages import HumanMessage, SystemMessage
-
     kinds: dict[Role, type[BaseMessage]] = {
         "system": SystemMessage,
         "user": HumanMessage,

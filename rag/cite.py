@@ -19,7 +19,7 @@ HAN_RUN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+")
 TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
 WIDE_ENDS: Final = "。！？；”」』）"  # no space belongs after these
 ENOUGH_SUPPORT: Final = 0.6  # share of a sentence's words in the passage from which on a marker is added
-FEWEST_FEATURES: Final = 3  # a sentence with fewer words needs every one of them in the passage
+FEWEST_FEATURES: Final = 3  # a sentence with fewer words counts only if it is all there is, as in "27 days"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,7 @@ class Citer:
         self._passages = {hit.marker: hit.passage for hit in hits}
         self._held = ""  # perhaps the beginning of a marker, or space
         self._sentence = ""  # what has been passed on since the last sentence ended
+        self._alone = True  # no sentence has ended yet
         self._code = False  # inside backquotes, where [0] is an index
 
     def feed(self, piece: str) -> str:
@@ -73,6 +74,7 @@ class Citer:
         if not later:
             self._sentence += text
             return text
+        self._alone = False
         added = self._missing_marker(sentence)
         self._sentence = "".join(later)
         return added + text
@@ -86,8 +88,8 @@ class Citer:
             return ""
         scores = {marker: support(sentence, passage.text) for marker, passage in self._passages.items()}
         best = max(scores, key=scores.__getitem__, default=0)
-        enough = ENOUGH_SUPPORT if len(_features(sentence)) >= FEWEST_FEATURES else 1.0
-        if scores.get(best, 0.0) < enough:
+        short = len(_features(sentence)) < FEWEST_FEATURES
+        if scores.get(best, 0.0) < (1.0 if short else ENOUGH_SUPPORT) or (short and not self._alone):
             return ""
         return f"[{best}]" if sentence.rstrip()[-1:] in WIDE_ENDS else f" [{best}]"
 

@@ -70,7 +70,7 @@ class Config(BaseSettings):
     embedder: str = Field(
         "multilingual-e5-small", description="embedder: catalogue name, hub id or local folder"
     )
-    engine: str = Field("ipex", description="LLM engine: ipex, or echo (no model)")
+    engine: Literal["ipex", "echo"] = Field("ipex", description="LLM engine: ipex, or echo (no model)")
     low_bit: Literal["sym_int4", "asym_int4", "sym_int8"] = Field(
         "sym_int4", description="how the weights are quantised"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -88,7 +88,8 @@ class Rag:
         )
         retriever = PassageRetriever(index=self.index, embedder=self.embedder, top_k=self.config.top_k)
         budget = self.engine.context - self.config.max_tokens
-        return build_chain(retriever, model, is_relevant=is_relevant, budget=budget)
+        fits = partial(is_relevant, embedder=self.embedder.name)
+        return build_chain(retriever, model, is_relevant=fits, budget=budget)
 
     def ask(self, question: str, *, history: Sequence[Answer] = ()) -> Answer:
         """Answer the question; `history` holds the conversation's earlier answers.

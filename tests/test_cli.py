@@ -113,7 +113,11 @@ def test_chat_keeps_the_conversation(folder: Path) -> None:
         (("ask", "x" * 100_000), {}, "100,000 characters"),
         (("ask", "Leave?"), {}, "no documents are indexed"),
         (("ask", "Leave?"), {"RAG_TOP_K": "many"}, "RAG_TOP_K='many' is not valid"),
-        (("ask", "Leave?"), {"RAG_ENGINE": "warp"}, "engine='warp' is not one of echo, ipex"),
+        (
+            ("ask", "Leave?"),
+            {"RAG_ENGINE": "warp"},
+            "RAG_ENGINE='warp' is not valid: Input should be 'ipex' or 'echo'",
+        ),
         (("ask", "Leave?"), {"RAG_ENGINE": "ipex", "RAG_EMBEDDER": "nowhere"}, "'nowhere'"),
         (("ask", "Leave?", "--top-k", "0"), {}, "top_k='0' is not valid"),
         (("sync", "--data-dir", "no/such"), {}, "no/such"),

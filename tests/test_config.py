@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rag.config import Config
+from rag.engines import ENGINES
 from rag.errors import ConfigError
 
 
@@ -57,6 +58,11 @@ def test_a_wrong_line_of_the_file_is_named(text: str, message: str) -> None:
 def test_a_wrong_flag_is_named() -> None:
     with pytest.raises(ConfigError, match=r"^top_k=0 is not valid"):
         Config(top_k=0)
+
+
+def test_every_engine_can_be_chosen() -> None:
+    for engine in ENGINES:
+        assert Config(engine=engine).engine == engine
 
 
 def test_the_hash_tells_answers_apart_and_ignores_places() -> None:

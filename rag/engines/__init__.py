@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
-from rag.errors import ConfigError, MissingExtraError
+from rag.errors import MissingExtraError
 from rag.models import chosen_model
 
 if TYPE_CHECKING:
@@ -48,12 +48,9 @@ def open_engine(config: Config) -> Engine:
     """Open `config.engine`, fetching and converting nothing: that is `rag.models`' work.
 
     Raises:
-        ConfigError: when there is no engine of that name.
         MissingExtraError: when its packages are not installed.
         ModelError: when its model is not on this machine.
     """
-    if config.engine not in ENGINES:
-        raise ConfigError(f"engine={config.engine!r} is not one of {', '.join(ENGINES)}")
     config = config.model_copy(update={"model": chosen_model(config)})
     module, _, name = ENGINES[config.engine].partition(":")
     try:
