@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -110,7 +111,7 @@ class ChatTokenizer:
     @cached_property
     def _pieces(self) -> list[bytes]:
         special = {token.content for token in self._tokenizer.get_added_tokens_decoder().values()}
-        table = _byte_table()
+        table = {character: byte for byte, character in enumerate(byte_characters())}
         vocabulary: dict[str, int] = self._tokenizer.get_vocab()
         pieces = [b""] * (max(vocabulary.values()) + 1)
         for token, number in vocabulary.items():
@@ -131,9 +132,8 @@ class TextDecoder:
         return text
 
 
-def _byte_table() -> dict[str, int]:
-    """Map the characters of byte-level BPE to bytes, as GPT-2's `bytes_to_unicode` does the other way."""
-    plain: Iterable[int] = (*range(33, 127), *range(161, 173), *range(174, 256))
-    table = {chr(byte): byte for byte in plain}
-    others = (byte for byte in range(256) if chr(byte) not in table)
-    return table | {chr(256 + number): byte for number, byte in enumerate(others)}
+def byte_characters() -> list[str]:
+    """Return the character that stands for each byte in byte-level BPE (GPT-2's `bytes_to_unicode`)."""
+    plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    spare = count(256)
+    return [chr(byte if byte in plain else next(spare)) for byte in range(256)]

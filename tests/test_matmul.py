@@ -1,0 +1,108 @@
+"""ipex-llm's kernels and the choice between them and a GEMM."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from rag.engines.kernels import QTYPES, Kernels, usable_variants
+from rag.engines.matmul import TILE, Matmul, Method
+from rag.engines.packed import Packed
+from rag.engines.tuning import make_plan, tuned_matmul
+
+ROWS, COLUMNS = 100, 256
+
+
+def packed(low_bit: str) -> tuple[torch.Tensor, Packed]:
+    weight = torch.randn(ROWS, COLUMNS, generator=torch.Generator().manual_seed(0))
+    data = Kernels("avx").quantise(weight, low_bit)
+    return weight, Packed(data=data, low_bit=low_bit, columns=COLUMNS)
+
+
+def apart(got: torch.Tensor, want: torch.Tensor) -> float:
+    return float((got - want).norm() / want.norm())
+
+
+@pytest.mark.parametrize("low_bit", QTYPES)
+@pytest.mark.parametrize("variant", usable_variants())
+def test_every_library_reads_the_same_format(variant: str, low_bit: str) -> None:
+    weight, matrix = packed(low_bit)
+    dense = Kernels(variant).dequantise(matrix.data, low_bit, torch.empty(ROWS, COLUMNS))
+    assert apart(dense, weight) < (0.01 if low_bit == "sym_int8" else 0.1)
+    x = torch.randn(3, COLUMNS)
+    assert apart(Kernels(variant).multiply(x, matrix.data, low_bit), x @ dense.T) < 0.02
+
+
+@pytest.mark.filterwarnings("ignore")  # what ipex-llm and transformers say when imported is not ours to mend
+def test_the_packed_bytes_and_products_are_those_of_ipex_llm() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ipex_llm.transformers.low_bit_linear import (
+            ggml_convert_qtype,
+            ggml_int4_convert_fp32,
+            ggml_matmul_src1_x_src0_t,
+        )
+    weight, matrix = packed("sym_int4")
+    theirs = ggml_convert_qtype(weight, QTYPES["sym_int4"], device="cpu")
+    assert torch.equal(matrix.data.flatten(), theirs)
+    dense = Kernels("avx").dequantise(matrix.data, "sym_int4", torch.empty(ROWS, COLUMNS))
+    assert torch.equal(dense, ggml_int4_convert_fp32(theirs, (ROWS, COLUMNS), ROWS * COLUMNS))
+    x = torch.randn(2, COLUMNS)
+    product = ggml_matmul_src1_x_src0_t(theirs, x, (ROWS, COLUMNS), QTYPES["sym_int4"])
+    assert apart(Kernels("avx").multiply(x, matrix.data, "sym_int4"), product) < 0.01
+
+
+@pytest.mark.parametrize("low_bit", QTYPES)
+@pytest.mark.parametrize("tokens", [1, 7, TILE + 3])
+@pytest.mark.parametrize("method", get_args(Method))
+def test_every_method_gives_the_same_product(method: Method, tokens: int, low_bit: str) -> None:
+    _, matrix = packed(low_bit)
+    matmul = Matmul(Kernels(usable_variants()[0]), 3)
+    x = torch.randn(tokens, COLUMNS)
+    want = x @ matmul.rows(matrix, range(ROWS)).T
+    assert apart(matmul.multiply(x, matrix, method), want) < (1e-5 if method == "float32" else 0.02)
+
+
+def test_the_plan_says_which_method_is_used() -> None:
+    _, matrix = packed("sym_int4")
+    matmul = Matmul(Kernels("avx"), 1, ((1, "kernel"), (8, "float32")))
+    x = torch.randn(8, COLUMNS)
+    assert torch.equal(matmul(x, matrix), matmul.multiply(x, matrix, "float32"))
+    assert torch.equal(matmul(x[:7], matrix), matmul.multiply(x[:7], matrix, "kernel"))
+
+
+def test_the_plan_follows_the_measurements() -> None:
+    times: dict[int, dict[Method, float]] = {
+        1: {"kernel": 9.0, "float32": 1.0, "bfloat16": 1.0},  # one token takes the kernel all the same
+        8: {"kernel": 1.0, "float32": 2.0, "bfloat16": 3.0},
+        32: {"kernel": 4.0, "float32": 2.5, "bfloat16": 3.1},
+        64: {"kernel": 1.0, "float32": 4.0, "bfloat16": 3.2},  # a kernel that wins again is noise
+    }
+    assert make_plan(times) == ((1, "kernel"), (32, "float32"), (64, "bfloat16"))
+
+
+def test_the_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "speeds.json"
+    first = tuned_matmul(path, low_bit="sym_int4", threads=1)
+    assert first.plan[0] == (1, "kernel")
+    monkeypatch.setattr("rag.engines.tuning.measure", refuse)
+    again = tuned_matmul(path, low_bit="sym_int4", threads=1)
+    assert [tuple(step) for step in again.plan] == list(first.plan)
+
+
+def test_another_machine_is_measured_anew(tmp_path: Path) -> None:
+    path = tmp_path / "speeds.json"
+    tuned_matmul(path, low_bit="sym_int4", threads=1)
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps({**known, "machine": {**known["machine"], "cpu": "another"}}))
+    tuned_matmul(path, low_bit="sym_int4", threads=1)
+    assert json.loads(path.read_text())["machine"] == known["machine"]
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise AssertionError("measured again")

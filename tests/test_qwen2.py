@@ -1,0 +1,133 @@
+"""The decoder against transformers' own, and the states it keeps."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import pytest
+import torch
+
+from rag.engines.kept import KeptStates
+from rag.engines.kernels import Kernels, usable_variants
+from rag.engines.lowbit import STACKS, WIDE, convert, read_manifest
+from rag.engines.matmul import Matmul
+from rag.engines.packed import Packed
+from rag.engines.qwen2 import Qwen2, States
+from tests import tiny_qwen2
+
+TOKENS = list(range(40, 100))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tiny")
+    convert(tiny_qwen2.write_folder(root / "source"), root / "sym_int8", "sym_int8", lambda _: None)
+    return root / "sym_int8"
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Qwen2:
+    return Qwen2(folder, read_manifest(folder), Matmul(Kernels(usable_variants()[0]), 2, ((1, "float32"),)))
+
+
+def logits(model: Qwen2, tokens: list[int], states: States, past: int = 0) -> torch.Tensor:
+    with torch.inference_mode():
+        return deque(model.forward(tokens, states, past), maxlen=1).pop()
+
+
+def reference(model: Qwen2, tokens: list[int]) -> torch.Tensor:
+    """Logits of transformers' model with the very weights that the packed ones stand for."""
+    theirs = tiny_qwen2.hugging_face_model()
+    ours = dict(zip(range(len(model.layers)), model.layers, strict=True))
+    multiply = model._multiply
+
+    def dense(weight: Packed) -> torch.Tensor:
+        return multiply.rows(weight, range(weight.rows))
+
+    for number, layer in ours.items():
+        for stack, names in STACKS.items():
+            modules = [theirs.get_submodule(f"model.layers.{number}.{name}") for name in names]
+            parts = dense(getattr(layer, stack)).split([module.out_features for module in modules])
+            for module, part in zip(modules, parts, strict=True):
+                module.weight.data = part
+    theirs.model.embed_tokens.weight.data = dense(model._embed)
+    theirs.lm_head.weight.data = dense(model._lm_head)
+    with torch.inference_mode():
+        return theirs(torch.tensor([tokens])).logits[0, -1]
+
+
+def test_logits_equal_those_of_transformers(model: Qwen2) -> None:
+    want = reference(model, TOKENS)
+    torch.testing.assert_close(logits(model, TOKENS, States(model, 64)), want, rtol=1e-4, atol=1e-3)
+
+
+def test_reading_in_chunks_and_token_by_token_gives_the_same(model: Qwen2) -> None:
+    want = logits(model, TOKENS, States(model, 64))
+    states = States(model, 64)
+    logits(model, TOKENS[:25], states)
+    logits(model, TOKENS[25:50], states, 25)
+    for past in range(50, 60):
+        last = logits(model, TOKENS[past : past + 1], states, past)
+    torch.testing.assert_close(last, want, rtol=1e-4, atol=1e-3)
+
+
+def test_reading_stops_between_layers(model: Qwen2) -> None:
+    steps = model.forward(TOKENS, States(model, 64), 0)
+    with torch.inference_mode():
+        assert sum(1 for _ in steps) == tiny_qwen2.CONFIG["num_hidden_layers"] + 1
+
+
+def test_a_continued_prompt_is_not_read_again(model: Qwen2) -> None:
+    kept = KeptStates(model, 4096)
+    states, past = kept.take(TOKENS, room=100)
+    logits(model, TOKENS, states, past)
+    kept.keep(TOKENS, states)
+    again, past = kept.take([*TOKENS, 7, 8], room=100)
+    assert past == len(TOKENS)
+    got = logits(model, [7, 8], again, past)
+    want = logits(model, [*TOKENS, 7, 8], States(model, 64))
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-3)
+
+
+def test_the_same_prompt_again_reads_its_last_token_only(model: Qwen2) -> None:
+    kept = KeptStates(model, 4096)
+    states, _ = kept.take(TOKENS, room=100)
+    kept.keep(TOKENS, states)
+    assert kept.take(TOKENS, room=100)[1] == len(TOKENS) - 1
+
+
+def test_another_conversation_shares_the_beginning_and_leaves_the_first_alone(model: Qwen2) -> None:
+    kept = KeptStates(model, 4096)
+    states, _ = kept.take(TOKENS, room=100)
+    logits(model, TOKENS, states)
+    kept.keep(TOKENS, states)
+    other = [*TOKENS[:30], *range(5)]
+    branch, past = kept.take(other, room=100)
+    assert past == 30
+    got = logits(model, other[30:], branch, past)
+    kept.keep(other, branch)
+    torch.testing.assert_close(got, logits(model, other, States(model, 64)), rtol=1e-4, atol=1e-3)
+    assert kept.take([*TOKENS, 1], room=100)[1] == len(TOKENS)
+
+
+def test_the_least_recently_used_gives_way_when_room_is_short(model: Qwen2) -> None:
+    kept = KeptStates(model, 512)
+    for first in (1, 2, 3):
+        tokens = [first, *TOKENS]
+        states, _ = kept.take(tokens, room=100)
+        kept.keep(tokens, states)
+    assert kept.take([3, *TOKENS, 9], room=100)[1] == len(TOKENS) + 1
+    assert kept.take([1, *TOKENS, 9], room=100)[1] == 0
+
+
+def test_a_prompt_left_halfway_leaves_nothing_wrong(model: Qwen2) -> None:
+    kept = KeptStates(model, 4096)
+    states, past = kept.take(TOKENS, room=100)
+    with torch.inference_mode():
+        next(model.forward(TOKENS, states, past))  # the reader goes away after the first layer
+    assert kept.take(TOKENS, room=100)[1] == 0
+
+
+def test_embeddings_and_head_keep_eight_bits(model: Qwen2) -> None:
+    assert model._embed.low_bit == model._lm_head.low_bit == WIDE
