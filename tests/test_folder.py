@@ -416,7 +416,7 @@ words("长江大桥")
 e = HashingEmbedder()
 data, folder = map(Path, sys.argv[1:])
 print("ready", flush=True)
-for line in sys.stdin:
+while sys.stdin.readline():
     if (pid := os.fork()) == 0:
         os.setpgid(0, 0)
         with Index.open_for_sync(folder, embedder=e.name, dim=e.dim, passage_tokens=64) as index:
@@ -425,6 +425,7 @@ for line in sys.stdin:
             )
         os._exit(0)
     print(pid, flush=True)
+    sys.stdin.readline()  # until it is reaped, nothing else can have its number
     print(os.waitpid(pid, 0)[1], flush=True)
 """
 
@@ -459,6 +460,7 @@ def test_a_kill_at_any_moment_loses_nothing(place: Place, nursery: subprocess.Po
         pid = int(nursery.stdout.readline())
         time.sleep(chance.uniform(0, longest))
         os.kill(pid, signal.SIGKILL)
+        print("killed", file=nursery.stdin, flush=True)
         status = int(nursery.stdout.readline())
         killed += os.WIFSIGNALED(status)
         longest = longest * 0.8 if status == 0 else longest
