@@ -48,13 +48,14 @@ def reference(model: Qwen2, tokens: list[int]) -> torch.Tensor:
     for number, layer in ours.items():
         for stack, names in STACKS.items():
             modules = [theirs.get_submodule(f"model.layers.{number}.{name}") for name in names]
-            parts = dense(getattr(layer, stack)).split([module.out_features for module in modules])
+            parts = torch.split(dense(getattr(layer, stack)), [module.out_features for module in modules])
             for module, part in zip(modules, parts, strict=True):
                 module.weight.data = part
     theirs.model.embed_tokens.weight.data = dense(model._embed)
     theirs.lm_head.weight.data = dense(model._lm_head)
     with torch.inference_mode():
-        return theirs(torch.tensor([tokens])).logits[0, -1]
+        last: torch.Tensor = theirs(torch.tensor([tokens])).logits[0, -1]
+    return last
 
 
 def test_logits_equal_those_of_transformers(model: Qwen2) -> None:

@@ -12,8 +12,9 @@ from rag.engines.chatml import CONTROL, ENDS, START, build_tokenizer, byte_chara
 from rag.engines.sources import GGUF_KEYS, gguf_name
 
 SPECIAL = ["<|endoftext|>", START, "<|im_end|>", "<tool_call>"]
-TOKENS = [*byte_characters(), *SPECIAL]
-TYPES = [1] * 256 + [CONTROL] * len(SPECIAL)
+TOKENS = [*byte_characters(), *SPECIAL, "Āā"]  # the last joins the bytes 0 and 1
+TYPES = [1] * 256 + [CONTROL] * len(SPECIAL) + [1]
+MERGES = ["Ā ā"]
 CONFIG: dict[str, Any] = {
     "architectures": ["Qwen2ForCausalLM"],
     "hidden_size": 128,
@@ -36,7 +37,9 @@ def hugging_face_model(**changes: Any) -> Any:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(0)
-    model = Qwen2ForCausalLM(Qwen2Config(**{**CONFIG, **changes})).eval()
+    config: Any = Qwen2Config
+    model: Any = Qwen2ForCausalLM
+    model = model(config(**{**CONFIG, **changes})).eval()
     for name, parameter in model.named_parameters():
         spread = 0.05 if "norm" in name else 0.15
         parameter.data = torch.randn_like(parameter) * spread + (1.0 if "norm" in name else 0.0)
@@ -53,7 +56,7 @@ def write_folder(folder: Path, **changes: Any) -> Path:
         del state["lm_head.weight"]
     save_file(state, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps({**CONFIG, **changes}), encoding="utf-8")
-    (folder / "tokenizer.json").write_text(build_tokenizer(TOKENS, TYPES, []), encoding="utf-8")
+    (folder / "tokenizer.json").write_text(build_tokenizer(TOKENS, TYPES, MERGES), encoding="utf-8")
     return folder
 
 
@@ -68,7 +71,7 @@ def write_gguf(path: Path, *, architecture: str = "qwen2") -> Path:
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(TOKENS)
     writer.add_token_types(TYPES)
-    writer.add_token_merges(["a b"])
+    writer.add_token_merges(MERGES)
     for name, tensor in hugging_face_model().state_dict().items():
         writer.add_tensor(gguf_name(name), tensor.numpy())
     writer.write_header_to_file()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
+from rag.errors import EngineError
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -32,6 +33,8 @@ class EchoEngine:
 
     def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
         total = self.count_tokens(prompt)
+        if total + options.max_tokens > self.context:
+            raise EngineError(f"{total} tokens and an answer are more than {self.model} has room for")
         yield Reading(done=total, total=total)
         tokens = TOKEN.findall(_cut(_reply(prompt), options.stop))
         for token in tokens[: options.max_tokens]:

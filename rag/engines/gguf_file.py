@@ -21,6 +21,7 @@ MAGIC: Final = b"GGUF"
 VERSIONS: Final = (2, 3)
 SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
+SMALLEST: Final = 24  # bytes: magic, version and two counts
 ALIGNMENT: Final = 32  # bytes, unless the header says otherwise
 
 
@@ -42,6 +43,8 @@ class GgufFile:
         Raises:
             ModelError: when it is not a GGUF file of a known version, or cut short.
         """
+        if path.stat().st_size < SMALLEST:
+            raise ModelError(f"{path} is not a GGUF file; fetch it again")
         with path.open("rb") as file:
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._at = len(MAGIC)

@@ -28,6 +28,7 @@ MANIFEST: Final = "manifest.json"
 TOKENIZER: Final = "tokenizer.json"
 WIDE: Final = "sym_int8"  # of embeddings and lm_head, where four bits cost the most quality for their size
 ROWS: Final = 8192  # converted at a time, to keep memory small
+HASHED: Final = 1 << 22  # bytes at a time
 RESERVE: Final = 200_000_000  # bytes that are left free on the disk
 STACKS: Final = {
     "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -133,7 +134,7 @@ def _convert(source: Path, folder: Path, low_bit: str, progress: ProgressCallbac
         format=FORMAT,
         source=_describe(source),
         low_bit=low_bit,
-        versions={package: version(package) for package in ("ipex-llm", "torch", "transformers")},
+        versions={package: version(package) for package in ("ipex-llm", "torch")},
         config=config,
         files={path.name: path.stat().st_size for path in sorted(folder.iterdir())},
     )
@@ -206,7 +207,8 @@ def _describe(source: Path) -> dict[str, Any]:
     digest = hashlib.sha256()
     for path in _files(source):
         with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+            while block := file.read(HASHED):
+                digest.update(block)
     return {"name": source.name, **_stamp(source), "sha256": digest.hexdigest()}
 
 

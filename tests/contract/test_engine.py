@@ -1,0 +1,110 @@
+"""What every engine must do; ipex with the small real weights."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rag.config import Config
+from rag.datatypes import Generation, Message, Prompt, Reading, Usage
+from rag.engines import ENGINES, Engine, open_engine
+from rag.errors import EngineError
+
+COUNT = "Count from one to ten: one, two, three, four, five, six, seven, eight, nine, ten"
+CHINESE = "重复这句话：我们要去北京看长城，然后吃烤鸭。"
+
+
+@pytest.fixture(scope="module", params=["echo", pytest.param("ipex", marks=pytest.mark.model)])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    if request.param == "echo":
+        return open_engine(Config(engine="echo"))
+    return open_engine(request.getfixturevalue("real_config"))
+
+
+def user(text: str) -> Prompt:
+    return Prompt(messages=(Message(role="user", parts=(text,)),))
+
+
+def answer(engine: Engine, prompt: Prompt, **options: Any) -> tuple[str, Usage]:
+    events = list(engine.stream(prompt, Generation(**{"max_tokens": 24, **options})))
+    assert isinstance(events[-1], Usage)
+    return "".join(event for event in events if isinstance(event, str)), events[-1]
+
+
+def test_it_is_an_engine_that_names_itself(engine: Engine) -> None:
+    assert isinstance(engine, Engine)
+    assert engine.name in ENGINES
+    assert engine.model
+    assert engine.context >= 2048
+
+
+def test_it_reads_then_speaks_then_tells_the_usage(engine: Engine) -> None:
+    events = list(engine.stream(user(COUNT), Generation(max_tokens=8)))
+    kinds = [kind for kind, _ in itertools.groupby(events, type)]
+    assert kinds == [Reading, str, Usage]
+    assert all(event for event in events if isinstance(event, str))
+
+
+def test_reading_advances_to_the_whole_prompt(engine: Engine) -> None:
+    prompt = user(f"{CHINESE} {COUNT}")
+    readings = [e for e in engine.stream(prompt, Generation(max_tokens=1)) if isinstance(e, Reading)]
+    assert [reading.done for reading in readings] == sorted(reading.done for reading in readings)
+    assert readings[-1].done == engine.count_tokens(prompt)
+    assert {reading.total for reading in readings} == {engine.count_tokens(prompt)}
+
+
+def test_the_usage_counts_what_was_said(engine: Engine) -> None:
+    text, usage = answer(engine, user(COUNT), max_tokens=4)
+    assert text
+    assert usage.prompt_tokens == engine.count_tokens(user(COUNT))
+    assert usage.answer_tokens == 4
+    assert usage.finish == "length"
+
+
+def test_it_answers_the_same_way_twice(engine: Engine) -> None:
+    assert answer(engine, user(COUNT))[0] == answer(engine, user(COUNT))[0]
+
+
+def test_chinese_comes_whole(engine: Engine) -> None:
+    events = [e for e in engine.stream(user(CHINESE), Generation(max_tokens=24)) if isinstance(e, str)]
+    assert "\ufffd" not in "".join(events)
+    assert any("\u4e00" <= character <= "\u9fff" for character in "".join(events))
+
+
+def test_the_text_ends_before_a_stop_word(engine: Engine) -> None:
+    whole, _ = answer(engine, user(COUNT))
+    word = whole[8:12]
+    text, usage = answer(engine, user(COUNT), stop=(word,))
+    assert text == whole.partition(word)[0]
+    assert usage.finish == "stop"
+
+
+def test_closed_while_speaking_it_is_ready_for_the_next(engine: Engine) -> None:
+    want = answer(engine, user(COUNT))[0]
+    events = engine.stream(user(CHINESE), Generation(max_tokens=24))
+    next(event for event in events if isinstance(event, str))
+    close(events)
+    assert answer(engine, user(COUNT))[0] == want
+
+
+def test_closed_while_reading_it_is_ready_for_the_next(engine: Engine) -> None:
+    want = answer(engine, user(CHINESE))[0]
+    events = engine.stream(user(CHINESE + COUNT), Generation(max_tokens=24))
+    assert isinstance(next(events), Reading)
+    close(events)
+    assert answer(engine, user(CHINESE))[0] == want
+
+
+def test_a_prompt_that_does_not_fit_is_refused_before_it_is_read(engine: Engine) -> None:
+    with pytest.raises(EngineError, match="room for"):
+        next(engine.stream(user("long " * engine.context), Generation()))
+    with pytest.raises(EngineError, match="room for"):
+        next(engine.stream(user("Hi"), Generation(max_tokens=engine.context)))
+
+
+def close(events: Iterator[Any]) -> None:
+    assert hasattr(events, "close")
+    events.close()

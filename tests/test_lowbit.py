@@ -1,0 +1,181 @@
+"""Converting a model: what comes out, and what happens when it is interrupted, cut short or out of space."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rag.datatypes import Progress
+from rag.engines.lowbit import MANIFEST, convert, is_converted, read_manifest
+from rag.engines.sources import open_source
+from rag.errors import DiskError, ModelError
+from tests import tiny_qwen2
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_qwen2.write_folder(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def gguf_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_qwen2.write_gguf(tmp_path_factory.mktemp("gguf") / "tiny.gguf")
+
+
+def quiet(_: Progress) -> None:
+    pass
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    files = sorted(folder.glob("*.safetensors"))
+    return {f"{path.stem}.{name}": tensor for path in files for name, tensor in load_file(path).items()}
+
+
+def test_a_gguf_file_and_a_folder_of_the_same_weights_convert_alike(
+    source: Path, gguf_file: Path, tmp_path: Path
+) -> None:
+    convert(source, tmp_path / "a", "sym_int4", quiet)
+    convert(gguf_file, tmp_path / "b", "sym_int4", quiet)
+    first, second = tensors(tmp_path / "a"), tensors(tmp_path / "b")
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    configs = [read_manifest(tmp_path / name).config for name in "ab"]
+    assert configs[1] == pytest.approx(configs[0])
+
+
+def test_the_manifest_says_how_it_was_made(gguf_file: Path, tmp_path: Path) -> None:
+    convert(gguf_file, tmp_path / "out", "asym_int4", quiet)
+    manifest = read_manifest(tmp_path / "out")
+    want = subprocess.run(
+        ["sha256sum", gguf_file], capture_output=True, text=True, check=True
+    ).stdout.split()[0]
+    assert manifest.source["sha256"] == want
+    assert manifest.source["name"] == "tiny.gguf"
+    assert manifest.low_bit == "asym_int4"
+    assert manifest.versions.keys() == {"ipex-llm", "torch"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*manifest.files, MANIFEST}
+
+
+def test_tied_embeddings_are_kept_once(tmp_path: Path) -> None:
+    source = tiny_qwen2.write_folder(tmp_path / "tied", tie_word_embeddings=True)
+    convert(source, tmp_path / "out", "sym_int4", quiet)
+    assert load_file(tmp_path / "out" / "head.safetensors").keys() == {"embed", "norm"}
+
+
+def test_progress_counts_layers_to_the_end(source: Path, tmp_path: Path) -> None:
+    steps: list[Progress] = []
+    convert(source, tmp_path / "out", "sym_int4", steps.append)
+    assert [step.done for step in steps] == [0, 1, 2, 3, 4]
+    assert {(step.total, step.unit) for step in steps} == {(4, "layers")}
+
+
+def test_a_conversion_is_known_by_its_type_and_source(source: Path, gguf_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert not is_converted(out, None, "sym_int4")
+    convert(source, out, "sym_int4", quiet)
+    assert is_converted(out, None, "sym_int4")
+    assert is_converted(out, source, "sym_int4")
+    assert not is_converted(out, None, "sym_int8")
+    assert not is_converted(out, gguf_file, "sym_int4")
+
+
+def test_a_source_only_touched_is_still_the_same(tmp_path: Path) -> None:
+    source = tiny_qwen2.write_gguf(tmp_path / "tiny.gguf")
+    convert(source, tmp_path / "out", "sym_int4", quiet)
+    source.touch()
+    assert is_converted(tmp_path / "out", source, "sym_int4")
+    source.write_bytes(source.read_bytes()[:-4] + b"abcd")
+    assert not is_converted(tmp_path / "out", source, "sym_int4")
+
+
+def test_a_truncated_conversion_is_refused_by_name_and_made_again(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    convert(source, out, "sym_int4", quiet)
+    layer = out / "layer-001.safetensors"
+    layer.write_bytes(layer.read_bytes()[:-1])
+    with pytest.raises(ModelError, match=r"layer-001\.safetensors is truncated; delete it"):
+        read_manifest(out)
+    convert(source, out, "sym_int4", quiet)
+    assert is_converted(out, source, "sym_int4")
+
+
+def test_a_missing_file_of_a_conversion_is_named(source: Path, tmp_path: Path) -> None:
+    convert(source, tmp_path / "out", "sym_int4", quiet)
+    (tmp_path / "out" / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"tokenizer\.json is missing; run `rag models pull`"):
+        read_manifest(tmp_path / "out")
+
+
+@pytest.mark.parametrize("size", [0, 3, 100, 20_000])
+def test_a_gguf_file_cut_short_is_refused(gguf_file: Path, tmp_path: Path, size: int) -> None:
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(gguf_file.read_bytes()[:size])
+    with pytest.raises(ModelError, match=r"fetch it again"):
+        convert(cut, tmp_path / "out", "sym_int4", quiet)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_other_architectures_are_refused(tmp_path: Path) -> None:
+    path = tiny_qwen2.write_gguf(tmp_path / "llama.gguf", architecture="llama")
+    with pytest.raises(ModelError, match="'llama'; only Qwen2 models run here"):
+        open_source(path)
+    folder = tiny_qwen2.write_folder(tmp_path / "other")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["LlamaForCausalLM"]}))
+    with pytest.raises(ModelError, match="only Qwen2ForCausalLM runs here"):
+        open_source(folder)
+
+
+SCRIPT = """
+import resource, sys, time
+from pathlib import Path
+from rag.engines.lowbit import convert
+from rag.errors import RagError
+
+limit, pause = int(sys.argv[3]), float(sys.argv[4])
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+def progress(step):
+    print(step.done, flush=True)
+    time.sleep(pause)
+
+try:
+    convert(Path(sys.argv[1]), Path(sys.argv[2]), "sym_int4", progress)
+except RagError as exc:
+    sys.exit(f"{type(exc).__name__}: {exc}")
+"""
+
+
+def test_killed_halfway_it_leaves_nothing_that_looks_whole_and_can_run_again(
+    source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", SCRIPT, source, out, "0", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        assert child.stdout.readline() == b"0\n"
+        time.sleep(0.2)
+        child.send_signal(signal.SIGKILL)
+    assert not out.exists()
+    assert not is_converted(out, source, "sym_int4")
+    convert(source, out, "sym_int4", quiet)
+    assert is_converted(out, source, "sym_int4")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.lock"]
+
+
+def test_a_file_that_cannot_be_written_whole_is_a_disk_error(source: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, source, tmp_path / "out", "20000", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "DiskError" in done.stderr
+    assert "cannot be written" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["out.lock"]
