@@ -27,7 +27,7 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        return self._running is not None
+        return self._running is not None and not self._running.stopped
 
     def history(self) -> tuple[Answer, ...]:
         return tuple(turn.answer for turn in self.turns if turn.answer)
@@ -43,9 +43,9 @@ class Session:
         self.turns, self._running = [], None
 
     async def ask(self, rag: Rag, question: str) -> AsyncGenerator[Turn, None]:
-        """Yield the turn as it moves on, also kept as the last of `turns`; closing this stops the engine."""
-        turns, history = self.turns, self.history()
-        turn = Turn(number=len(turns) + 1, question=question)
+        """Yield the turn as it moves on, also kept in `turns`; closing this stops the engine."""
+        turns, place, history = self.turns, len(self.turns), self.history()
+        turn = Turn(number=place + 1, question=question)
         turns.append(turn)
 
         def work(emit: Emit[Event]) -> None:
@@ -59,11 +59,11 @@ class Session:
         try:
             yield turn
             async with aclosing(_follow(turn, running)) as steps:
-                async for turns[-1] in steps:
-                    yield turns[-1]
+                async for turns[place] in steps:
+                    yield turns[place]
         finally:
             running.stop()
-            turns[-1] = stop(turns[-1])
+            turns[place] = stop(turns[place])
             if self._running is running:
                 self._running = None
 

@@ -28,6 +28,7 @@ FRAME_SECONDS: Final = 0.05  # tokens that come faster are shown together
 QUIET: Final[dict[str, Any]] = {
     "show_progress": "hidden",
     "api_visibility": "private",
+    "trigger_mode": "multiple",
     "concurrency_limit": None,  # Rag queues questions itself, and says the place
 }
 LANGUAGE_WANTED: Final = "() => [localStorage.getItem('kaoju-language') || navigator.languages.join()]"
@@ -167,8 +168,8 @@ class Page:
         shown: tuple[Hit, ...] = ()
         async with aclosing(session.ask(self.rag, question)) as steps:
             async for turn in steps:
-                if session.turns is not turns:
-                    return
+                if session.turns is not turns or turns[-1].number != turn.number:
+                    return  # cleared, or stopped and asked anew
                 yield self._step(session, turn, first=first, with_sources=turn.finished or turn.hits != shown)
                 shown, first = turn.hits, False
                 await asyncio.sleep(FRAME_SECONDS)

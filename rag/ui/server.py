@@ -30,7 +30,7 @@ def serve(rag: Rag, config: Config, *, on_ready: Callable[[str], None] | None = 
         server = uvicorn.Server(
             uvicorn.Config(
                 web_app(rag, config),
-                log_level="warning",
+                log_level="critical",  # else a page open at the end is reported as an error
                 access_log=False,
                 timeout_graceful_shutdown=1,  # seconds; a page that is open would hold it up for ever
             )
