@@ -64,7 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     add("run", run, "fetch what is missing, convert, sync and serve the web UI: everything `make run` does")
-    as_json(add("sync", sync, "make the index equal to the data folder"))
+    syncing = as_json(add("sync", sync, "make the index equal to the data folder"))
+    syncing.add_argument("--rebuild", action="store_true", help="set the old index aside and begin anew")
     asking = as_json(add("ask", ask, "answer one question, streamed, with its sources"))
     asking.add_argument("question")
     add("chat", chat, "ask question after question in one conversation")
@@ -101,12 +102,14 @@ def _setting_names() -> list[str]:
     return list(Config.model_fields)
 
 
-def sync(settings: dict[str, Any], *, as_json: bool) -> int:
+def sync(settings: dict[str, Any], *, as_json: bool, rebuild: bool) -> int:
     from rag.config import Config
     from rag.pipeline import Rag
 
     with Rag(Config(**settings)) as rag, progress_bars() as progress:
-        report = rag.sync(progress)
+        report = rag.rebuild(progress) if rebuild else rag.sync(progress)
+    if report.notice:
+        _notice(report.notice)
     if as_json:
         print(json.dumps(_report_json(report), ensure_ascii=False))
     else:

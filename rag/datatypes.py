@@ -230,6 +230,7 @@ class SyncReport:
     failed: tuple[Failure, ...]
     passages: int
     seconds: float
+    notice: str = ""  # what had to be mended first, for a person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +240,7 @@ class Progress:
     stage: str  # what is being done, for a person
     done: float
     total: float | None  # None while unknown
-    unit: Literal["bytes", "files", "passages", "layers"]
+    unit: Literal["bytes", "files", "passages", "layers", "rounds"]
     item: str = ""  # the file or layer at hand
 
 

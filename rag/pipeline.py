@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from rag.cite import Citer
 from rag.config import Config
@@ -27,7 +28,7 @@ from rag.datatypes import (
 from rag.embed import Embedder, open_embedder
 from rag.engines import Engine, open_engine
 from rag.errors import EngineError, InputError
-from rag.index import Index
+from rag.index import Index, set_aside
 from rag.prompt import Fitted, check_question, fit
 from rag.turnstile import Turnstile
 
@@ -37,6 +38,14 @@ if TYPE_CHECKING:
 
 NOT_RELEVANT = "no passage fits the question"
 NOT_IN_PASSAGES = "the model found no answer in the passages"
+
+
+class IndexSettings(TypedDict):
+    """What an index must have been made with."""
+
+    embedder: str
+    dim: int
+    passage_tokens: int
 
 
 class Rag:
@@ -65,12 +74,7 @@ class Rag:
 
     @cached_property
     def index(self) -> Index:
-        return Index.open(
-            self.config.index_dir,
-            embedder=self.embedder.name,
-            dim=self.embedder.dim,
-            passage_tokens=self.config.passage_tokens,
-        )
+        return Index.open(self.config.index_dir, **self._index_settings())
 
     @cached_property
     def chain(self) -> Runnable[dict[str, Any], dict[str, Any]]:
@@ -123,20 +127,30 @@ class Rag:
     def sync(self, progress: Callable[[Progress], None] | None = None) -> SyncReport:
         """Make the index equal to `config.data_dir`; what cannot be read is reported, never in the way.
 
+        A damaged index is set aside and rebuilt; one made with other settings is brought up to date.
+
         Raises:
+            ConfigError: when `config.data_dir` is not a folder.
             LockedError: when another sync is running.
             DiskError: when the disk is full or may not be written.
         """
         from rag.folder import sync_folder
 
-        return sync_folder(
-            self.config.data_dir,
-            index=self.index,
-            embedder=self.embedder,
-            passage_tokens=self.config.passage_tokens,
-            file_timeout=self.config.file_timeout,
-            progress=progress or (lambda _: None),
-        )
+        with Index.open_for_sync(self.config.index_dir, **self._index_settings()) as index:
+            report = sync_folder(
+                self.config.data_dir,
+                index=index,
+                embedder=self.embedder,
+                passage_tokens=self.config.passage_tokens,
+                file_timeout=self.config.file_timeout,
+                progress=progress or (lambda _: None),
+            )
+            return replace(report, notice=index.notice)
+
+    def rebuild(self, progress: Callable[[Progress], None] | None = None) -> SyncReport:
+        """Set the index aside and make a new one from the documents; raises what `sync` does."""
+        set_aside(self.config.index_dir)
+        return self.sync(progress)
 
     def warm_up(self) -> None:
         """Load the models and read the prompt's constant prefix, so that the first question need not wait."""
@@ -159,6 +173,13 @@ class Rag:
         """Return how far the engine has read since the last call."""
         readings, self._readings[:] = list(self._readings), []
         return readings
+
+    def _index_settings(self) -> IndexSettings:
+        return {
+            "embedder": self.embedder.name,
+            "dim": self.embedder.dim,
+            "passage_tokens": self.config.passage_tokens,
+        }
 
     def close(self) -> None:
         if "index" in self.__dict__:

@@ -33,21 +33,17 @@ class Gate:
 
     threshold: float
     slope: float  # how much a cosine counts beside a share of words
-    unrelated: dict[str, float]  # by script of question and passage: a cosine that speaks neither way
-    across: float  # the same, where the scripts differ
+    unrelated: dict[str, float]  # by script: a cosine that speaks neither way
 
 
 # The gate of e5-small was fitted on 300 answerable questions of each language and refuses .003 of them, and
 # .005 of 200 others held out. Of questions about other articles, asked of a corpus of 10 paragraphs, it
-# refuses .99; of small talk (n=16 a language) .75 before 256 paragraphs, .96 before 10. Where question and
-# passage differ in script, of English questions on something else .97, of Chinese ones .87, and also 9 and
-# 4 of 13 translated questions that have an answer: there cosines of right and wrong passages overlap.
-WORDS: Final = Gate(threshold=0.16, slope=0.0, unrelated={"han": 0.0, "latin": 0.0}, across=0.0)
+# refuses .99; of small talk before 256 paragraphs (n=16 a language) .75. Across scripts the cosines of right
+# and wrong passages overlap: any useful cut would refuse 9 and 4 of 13 translated answerable questions.
+WORDS: Final = Gate(threshold=0.16, slope=0.0, unrelated={"han": 0.0, "latin": 0.0})
+WORDS_ONLY: Final = frozenset({"hashing"})  # embedders that never match across scripts
 GATES: Final = {
-    "hashing": WORDS,
-    "multilingual-e5-small": Gate(
-        threshold=0.30, slope=8.0, unrelated={"han": 0.85, "latin": 0.80}, across=0.7475
-    ),
+    "multilingual-e5-small": Gate(threshold=0.30, slope=8.0, unrelated={"han": 0.85, "latin": 0.80}),
 }
 
 
@@ -81,20 +77,22 @@ def retrieve(question: str, *, index: Index, embedder: Embedder, top_k: int) -> 
 def is_relevant(question: str, hits: Sequence[Hit], *, embedder: str = "") -> bool:
     """Say whether any hit may answer the question, by the shared words and the cosine; see GATES.
 
-    `embedder` names what made the cosines; of one that was never measured only the words are trusted.
+    `embedder` names what made the cosines; of one that was never measured only the words are trusted. Where
+    the best hit is in another script no signal tells, and the model decides.
     """
-    gate = GATES.get(embedder, WORDS)
-    if embedder not in GATES and any(_script(question) != _script(hit.passage.text) for hit in hits):
-        return True  # across languages no word is shared, and what a cosine means is unknown
-    return any(_evidence(question, hit, gate) >= gate.threshold for hit in hits)
-
-
-def _evidence(question: str, hit: Hit, gate: Gate) -> float:
+    if not hits:
+        return False
     script = _script(question)
-    across = script != _script(hit.passage.text)
-    unrelated = gate.across if across else gate.unrelated[script]
-    dense = unrelated if hit.dense is None else hit.dense
-    return (hit.covered or 0.0) + gate.slope * (dense - unrelated)
+    if embedder not in WORDS_ONLY and _script(hits[0].passage.text) != script:
+        return True
+    gate = GATES.get(embedder, WORDS)
+    return any(_evidence(hit, script, gate) >= gate.threshold for hit in hits)
+
+
+def _evidence(hit: Hit, script: str, gate: Gate) -> float:
+    if hit.dense is None or _script(hit.passage.text) != script:
+        return hit.covered or 0.0
+    return (hit.covered or 0.0) + gate.slope * (hit.dense - gate.unrelated[script])
 
 
 def _script(text: str) -> str:

@@ -158,7 +158,7 @@ def hit(text: str, *, dense: float, covered: float) -> Hit:
         ("何时建成？", "大桥1968年建成通车。", 0.91, 0.3, True),
         ("何时建成？", "大桥1968年建成通车。", 0.85, 0.1, False),
         ("何时建成？", "The bridge opened in 1968.", 0.80, 0.0, True),
-        ("何时建成？", "The bridge opened in 1968.", 0.76, 0.0, False),
+        ("何时建成？", "The bridge opened in 1968.", 0.70, 0.0, True),
     ],
 )
 def test_cosines_of_e5_are_weighed_by_language(
@@ -168,7 +168,7 @@ def test_cosines_of_e5_are_weighed_by_language(
     assert is_relevant(question, hits, embedder="multilingual-e5-small") == relevant
 
 
-def test_an_embedder_never_measured_is_not_trusted_across_languages() -> None:
+def test_across_languages_the_model_decides_where_the_embedder_has_any() -> None:
     foreign = [hit("The bridge opened in 1968.", dense=0.1, covered=0.0)]
     assert is_relevant("大桥何时建成？", foreign, embedder="somebody/new-model")
     assert not is_relevant("Where is the tea?", foreign, embedder="somebody/new-model")
