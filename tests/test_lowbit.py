@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from rag.datatypes import Progress
 from rag.engines.lowbit import MANIFEST, convert, is_converted, read_manifest
 from rag.engines.sources import open_source
-from rag.errors import DiskError, ModelError
+from rag.errors import ModelError
 from tests import tiny_qwen2
 
 
@@ -159,7 +159,7 @@ def test_killed_halfway_it_leaves_nothing_that_looks_whole_and_can_run_again(
     source: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-c", SCRIPT, source, out, "0", "60"]
+    command = [sys.executable, "-c", SCRIPT, str(source), str(out), "0", "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
         assert child.stdout
         assert child.stdout.readline() == b"0\n"
@@ -173,7 +173,7 @@ def test_killed_halfway_it_leaves_nothing_that_looks_whole_and_can_run_again(
 
 
 def test_a_file_that_cannot_be_written_whole_is_a_disk_error(source: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT, source, tmp_path / "out", "20000", "0"]
+    command = [sys.executable, "-c", SCRIPT, str(source), str(tmp_path / "out"), "20000", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "DiskError" in done.stderr

@@ -15,7 +15,7 @@ from rag.engines.kept import KeptStates
 from rag.engines.lowbit import TOKENIZER, read_manifest
 from rag.engines.qwen2 import Qwen2, States
 from rag.engines.stopwords import StopWords
-from rag.engines.tuning import tuned_matmul
+from rag.engines.tuning import physical_cores, tuned_matmul
 from rag.errors import EngineError
 
 if TYPE_CHECKING:
@@ -116,9 +116,3 @@ def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator
         return int(logits.argmax())
     chances = torch.softmax(logits / temperature, dim=-1)
     return int(torch.multinomial(chances, 1, generator=generator))
-
-
-def physical_cores() -> int:
-    import psutil
-
-    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1

@@ -59,8 +59,8 @@ class Qwen2:
         self._multiply = multiply
         self._theta: float = config["rope_theta"]
         files = [folder / f"layer-{number:03}.safetensors" for number in range(config["num_hidden_layers"])]
-        self.layers = [self._layer(_load(path), manifest.low_bit) for path in files]
-        head = _load(folder / "head.safetensors")
+        self.layers = [self._layer(load_tensors(path), manifest.low_bit) for path in files]
+        head = load_tensors(folder / "head.safetensors")
         self._embed = self._packed(head["embed"], WIDE)
         self._lm_head = self._packed(head.get("lm_head", head["embed"]), WIDE)
         self._norm = head["norm"]
@@ -152,6 +152,6 @@ def _mask(past: int, count: int) -> torch.Tensor | None:
     return torch.ones(count, past + count, dtype=torch.bool).tril(past)
 
 
-def _load(path: Path) -> dict[str, torch.Tensor]:
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     with safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
