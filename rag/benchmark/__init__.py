@@ -20,7 +20,7 @@ from rag.benchmark.runners import RUNNERS, Timing, serve, threads_of
 from rag.config import Config
 from rag.datatypes import Message, Progress, ProgressCallback, Prompt
 from rag.engines.chatml import ChatTokenizer
-from rag.engines.lowbit import TOKENIZER
+from rag.engines.lowbit import TOKENIZER, read_manifest
 from rag.errors import ConfigError, EngineError
 from rag.models import chosen_model, lowbit_folder
 
@@ -103,7 +103,9 @@ def benchmark(
     if unknown := [name for name in engines if name not in RUNNERS]:
         raise ConfigError(f"engine {unknown[0]!r} is not one of {', '.join(ENGINES)}")
     config = config.model_copy(update={"model": chosen_model(config)})
-    tokenizer = ChatTokenizer(lowbit_folder(config.model, config) / TOKENIZER)
+    folder = lowbit_folder(config.model, config)
+    read_manifest(folder)
+    tokenizer = ChatTokenizer(folder / TOKENIZER)
     timings: dict[tuple[str, str], list[Timing]] = {}
     sizes: dict[str, int] = {}
     with _processes(engines, config) as (pipes, skipped):
@@ -124,7 +126,7 @@ def benchmark(
 
 
 def make_prompt(case: Case, number: int, tokenizer: ChatTokenizer) -> Prompt:
-    """Return the prompt of one round, a little below `case.prompt_tokens`; each round's begins differently."""
+    """Return a prompt of at most `case.prompt_tokens`; those of different rounds begin differently."""
     system = Message(role="system", parts=(SYSTEM.format(number=number),))
     question = FOLLOW_UP if case.reuse else QUESTION
     entries: list[str] = []

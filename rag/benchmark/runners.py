@@ -74,7 +74,7 @@ def _ours(config: Config) -> Speak:
 
 
 def _stock(config: Config) -> Speak:
-    """Run transformers' model over ipex-llm's own layers: its kernel and threshold, logits of every position."""
+    """Run transformers' model over ipex-llm's own layers: its kernel, its threshold, all logits."""
     import torch
 
     from rag.engines.chatml import ChatTokenizer

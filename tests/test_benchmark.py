@@ -1,0 +1,92 @@
+"""The benchmark's prompts, its report, and a real run."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from rag.benchmark import CASES, Case, Figure, Report, Row, benchmark, make_prompt, to_table
+from rag.config import Config
+from rag.engines.chatml import ChatTokenizer, build_tokenizer
+from rag.errors import ConfigError, EngineError, ModelError
+from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
+
+COLD, AGAIN = (
+    Case(name=name, prompt_tokens=900, answer_tokens=3, reuse=name == "again") for name in ("cold", "again")
+)
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> ChatTokenizer:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(build_tokenizer(TOKENS, TYPES, MERGES), encoding="utf-8")
+    return ChatTokenizer(path)
+
+
+def shared(left: list[int], right: list[int]) -> int:
+    return next((i for i, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), len(left))
+
+
+def test_a_prompt_fills_its_size_and_rounds_begin_differently(tokenizer: ChatTokenizer) -> None:
+    first, second = (tokenizer.render(make_prompt(COLD, number, tokenizer)) for number in (1, 2))
+    assert 800 < len(first) <= 900
+    assert shared(first, second) < 120
+
+
+def test_a_reusing_case_asks_another_question_of_the_same_passages(tokenizer: ChatTokenizer) -> None:
+    first, second = (tokenizer.render(make_prompt(case, 1, tokenizer)) for case in (COLD, AGAIN))
+    assert first != second
+    assert shared(first, second) > 700
+
+
+def test_an_unknown_engine_is_named() -> None:
+    with pytest.raises(ConfigError, match="'vllm' is not one of ipex, ipex-stock, llamacpp-plain"):
+        benchmark(Config(), engines=["vllm"])
+
+
+def test_the_table_shows_each_case_and_what_did_not_run() -> None:
+    row = Row(
+        case="cold",
+        engine="ipex",
+        model="tiny",
+        prompt_tokens=963,
+        answer_tokens=24,
+        reuse=False,
+        first_token=Figure(median=10.5, min=10.0, max=11.0),
+        decode_tps=Figure(median=12.0, min=11.5, max=12.5),
+        total=Figure(median=12.0, min=11.0, max=13.0),
+        rss_mb=1234.5,
+    )
+    table = to_table(Report(machine="A CPU", rounds=3, rows=(row,), skipped={"llamacpp-plain": "not here"}))
+    lines = table.splitlines()
+    assert lines[0] == "A CPU"
+    assert "cold: tiny, 963 prompt tokens" in lines
+    assert "ipex               10.50 [ 10.00 -  11.00]    12.00" in table
+    assert lines[-1] == "llamacpp-plain did not run: not here"
+
+
+@pytest.mark.model
+def test_a_real_run_measures_reuse(real_config: Config) -> None:
+    report = benchmark(real_config, engines=["ipex"], cases=[COLD, AGAIN], rounds=1)
+    cold, again = report.rows
+    assert again.first_token.median < cold.first_token.median / 2
+    assert 800 < cold.prompt_tokens <= 900
+    assert cold.total.median > cold.first_token.median
+    assert 300 < cold.rss_mb < 2500
+    assert "ipex-llm 2.2.0" in report.machine
+
+
+def test_a_model_that_is_not_converted_is_an_error(tmp_path: Path) -> None:
+    config = Config(models_dir=tmp_path, model="qwen2.5-coder-0.5b-instruct")
+    with pytest.raises(ModelError, match="rag models pull"):
+        benchmark(config, cases=CASES)
+
+
+@pytest.mark.model
+def test_an_engine_that_cannot_run_is_told_with_its_reason(real_config: Config) -> None:
+    if importlib.util.find_spec("llama_cpp"):
+        pytest.fail("this test wants llama.cpp absent, as in the pinned environment")
+    with pytest.raises(EngineError, match=r"llamacpp-plain cannot run: .*\[llamacpp\]"):
+        benchmark(real_config, engines=["llamacpp-plain"], cases=CASES)
