@@ -161,6 +161,13 @@ def test_cited_sources_are_open_and_come_first() -> None:
     assert html.index(ENGLISH.cited) < html.index(ENGLISH.not_cited)
 
 
+def test_an_answer_that_nothing_supports_says_so() -> None:
+    source = hit("one")
+    assert ENGLISH.unsupported in turn_html(done("Brazil.", source), ENGLISH)
+    cited = done("It is one [1].", source, citations=(quote(source, "one"),))
+    assert ENGLISH.unsupported not in turn_html(cited, ENGLISH)
+
+
 def test_a_refusal_shows_the_nearest_passages() -> None:
     turn = done("不知道。", hit("one", marker=0), refused=True)
     assert CHINESE.refused in turn_html(turn, CHINESE)

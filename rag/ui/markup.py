@@ -79,6 +79,8 @@ def _notice(turn: Turn, texts: Texts) -> str:
         return _waiting(turn, texts)
     if turn.answer and turn.answer.refused:
         return f'<p class="notice">{texts.refused}</p>'
+    if turn.answer and not turn.citations:
+        return f'<p class="notice unsupported">{texts.unsupported}</p>'
     return ""
 
 

@@ -51,12 +51,13 @@ def _card(hit: Hit, turn: Turn, texts: Texts, *, shown: bool) -> str:
     passage = hit.passage
     page = f"<small>{texts.page.format(page=passage.page)}</small>" if passage.page is not None else ""
     heading = f'<p class="heading">{escape(passage.heading)}</p>' if passage.heading else ""
+    below = f"<i>{escape(passage.heading.rsplit(' > ', 1)[-1])}</i>" if passage.heading else ""
     number = f'<span class="number">{hit.marker}</span>' if hit.marker else ""
     scores = " · ".join(_scores(hit, texts))
     return (
         f'<details class="card{"" if shown else " quiet"}" data-turn="{turn.number}"'
         f' data-marker="{hit.marker}"{" open" if shown else ""}>'
-        f"<summary>{number}<b>{escape(passage.source)}</b>{page}</summary>"
+        f"<summary>{number}<b>{escape(passage.source)}</b>{below}{page}</summary>"
         f"{heading}<blockquote>{marked(hit, turn.citations)}</blockquote>"
         f'<p class="scores">{scores}</p></details>'
     )

@@ -30,6 +30,7 @@ class Texts:
     reading: str
     stopped: str
     refused: str
+    unsupported: str
     failed: str
     unexpected: str
     sources: str
@@ -93,6 +94,7 @@ ENGLISH: Final = Texts(
     reading="Reading {count} passages",
     stopped="Stopped.",
     refused="Not found in the documents",
+    unsupported="No passage supports this: check it elsewhere",
     failed="No answer:",
     unexpected="The answer ended unexpectedly; the log of Kaoju says why. Ask again.",
     sources="Sources",
@@ -152,6 +154,7 @@ CHINESE: Final = Texts(
     reading="正在阅读 {count} 个段落",
     stopped="已停止。",
     refused="文档中没有找到",
+    unsupported="没有段落可以佐证，请另行核实",
     failed="未能作答：",
     unexpected="回答意外中断，原因见考据的日志。请再问一次。",
     sources="出处",

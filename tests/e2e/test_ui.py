@@ -281,6 +281,10 @@ def test_sources_of_an_earlier_answer_open_from_it(chromium: Any, site: str) -> 
         answer(page)
         ask(page, CHINESE_QUESTION)
         answer(page)
+        page.set_viewport_size({"width": 1280, "height": 400})
+        page.evaluate("window.scrollTo(0, 9999)")
+        assert page.evaluate("window.scrollY") > 0
+        assert page.locator("#bar").bounding_box()["y"] == 0
         shown = "#sources .group:not([hidden])"
         assert CHINESE_QUESTION in page.inner_text(shown)
         page.click("#past .chip")
