@@ -8,17 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from rag.config import Config
 from rag.datatypes import Generation, Prompt
-from rag.engines.lowbit import STACKS, TOKENIZER, WIDE, read_manifest
+from rag.engines.lowbit import TOKENIZER
 from rag.errors import MissingExtraError, ModelError
 from rag.models import find_model, lowbit_folder
-
-if TYPE_CHECKING:
-    import torch
 
 Speak: TypeAlias = Callable[[Prompt, int], Iterator[object]]  # yields once for each token, as it comes
 KILOBYTES: Final = 1000  # of a megabyte; ru_maxrss is in kilobytes
@@ -77,11 +73,12 @@ def _stock(config: Config) -> Speak:
     """Run transformers' model over ipex-llm's own layers: its kernel, its threshold, all logits."""
     import torch
 
+    from rag.benchmark.stock import stock_model
     from rag.engines.chatml import ChatTokenizer
 
     torch.set_num_threads(threads_of(config))
     folder = lowbit_folder(config.model, config)
-    tokenizer, model = ChatTokenizer(folder / TOKENIZER), _stock_model(folder)
+    tokenizer, model = ChatTokenizer(folder / TOKENIZER), stock_model(folder)
 
     def speak(prompt: Prompt, tokens: int) -> Iterator[object]:
         ids, past = torch.tensor([tokenizer.render(prompt)]), None
@@ -92,51 +89,6 @@ def _stock(config: Config) -> Speak:
             yield int(ids)
 
     return speak
-
-
-def _stock_model(folder: Path) -> Any:
-    import torch
-    from ipex_llm.transformers.low_bit_linear import FP4Params, LowBitLinear
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    from rag.engines.kernels import BASELINE, QTYPES, Kernels
-    from rag.engines.qwen2 import load_tensors
-
-    manifest = read_manifest(folder)
-    config: Any = Qwen2Config(**{**manifest.config, "tie_word_embeddings": False})  # type: ignore[no-untyped-call]  # untyped there
-    with torch.device("meta"):
-        model: Any = Qwen2ForCausalLM(config)  # type: ignore[no-untyped-call]  # untyped there
-    kernels = Kernels(BASELINE)
-
-    def replace(name: str, data: torch.Tensor, low_bit: str, bias: torch.Tensor | None) -> None:
-        shape = (data.shape[0], kernels.columns(data.shape[1], low_bit))
-        with torch.device("meta"):
-            linear = LowBitLinear(shape[1], shape[0], QTYPES[low_bit], bias=bias is not None)
-        linear.weight = FP4Params(
-            data.flatten(), requires_grad=False, quantized=True, _shape=shape, qtype=QTYPES[low_bit]
-        )
-        if bias is not None:
-            linear.bias = torch.nn.Parameter(bias, requires_grad=False)
-        model.set_submodule(name, linear)
-
-    for number in range(config.num_hidden_layers):
-        tensors = load_tensors(folder / f"layer-{number:03}.safetensors")
-        layer = model.model.layers[number]
-        for stack, names in STACKS.items():
-            sizes = [layer.get_submodule(name).out_features for name in names]
-            biases = torch.split(tensors["qkv_bias"], sizes) if stack == "qkv" else [None] * len(names)
-            parts = zip(names, torch.split(tensors[stack], sizes), biases, strict=True)
-            for name, data, bias in parts:
-                replace(f"model.layers.{number}.{name}", data.clone(), manifest.low_bit, bias)
-        layer.input_layernorm.weight = torch.nn.Parameter(tensors["input_norm"])
-        layer.post_attention_layernorm.weight = torch.nn.Parameter(tensors["post_norm"])
-    head = load_tensors(folder / "head.safetensors")
-    replace("lm_head", head.get("lm_head", head["embed"]), WIDE, None)
-    dense = torch.empty(config.vocab_size, config.hidden_size)
-    model.model.embed_tokens.weight = torch.nn.Parameter(kernels.dequantise(head["embed"], WIDE, dense))
-    model.model.norm.weight = torch.nn.Parameter(head["norm"])
-    model.model.rotary_emb = type(model.model.rotary_emb)(config)  # its frequencies were on meta too
-    return model.eval()
 
 
 def threads_of(config: Config) -> int:
