@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
 
     from rag.config import Config
 
@@ -70,7 +73,7 @@ def open_embedder(config: Config) -> Embedder:
             f"embedder {config.embedder!r} is not on this machine; fetch it with "
             f"`rag models pull {config.embedder}`"
         )
-    return SentenceEmbedder.open(folder, name=config.embedder, threads=config.threads)
+    return SentenceEmbedder(folder, name=config.embedder, threads=config.threads)
 
 
 def prefixes_of(name: str) -> tuple[str, str]:
@@ -110,45 +113,50 @@ class HashingEmbedder:
 
 
 class SentenceEmbedder:
-    """A sentence-transformers model on the CPU; `encode` sorts its batches by length."""
+    """A sentence-transformers model on the CPU, loaded when it first embeds; `encode` sorts by length."""
 
-    def __init__(self, model: SentenceTransformer, *, name: str) -> None:
-        from tokenizers import Tokenizer
-
-        self.name = name
-        self.dim = model.get_sentence_embedding_dimension() or 0
-        self._model = model
-        self._query_prefix, self._passage_prefix = prefixes_of(name)
-        # A copy, since encoding sets truncation on the model's own.
-        self._tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-
-    @classmethod
-    def open(cls, folder: Path, *, name: str, threads: int) -> SentenceEmbedder:
-        """Load the model in `folder`; `threads` 0 leaves the choice to torch.
+    def __init__(self, folder: Path, *, name: str, threads: int) -> None:
+        """Use the model in `folder`; `threads` 0 leaves the choice to torch.
 
         Raises:
-            ModelError: when the folder does not hold such a model.
+            ModelError: here or when first used, when the folder does not hold such a model.
         """
+        self.name = name
+        self._folder = folder
+        self._threads = threads
+        self._query_prefix, self._passage_prefix = prefixes_of(name)
+        self.dim: int = _declared_dim(folder) or self._model.get_sentence_embedding_dimension() or 0
+
+    @cached_property
+    def _model(self) -> SentenceTransformer:
         import torch
         from sentence_transformers import SentenceTransformer
 
         for library in ("transformers", "sentence_transformers"):
             logging.getLogger(library).setLevel(logging.ERROR)
-        if threads:
-            torch.set_num_threads(threads)
+        if self._threads:
+            torch.set_num_threads(self._threads)
         try:
             model = SentenceTransformer(
-                str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+                str(self._folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
             )
         except Exception as exc:
             raise ModelError(
-                f"embedder {name!r} in {folder} cannot be loaded ({type(exc).__name__}: {str(exc)[:200]}); "
-                f"delete the folder and fetch it again with `rag models pull {name}`"
+                f"embedder {self.name!r} in {self._folder} cannot be loaded ({type(exc).__name__}: "
+                f"{str(exc)[:200]}); delete the folder and fetch it again with `rag models pull {self.name}`"
             ) from exc
         model.max_seq_length = min(model.max_seq_length or MAX_SEQUENCE, MAX_SEQUENCE)
-        return cls(model, name=name)
+        return model
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        # A copy, since encoding sets truncation on the model's own.
+        tokenizer = Tokenizer.from_str(self._model.tokenizer.backend_tokenizer.to_str())
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         if not texts:
@@ -173,6 +181,19 @@ class SentenceEmbedder:
             show_progress_bar=False,
         )
         return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def _declared_dim(folder: Path) -> int | None:
+    """Return the size of the vectors where the files say it plainly: one pooling, no layer after it."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        kinds = {module["type"].rpartition(".")[2]: module["path"] for module in modules}
+        pooling = json.loads((folder / kinds["Pooling"] / "config.json").read_text(encoding="utf-8"))
+        layers = kinds.keys() - {"Transformer", "Pooling", "Normalize"}
+        poolings = sum(value is True for key, value in pooling.items() if key.startswith("pooling_mode"))
+        return int(pooling["word_embedding_dimension"]) if poolings == 1 and not layers else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _encodable(text: str) -> str:

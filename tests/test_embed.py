@@ -69,4 +69,4 @@ def test_a_model_that_is_not_here_says_how_to_fetch_it(tmp_path: Path) -> None:
 def test_a_folder_that_holds_no_model_says_so(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ModelError, match="cannot be loaded"):
-        SentenceEmbedder.open(tmp_path, name="e5", threads=0)
+        SentenceEmbedder(tmp_path, name="e5", threads=0)
