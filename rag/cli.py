@@ -7,11 +7,13 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from rag.bars import amount, progress_bars
 from rag.datatypes import Answer, Event, Queued, Reading, Token
 from rag.errors import RagError
+from rag.render import answer_json, footer, report_json, report_text, source_lines
 
 OK: Final = 0
 FAILED: Final = 1
@@ -63,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    add("run", run, "fetch what is missing, convert, sync and serve the web UI: everything `make run` does")
+    add("run", run, "fetch and convert what is missing, sync, serve the web UI")
     syncing = as_json(add("sync", sync, "make the index equal to the data folder"))
     syncing.add_argument("--rebuild", action="store_true", help="set the old index aside and begin anew")
     asking = as_json(add("ask", ask, "answer one question, streamed, with its sources"))
@@ -74,6 +76,10 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument("action", choices=("list", "pull", "show"))
     models.add_argument("name", nargs="?", help="of a model; by default those in the settings")
     add("doctor", doctor, "say what is installed, what is wrong and how to mend it")
+    timing = add("benchmark", benchmark, "time the first word and decoding, engines side by side")
+    timing.add_argument("--engines", help="comma-separated; by default all that are installed")
+    timing.add_argument("--rounds", type=int, default=3, help="counted rounds after the warm-up (default 3)")
+    timing.add_argument("--json", metavar="FILE", dest="file", help="write the figures there, too")
     return parser
 
 
@@ -111,25 +117,10 @@ def sync(settings: dict[str, Any], *, as_json: bool, rebuild: bool) -> int:
     if report.notice:
         _notice(report.notice)
     if as_json:
-        print(json.dumps(_report_json(report), ensure_ascii=False))
+        print(json.dumps(report_json(report), ensure_ascii=False))
     else:
-        print(_report_text(report))
+        print(report_text(report))
     return OK
-
-
-def _report_json(report: Any) -> dict[str, Any]:
-    failed = [{"document": each.document, "reason": each.reason} for each in report.failed]
-    names = ("added", "changed", "removed", "unchanged", "passages", "seconds")
-    return {**{name: getattr(report, name) for name in names}, "failed": failed}
-
-
-def _report_text(report: Any) -> str:
-    lines = [
-        f"{report.added} added, {report.changed} changed, {report.removed} removed, "
-        f"{report.unchanged} unchanged, {len(report.failed)} failed; "
-        f"{report.passages} passages; {report.seconds:.1f} s"
-    ]
-    return "\n".join(lines + [f"  failed: {each.document}: {each.reason}" for each in report.failed])
 
 
 def ask(settings: dict[str, Any], *, question: str, as_json: bool) -> int:
@@ -183,7 +174,7 @@ def run(settings: dict[str, Any]) -> int:
         prepare(config, progress, notice=_notice)
         rag = Rag(config)
         report = rag.sync(progress)
-    print(_report_text(report))
+    print(report_text(report))
     return _serve(rag)
 
 
@@ -233,41 +224,21 @@ def doctor(settings: dict[str, Any]) -> int:
     return OK if all(finding.well for finding in findings) else FAILED
 
 
-def answer_json(answer: Answer) -> dict[str, Any]:
-    """Return what `rag ask --json` prints; times in seconds."""
-    citations = [
-        {"marker": each.marker, "document": each.document, "page": each.page, "quote": each.quote}
-        for each in answer.citations
-    ]
-    hits = [
-        {"document": each.source, "page": each.page, "text": each.text, "score": hit.score}
-        for hit in answer.hits
-        for each in [hit.passage]
-    ]
-    timings = answer.timings
-    return {
-        "question": answer.question,
-        "answer": answer.text,
-        "refused": answer.refused,
-        "reason": answer.reason,
-        "citations": citations,
-        "hits": hits,
-        "model": answer.model,
-        "engine": answer.engine,
-        "prompt_tokens": answer.usage.prompt_tokens,
-        "answer_tokens": answer.usage.answer_tokens,
-        "timings": {
-            "retrieve": timings.retrieve,
-            "first_token": timings.first_token,
-            "total": timings.total,
-        },
-    }
+def benchmark(settings: dict[str, Any], *, engines: str | None, rounds: int, file: str | None) -> int:
+    from rag import benchmark as timing
+    from rag.config import Config
+
+    names = engines.split(",") if engines else timing.ENGINES
+    with progress_bars() as progress:
+        report = timing.benchmark(Config(**settings), engines=names, rounds=rounds, progress=progress)
+    print(timing.to_table(report))
+    if file:
+        Path(file).write_text(timing.to_json(report), encoding="utf-8")
+    return OK
 
 
 def _show(events: Any) -> Answer:
     """Print the answer as it comes and its sources after it."""
-    from rag.render import footer, source_lines
-
     waiting = sys.stderr.isatty()
     for event in events:
         if isinstance(event, Answer):

@@ -1,12 +1,13 @@
-"""An answer as text for a terminal and as Markdown for a notebook."""
+"""Answers and reports as text for a terminal, Markdown for a notebook and JSON for a program."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections.abc import Iterator
+from typing import Any
 
-from rag.datatypes import Answer
+from rag.datatypes import Answer, SyncReport
 
 WIDTH = 100
 
@@ -23,6 +24,49 @@ def to_markdown(answer: Answer) -> str:
         for each in answer.citations
     ]
     return "\n\n".join([_escape(answer.text), *quotes, f"<small>{_escape(footer(answer))}</small>"])
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """Return what `rag ask --json` prints; times in seconds."""
+    citations = [
+        {"marker": each.marker, "document": each.document, "page": each.page, "quote": each.quote}
+        for each in answer.citations
+    ]
+    hits = [
+        {"document": each.source, "page": each.page, "text": each.text, "score": hit.score}
+        for hit in answer.hits
+        for each in [hit.passage]
+    ]
+    return {
+        "question": answer.question,
+        "answer": answer.text,
+        "refused": answer.refused,
+        "reason": answer.reason,
+        "citations": citations,
+        "hits": hits,
+        "model": answer.model,
+        "engine": answer.engine,
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "answer_tokens": answer.usage.answer_tokens,
+        "timings": {name: getattr(answer.timings, name) for name in ("retrieve", "first_token", "total")},
+    }
+
+
+def report_json(report: SyncReport) -> dict[str, Any]:
+    """Return what `rag sync --json` prints."""
+    failed = [{"document": each.document, "reason": each.reason} for each in report.failed]
+    names = ("added", "changed", "removed", "unchanged", "passages", "seconds")
+    return {**{name: getattr(report, name) for name in names}, "failed": failed}
+
+
+def report_text(report: SyncReport) -> str:
+    """Return the counts in one line, then a line for each file that failed."""
+    counts = (
+        f"{report.added} added, {report.changed} changed, {report.removed} removed, "
+        f"{report.unchanged} unchanged, {len(report.failed)} failed; "
+        f"{report.passages} passages; {report.seconds:.1f} s"
+    )
+    return "\n".join([counts, *(f"  failed: {each.document}: {each.reason}" for each in report.failed)])
 
 
 def source_lines(answer: Answer) -> Iterator[str]:

@@ -1,0 +1,103 @@
+"""Answers as they are printed and shown in a notebook; text from documents stays text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from markdown_it import MarkdownIt
+
+from rag.datatypes import Answer, Citation, Failure, Hit, Passage, SyncReport, Timings, Usage
+from rag.render import answer_json, report_json, report_text
+
+QUOTE = "Staff have 27 days\nof paid leave."
+PASSAGE = Passage(source="a.pdf", digest="d", start=5, end=5 + len(QUOTE), text=QUOTE, page=3)
+ANSWER = Answer(
+    question="How much?",
+    text="27 days. [1]",
+    citations=(Citation(marker=1, document="a.pdf", page=3, quote=QUOTE, start=5, end=41),),
+    hits=(Hit(passage=PASSAGE, score=0.5, marker=1),),
+    model="tiny",
+    engine="echo",
+    usage=Usage(prompt_tokens=100, answer_tokens=6, cached_tokens=40),
+    timings=Timings(retrieve=0.1, first_token=1.26, total=2.0),
+)
+REFUSED = replace(
+    ANSWER,
+    text="No.",
+    citations=(),
+    refused=True,
+    reason="no passage fits the question",
+    usage=Usage(prompt_tokens=0, answer_tokens=0),
+)
+
+
+def test_the_terminal_shows_answer_sources_and_cost() -> None:
+    assert str(ANSWER) == (
+        "27 days. [1]\n\n"
+        "Sources\n"
+        "  [1] a.pdf, page 3\n"
+        "      “Staff have 27 days of paid leave.”\n\n"
+        "tiny on echo · 60 of 100 tokens read, 6 written · first word after 1.3 s, 2.0 s in all"
+    )
+
+
+def test_a_refusal_shows_the_nearest_passages() -> None:
+    assert str(REFUSED) == (
+        "No.\n\n"
+        "Nearest passages\n"
+        "  a.pdf, page 3: Staff have 27 days of paid leave.\n\n"
+        "refused without asking the model: no passage fits the question · 2.0 s"
+    )
+
+
+def test_in_a_notebook_text_from_documents_is_never_markup() -> None:
+    hostile = "<script>x</script> [a](http://e.org) ![b](http://e.org/i.png) **c** `d` $e$"
+    citation = replace(ANSWER.citations[0], quote=hostile, document="<b>.md")
+    page = MarkdownIt("commonmark").render(
+        replace(ANSWER, text=hostile, citations=(citation,))._repr_markdown_()
+    )
+    for markup in ("<script", "<a ", "<img", "<b>", "<code"):
+        assert markup not in page
+    assert page.count("&lt;script&gt;") == 2
+
+
+def test_json_has_the_documented_shape() -> None:
+    assert json.loads(json.dumps(answer_json(ANSWER))) == {
+        "question": "How much?",
+        "answer": "27 days. [1]",
+        "refused": False,
+        "reason": "",
+        "citations": [{"marker": 1, "document": "a.pdf", "page": 3, "quote": QUOTE}],
+        "hits": [{"document": "a.pdf", "page": 3, "text": QUOTE, "score": 0.5}],
+        "model": "tiny",
+        "engine": "echo",
+        "prompt_tokens": 100,
+        "answer_tokens": 6,
+        "timings": {"retrieve": 0.1, "first_token": 1.26, "total": 2.0},
+    }
+
+
+def test_a_sync_report_in_words_and_json() -> None:
+    report = SyncReport(
+        added=2,
+        changed=0,
+        removed=1,
+        unchanged=3,
+        failed=(Failure(document="x.pdf", reason="it is encrypted"),),
+        passages=9,
+        seconds=1.25,
+    )
+    assert report_text(report) == (
+        "2 added, 0 changed, 1 removed, 3 unchanged, 1 failed; 9 passages; 1.2 s\n"
+        "  failed: x.pdf: it is encrypted"
+    )
+    assert report_json(report) == {
+        "added": 2,
+        "changed": 0,
+        "removed": 1,
+        "unchanged": 3,
+        "passages": 9,
+        "seconds": 1.25,
+        "failed": [{"document": "x.pdf", "reason": "it is encrypted"}],
+    }
