@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rag.config import Config
+from rag.index import Index
 
 ROOT = Path(__file__).parents[1]
 SENTENCE = re.compile(r"^rag: [^\n]+\n$")
@@ -156,3 +159,89 @@ def test_doctor_says_what_is_missing_and_how_to_mend_it(folder: Path) -> None:
         examined.stdout,
     )
     assert "ok  torch: 2.13.0" in examined.stdout
+
+
+def test_an_empty_folder_syncs_to_nothing_and_cannot_be_asked(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    assert rag(tmp_path, "sync").returncode == 0
+    asked = rag(tmp_path, "ask", "Leave?")
+    assert asked.returncode == 1
+    assert "no documents are indexed; put some into data/ and run `rag sync`" in asked.stderr
+
+
+def test_an_index_of_other_settings_is_named_and_the_next_sync_remakes_it(folder: Path) -> None:
+    rag(folder, "sync")
+    asked = rag(folder, "ask", "How many days of paid leave?", RAG_PASSAGE_TOKENS="64")
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert SENTENCE.match(asked.stderr)
+    assert "rag sync" in asked.stderr
+    assert rag(folder, "sync", RAG_PASSAGE_TOKENS="64").returncode == 0
+    assert "27 days" in rag(folder, "ask", "How many days of paid leave?", RAG_PASSAGE_TOKENS="64").stdout
+
+
+def test_a_damaged_index_is_named_and_the_next_sync_rebuilds_it(folder: Path) -> None:
+    rag(folder, "sync")
+    database = folder / "index" / "index.sqlite"
+    database.write_bytes(b"\x00 not a database \x00" * 400)
+    asked = rag(folder, "ask", "How many days of paid leave?")
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert SENTENCE.match(asked.stderr)
+    synced = rag(folder, "sync")
+    assert synced.returncode == 0
+    assert "kept in index/set-aside-" in synced.stderr
+    assert "27 days" in rag(folder, "ask", "How many days of paid leave?").stdout
+
+
+def test_a_damaged_vector_file_is_rebuilt_unseen(folder: Path) -> None:
+    rag(folder, "sync")
+    vectors = folder / "index" / "vectors.faiss"
+    vectors.write_bytes(vectors.read_bytes()[:20])
+    asked = rag(folder, "ask", "How many days of paid leave?")
+    assert (asked.returncode, "27 days" in asked.stdout) == (0, True)
+
+
+def test_a_second_sync_says_who_is_syncing(folder: Path) -> None:
+    rag(folder, "sync")
+    with (
+        Index.open(folder / "index", embedder="hashing", dim=1024, passage_tokens=256) as index,
+        index.writing(),
+    ):
+        second = rag(folder, "sync")
+    assert (second.returncode, second.stdout) == (1, "")
+    assert SENTENCE.match(second.stderr)
+    assert str(os.getpid()) in second.stderr
+
+
+def test_rebuild_keeps_the_old_index_aside(folder: Path) -> None:
+    rag(folder, "sync")
+    assert "1 added" in rag(folder, "sync", "--rebuild").stdout
+    assert list((folder / "index").glob("set-aside-*/index.sqlite"))
+
+
+def test_a_port_in_use_is_named(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        served = rag(folder, "ui", "--port", str(port))
+    assert (served.returncode, served.stdout) == (1, "")
+    assert SENTENCE.match(served.stderr)
+    assert str(port) in served.stderr
+
+
+def test_ctrl_c_is_one_line_and_status_130(folder: Path) -> None:
+    rag(folder, "sync")
+    command = [sys.executable, "-m", "rag", "ask", "How many days of paid leave?"]
+    variables = {"RAG_ENGINE": "echo", "RAG_EMBEDDER": "hashing", "RAG_ECHO_SECONDS_PER_TOKEN": "0.3"}
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.read(1) == "S"
+        asking.send_signal(signal.SIGINT)
+        _, told = asking.communicate(timeout=20)
+    assert asking.returncode == 130
+    assert told == "\nrag: interrupted; run the same command again to go on\n"
