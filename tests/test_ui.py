@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from rag import ui
 from rag.config import Config
 from rag.datatypes import (
     Answer,
@@ -87,6 +88,11 @@ def test_both_languages_fill_in_the_same_names() -> None:
         assert chinese, field.name
         if isinstance(english, str):
             assert names(english) == names(chinese), field.name
+
+
+def test_every_text_is_shown_somewhere() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in Path(ui.__file__).parent.glob("*.py"))
+    assert [field.name for field in fields(Texts) if f"texts.{field.name}" not in code] == []
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ class Shelf:
                 notices.append(str(exc))
             else:
                 notices.append((texts.kept if kept.new else texts.same).format(name=kept.name))
+                upload.unlink(missing_ok=True)  # Gradio's own copy
         async for html in self._sync(texts, notices):
             yield html
 

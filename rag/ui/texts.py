@@ -66,8 +66,6 @@ class Texts:
     same: str
     syncing: str
     synced: str
-    too_large: str
-    upload_failed: str
     close: str
 
 
@@ -130,8 +128,6 @@ ENGLISH: Final = Texts(
     same="{name} is already there, with the same content.",
     syncing="Reading the documents",
     synced="Up to date: {added} added, {changed} changed, {removed} removed, {failed} not readable.",
-    too_large="{name} is larger than {limit} MB.",
-    upload_failed="The upload failed.",
     close="Close",
 )
 
@@ -190,8 +186,6 @@ CHINESE: Final = Texts(
     same="{name} 已存在，内容相同。",
     syncing="正在读取文档",
     synced="已是最新：新增 {added}，更改 {changed}，移除 {removed}，无法读取 {failed}。",
-    too_large="{name} 超过 {limit} MB。",
-    upload_failed="上传失败。",
     close="关闭",
 )
 

@@ -214,8 +214,11 @@ def test_closing_the_tab_frees_the_engine_and_others_see_their_place(
 
 
 def test_an_uploaded_file_is_kept_read_and_answered_from(chromium: Any, config: Config) -> None:
-    with serve(config, pace=0.0) as url, tab(chromium, url) as page:
+    with serve(config, pace=0.0, upload_mb="1") as url, tab(chromium, url) as page:
         page.click("[data-view=documents]")
+        upload(page, "large.txt", b"x" * 2_000_000)
+        page.wait_for_selector("text=exceed the maximum allowed size")
+        assert not (config.data_dir / "large.txt").exists()
         upload(page, "../../手册.txt", b"The ferry to Norrland leaves at a quarter past seven.")
         page.wait_for_selector("text=1 added")
         assert (config.data_dir / "手册.txt").exists()
