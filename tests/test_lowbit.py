@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from rag.datatypes import Progress
 from rag.engines.lowbit import MANIFEST, convert, is_converted, read_manifest
+from rag.engines.qwen2 import load_tensors
 from rag.engines.sources import open_source
 from rag.errors import ModelError
 from tests import tiny_qwen2
@@ -132,6 +133,28 @@ def test_other_architectures_are_refused(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"architectures": ["LlamaForCausalLM"]}))
     with pytest.raises(ModelError, match="only Qwen2ForCausalLM runs here"):
         open_source(folder)
+
+
+def test_a_safetensors_file_cut_short_or_without_a_layer_is_refused(tmp_path: Path) -> None:
+    folder = tiny_qwen2.write_folder(tmp_path / "source")
+    weights = folder / "model.safetensors"
+    whole = load_file(weights)
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ModelError, match="cannot be read as a Qwen2 model"):
+        convert(folder, tmp_path / "out", "sym_int4", quiet)
+    del whole["model.layers.2.mlp.up_proj.weight"]
+    save_file(whole, weights)
+    with pytest.raises(ModelError, match=r"lacks 'model\.layers\.2\.mlp\.up_proj\.weight'"):
+        convert(folder, tmp_path / "out", "sym_int4", quiet)
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_a_damaged_layer_is_named_when_it_is_loaded(source: Path, tmp_path: Path) -> None:
+    convert(source, tmp_path / "out", "sym_int4", quiet)
+    layer = tmp_path / "out" / "layer-000.safetensors"
+    layer.write_bytes(b"\xff" * layer.stat().st_size)
+    with pytest.raises(ModelError, match=r"layer-000\.safetensors is damaged"):
+        load_tensors(layer)
 
 
 SCRIPT = """

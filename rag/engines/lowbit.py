@@ -116,6 +116,9 @@ def convert(source: Path, target: Path, low_bit: str, progress: ProgressCallback
     except RagError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    except KeyError as exc:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise ModelError(f"{source} lacks {exc}: not a whole Qwen2 model; fetch it again") from exc
     except OSError as exc:
         shutil.rmtree(partial, ignore_errors=True)
         raise DiskError(f"{target} cannot be written: {exc.strerror or exc}; free space or mend it") from exc

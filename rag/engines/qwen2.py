@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 
 from rag.engines.lowbit import WIDE, Manifest
 from rag.engines.matmul import Matmul
 from rag.engines.packed import Packed
+from rag.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,5 +154,13 @@ def _mask(past: int, count: int) -> torch.Tensor | None:
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    """Return a file's tensors, mapped: memory is taken as they are used.
+
+    Raises:
+        ModelError: when the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError) as exc:
+        raise ModelError(f"{path} is damaged: {exc}; delete its folder and run `rag models pull`") from exc

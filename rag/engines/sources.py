@@ -66,9 +66,11 @@ def open_source(path: Path) -> Source:
     Raises:
         ModelError: when it is neither, damaged, or not a Qwen2 model.
     """
+    from safetensors import SafetensorError
+
     try:
         return GgufSource(path) if path.is_file() else SafetensorsSource(path)
-    except (OSError, ValueError, KeyError, IndexError) as exc:
+    except (OSError, ValueError, KeyError, SafetensorError) as exc:
         raise ModelError(f"{path} cannot be read as a Qwen2 model: {exc}; fetch it again") from exc
 
 
