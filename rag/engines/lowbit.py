@@ -27,7 +27,7 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 TOKENIZER: Final = "tokenizer.json"
 WIDE: Final = "sym_int8"  # of embeddings and lm_head, where four bits cost the most quality for their size
-ROWS: Final = 8192  # converted at a time, to keep memory small
+ROWS: Final = 4096  # converted at a time, to keep memory small
 HASHED: Final = 1 << 22  # bytes at a time
 RESERVE: Final = 200_000_000  # bytes that are left free on the disk
 STACKS: Final = {
@@ -175,10 +175,17 @@ def _pack(weights: Source, names: list[str], low_bit: str) -> torch.Tensor:
     import torch
 
     from rag.engines.kernels import BASELINE, Kernels
+    from rag.engines.scales import BLOCK, quantise_symmetric
 
     kernels = Kernels(BASELINE)
+
+    def quantise(rows: torch.Tensor) -> torch.Tensor:
+        if low_bit == "sym_int4" and rows.shape[1] % BLOCK == 0:
+            return quantise_symmetric(rows)
+        return kernels.quantise(rows, low_bit)
+
     blocks = [
-        kernels.quantise(weights.rows(name, start, min(start + ROWS, weights.shape(name)[0])), low_bit)
+        quantise(weights.rows(name, start, min(start + ROWS, weights.shape(name)[0])))
         for name in names
         for start in range(0, weights.shape(name)[0], ROWS)
     ]
