@@ -88,25 +88,52 @@ def test_a_conversation_repeats_no_passage(rag: Rag) -> None:
     assert all(hit.marker == markers.get(hit.passage.id, hit.marker) for hit in second.hits)
 
 
-def test_closing_the_stream_stops_the_engine_at_once(config: Config) -> None:
-    ended: list[bool] = []
+@pytest.mark.parametrize("events", [1, 2, 3, 8])
+def test_closing_the_stream_stops_the_engine_at_once(config: Config, events: int) -> None:
+    told: list[str] = []
 
     class Watched(EchoEngine):
         def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
             try:
-                for _ in range(1000):
-                    yield "27 days "
-                    time.sleep(0.001)
+                for event in super().stream(prompt, options):
+                    told.append("event")
+                    yield event
             finally:
-                ended.append(True)
+                told.append("closed")
 
     with Rag(config, engine=Watched()) as rag:
         rag.sync()
         stream = rag.stream("How many days of paid leave?")
-        assert any(isinstance(event, Token) for event in stream)
-        assert ended == []
+        for _ in range(events):
+            next(stream)
+        before = len(told)
         stream.close()
-        assert ended == [True]
+        assert told[before:] in ([], ["closed"])
+        assert "27 days" in rag.ask("How many days of paid leave?").text
+
+
+async def test_the_chain_is_a_runnable_that_invokes_and_streams_alike(rag: Rag) -> None:
+    rag.sync()
+    asked = {"question": "How many days of paid leave?", "history": []}
+    invoked, ainvoked = rag.chain.invoke(asked), await rag.chain.ainvoke(asked)
+    assert "27 days" in invoked["cited"].text
+    assert ainvoked["cited"] == invoked["cited"]
+    assert [list(chunk) for chunk in rag.chain.stream(asked)][0] == ["question", "history", "hits", "fitted"]
+
+
+def test_off_the_documents_a_conversation_answers_only_what_it_can_cite(config: Config) -> None:
+    class Chatty(EchoEngine):
+        def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
+            yield "Brazil." if "cup" in prompt.messages[-1].text else "27 days of paid leave a year. [1]"
+            yield Usage(prompt_tokens=9, answer_tokens=2)
+
+    with Rag(config, engine=Chatty()) as rag:
+        rag.sync()
+        first = rag.ask("How many days of paid leave?")
+        second = rag.ask("Who won the 1998 world cup?", history=[first])
+        third = rag.ask("Sorry, pardon?", history=[first])
+    assert (second.refused, second.text) == (True, NO_ANSWER["en"])
+    assert (third.refused, third.citations[0].document) == (False, "leave.md")
 
 
 def test_a_second_question_is_told_its_place_and_then_answered(config: Config) -> None:
