@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import deque
 from pathlib import Path
 
 import pytest
+import torch
 
 from rag.benchmark import CASES, Case, Figure, Report, Row, benchmark, make_prompt, to_table
 from rag.config import Config
 from rag.engines.chatml import ChatTokenizer, build_tokenizer
+from rag.engines.kernels import Kernels
+from rag.engines.lowbit import convert, read_manifest
+from rag.engines.matmul import Matmul
+from rag.engines.qwen2 import Qwen2, States
 from rag.errors import ConfigError, EngineError, ModelError
-from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
+from tests.tiny_qwen2 import MERGES, TOKENS, TYPES, write_folder
 
 COLD, AGAIN = (
     Case(name=name, prompt_tokens=900, answer_tokens=3, reuse=name == "again") for name in ("cold", "again")
@@ -65,6 +71,20 @@ def test_the_table_shows_each_case_and_what_did_not_run() -> None:
     assert "cold: tiny, 963 prompt tokens" in lines
     assert "ipex               10.50 [ 10.00 -  11.00]    12.00" in table
     assert lines[-1] == "llamacpp-plain did not run: not here"
+
+
+@pytest.mark.filterwarnings("ignore")  # what ipex-llm and transformers say when imported is not ours to mend
+def test_the_stock_model_is_the_same_model(tmp_path: Path) -> None:
+    from rag.benchmark.stock import stock_model
+
+    convert(write_folder(tmp_path / "source"), tmp_path / "out", "sym_int8", lambda _: None)
+    ours = Qwen2(tmp_path / "out", read_manifest(tmp_path / "out"), Matmul(Kernels("avx"), 1))
+    ids = list(range(40, 60))
+    with torch.inference_mode():
+        want = stock_model(tmp_path / "out")(torch.tensor([ids])).logits[0, -1]
+        got = deque(ours.forward(ids, States(ours, 32), 0), maxlen=1).pop()
+    torch.testing.assert_close(got, want, rtol=1e-3, atol=0.05)
+    assert got.argmax() == want.argmax()
 
 
 @pytest.mark.model
