@@ -12,6 +12,7 @@ from typing import Final
 import torch
 
 BLOCK: Final = 64
+BLOCKS: Final = 2048  # fitted at a time: half a megabyte stays in the cache, three times as fast as all
 STARTS: Final = (1.0, 0.9)  # more of them gain less than a hundredth
 LEAST, MOST = -8, 7
 
@@ -21,7 +22,11 @@ def quantise_symmetric(weight: torch.Tensor) -> torch.Tensor:
 
     A block is its scale in float16, then 32 bytes of two columns each, one of each half.
     """
-    blocks = weight.reshape(-1, BLOCK)
+    packed = [_packed(blocks) for blocks in torch.split(weight.reshape(-1, BLOCK), BLOCKS)]
+    return torch.cat(packed).view(weight.shape[0], -1)
+
+
+def _packed(blocks: torch.Tensor) -> torch.Tensor:
     extreme = blocks.gather(1, blocks.abs().argmax(1, keepdim=True)) / LEAST
     scale, error = _fitted(blocks, extreme * STARTS[0])
     for start in STARTS[1:]:
@@ -31,7 +36,7 @@ def quantise_symmetric(weight: torch.Tensor) -> torch.Tensor:
     codes = (_codes(blocks, scale) - LEAST).to(torch.uint8)
     half = BLOCK // 2
     nibbles = codes[:, :half] | (codes[:, half:] << 4)
-    return torch.cat((scale.half().view(torch.uint8), nibbles), dim=1).view(weight.shape[0], -1)
+    return torch.cat((scale.half().view(torch.uint8), nibbles), dim=1)
 
 
 def _codes(blocks: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
