@@ -175,17 +175,12 @@ def _pack(weights: Source, names: list[str], low_bit: str) -> torch.Tensor:
     import torch
 
     from rag.engines.kernels import BASELINE, Kernels
-    from rag.engines.scales import BLOCK, quantise_symmetric
 
     kernels = Kernels(BASELINE)
-
-    def quantise(rows: torch.Tensor) -> torch.Tensor:
-        if low_bit == "sym_int4" and rows.shape[1] % BLOCK == 0:
-            return quantise_symmetric(rows)
-        return kernels.quantise(rows, low_bit)
-
+    # Scales fitted by least squares lower the error of the weights by a tenth, but the model's answers get worse
+    # (KL divergence 0.146 to 0.164 on English, 0.147 to 0.183 on Chinese text): ipex-llm's own stay.
     blocks = [
-        quantise(weights.rows(name, start, min(start + ROWS, weights.shape(name)[0])))
+        kernels.quantise(weights.rows(name, start, min(start + ROWS, weights.shape(name)[0])), low_bit)
         for name in names
         for start in range(0, weights.shape(name)[0], ROWS)
     ]
