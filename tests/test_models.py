@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -368,3 +370,22 @@ def test_any_hub_id_can_be_shown(config: Config) -> None:
     assert ("ModelScope", "org/m") in state.sources
     chosen = Config(models_dir=config.models_dir, embedder="org/m")
     assert models.show_model("org/m", None, chosen).kind == "embedder"
+
+
+def test_measuring_a_folder_bears_that_it_changes_meanwhile(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+            (tmp_path / "a" / "b" / "c" / "file").write_bytes(b"x" * 10)
+            shutil.rmtree(tmp_path / "a")
+
+    (tmp_path / "stays").write_bytes(b"y" * 5)
+    changing = threading.Thread(target=come_and_go)
+    changing.start()
+    try:
+        assert {bytes_below(tmp_path) for _ in range(3000)} <= {5, 15}
+    finally:
+        done.set()
+        changing.join()
