@@ -20,7 +20,8 @@ from rag.errors import ConfigError, EngineError, ModelError
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES, write_folder
 
 COLD, AGAIN = (
-    Case(name=name, prompt_tokens=900, answer_tokens=3, reuse=name == "again") for name in ("cold", "again")
+    Case(name="cold", prompt_tokens=900, answer_tokens=3, reuse="none"),
+    Case(name="again", prompt_tokens=900, answer_tokens=3, reuse="prefix"),
 )
 
 
@@ -59,7 +60,7 @@ def test_the_table_shows_each_case_and_what_did_not_run() -> None:
         model="tiny",
         prompt_tokens=963,
         answer_tokens=24,
-        reuse=False,
+        reuse="none",
         first_token=Figure(median=10.5, min=10.0, max=11.0),
         decode_tps=Figure(median=12.0, min=11.5, max=12.5),
         total=Figure(median=12.0, min=11.0, max=13.0),

@@ -6,15 +6,16 @@ figure is a median after a warm-up.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import platform
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from multiprocessing.connection import Connection
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from rag.benchmark.runners import RUNNERS, Timing, serve, threads_of
 from rag.config import Config
@@ -23,6 +24,8 @@ from rag.engines.chatml import ChatTokenizer
 from rag.engines.lowbit import TOKENIZER, read_manifest
 from rag.errors import ConfigError, EngineError
 from rag.models import chosen_model, lowbit_folder
+
+Reuse: TypeAlias = Literal["none", "prefix"]
 
 ENGINES: Final = tuple(RUNNERS)
 SYSTEM: Final = "You answer questions about the log of a harbour. This is log number {number}."
@@ -35,19 +38,19 @@ FOLLOW_UP: Final = "\n\nList every boat that went to Deal, with its crates and i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A prompt of about `prompt_tokens`; with `reuse` it begins like the prompt before it."""
+    """A prompt of about `prompt_tokens`; with `reuse` "prefix" it begins like the prompt before it."""
 
     name: str
     prompt_tokens: int
     answer_tokens: int
-    reuse: bool
+    reuse: Reuse
 
 
 CASES: Final = (
-    Case(name="cold", prompt_tokens=963, answer_tokens=24, reuse=False),
-    Case(name="same passages, another question", prompt_tokens=963, answer_tokens=24, reuse=True),
+    Case(name="cold", prompt_tokens=963, answer_tokens=24, reuse="none"),
+    Case(name="same passages, another question", prompt_tokens=963, answer_tokens=24, reuse="prefix"),
 )
-WARM_UP: Final = Case(name="warm-up", prompt_tokens=120, answer_tokens=4, reuse=False)
+WARM_UP: Final = Case(name="warm-up", prompt_tokens=120, answer_tokens=4, reuse="none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,7 @@ class Row:
     model: str
     prompt_tokens: int
     answer_tokens: int
-    reuse: bool
+    reuse: Reuse
     first_token: Figure  # seconds
     decode_tps: Figure  # tokens per second after the first
     total: Figure  # seconds
@@ -128,7 +131,7 @@ def benchmark(
 def make_prompt(case: Case, number: int, tokenizer: ChatTokenizer) -> Prompt:
     """Return a prompt of at most `case.prompt_tokens`; those of different rounds begin differently."""
     system = Message(role="system", parts=(SYSTEM.format(number=number),))
-    question = FOLLOW_UP if case.reuse else QUESTION
+    question = FOLLOW_UP if case.reuse == "prefix" else QUESTION
     entries: list[str] = []
     fitting: Prompt | None = None
     while True:
@@ -223,6 +226,11 @@ def machine(config: Config) -> str:
         f"{cpu_name()} ({usable_variants()[0]}), {physical_cores()} cores, {threads_of(config)} threads, "
         f"{config.low_bit}, {packages}, Python {platform.python_version()}"
     )
+
+
+def to_json(report: Report) -> str:
+    """Return the rows as a JSON list; figures as median, min and max."""
+    return json.dumps([asdict(row) for row in report.rows], indent=1)
 
 
 def to_table(report: Report) -> str:
