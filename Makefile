@@ -1,7 +1,7 @@
 # make run: from a bare machine to the web UI.  make test: lint, types and every test.
 PYTHON ?= python3.11
 BIN := .venv/bin
-Q ?=
+override export Q := $(value Q)
 
 .PHONY: run ask sync test check lint types tests install install-dev browser clean help
 
@@ -12,7 +12,7 @@ run: install
 	@$(BIN)/rag run
 
 ask: install
-	@$(BIN)/rag ask "$(Q)"
+	@$(BIN)/rag models pull && $(BIN)/rag sync >/dev/null && $(BIN)/rag ask -- "$$Q"
 
 sync: install
 	@$(BIN)/rag sync

@@ -48,12 +48,12 @@ def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback
 
 
 def _tell(fetched: models.Fetched, notice: Notice) -> None:
-    for attempt in fetched.attempts:
-        notice(f"{fetched.replaced or fetched.name}: {attempt.source}: {attempt.reason}")
+    if fetched.source != "local":
+        for attempt in fetched.attempts:
+            notice(f"{fetched.replaced or fetched.name}: {attempt.source}: {attempt.reason}")
+        notice(f"{fetched.name} came from {fetched.source} and is verified")
     if fetched.replaced:
         notice(f"{fetched.replaced} cannot be had here, so {fetched.name} answers in its place; see --model")
-    elif fetched.source != "local":
-        notice(f"{fetched.name} came from {fetched.source} and is verified")
 
 
 def model_findings(config: Config) -> Iterator[tuple[str, str, bool]]:

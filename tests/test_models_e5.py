@@ -186,10 +186,10 @@ def test_another_file_is_refused(container: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-def test_the_real_model_finds_the_right_passage_in_both_languages() -> None:
+def test_the_real_model_finds_the_right_passage_in_both_languages(real_config: Config) -> None:
     from sentence_transformers import SentenceTransformer
 
-    path = models.fetch_embedder("multilingual-e5-small", Config(), ignore).path
+    path = models.find_embedder("multilingual-e5-small", real_config)
     model = SentenceTransformer(str(path), device="cpu", local_files_only=True)
     passages = [
         "passage: The Normans gave their name to Normandy, a region in France.",

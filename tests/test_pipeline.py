@@ -118,7 +118,7 @@ async def test_the_chain_is_a_runnable_that_invokes_and_streams_alike(rag: Rag) 
     invoked, ainvoked = rag.chain.invoke(asked), await rag.chain.ainvoke(asked)
     assert "27 days" in invoked["cited"].text
     assert ainvoked["cited"] == invoked["cited"]
-    assert [list(chunk) for chunk in rag.chain.stream(asked)][0] == ["question", "history", "hits", "fitted"]
+    assert next(list(chunk) for chunk in rag.chain.stream(asked)) == ["question", "history", "hits", "fitted"]
 
 
 def test_off_the_documents_a_conversation_answers_only_what_it_can_cite(config: Config) -> None:

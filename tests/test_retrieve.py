@@ -176,8 +176,8 @@ def test_across_languages_the_model_decides_where_the_embedder_has_any() -> None
 
 
 @pytest.mark.model
-def test_e5_finds_and_refuses_in_both_languages(tmp_path: Path) -> None:
-    embedder = open_embedder(Config())
+def test_e5_finds_and_refuses_in_both_languages(tmp_path: Path, real_config: Config) -> None:
+    embedder = open_embedder(real_config)
     answerable = {
         "How long do I keep the button pressed to start the pump over?": "manual.txt",
         "How much holiday does a worker get?": "handbook.txt",

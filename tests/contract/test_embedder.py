@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from rag.config import Config
 from rag.embed import Embedder, HashingEmbedder, open_embedder
 
 TEXTS = [
@@ -19,25 +16,17 @@ TEXTS = [
 ]
 
 
-def real_embedder() -> Embedder:
-    from rag.models import find_embedder
-
-    config = Config()
-    if find_embedder(config.embedder, config) is None:
-        pytest.skip(f"{config.embedder} is not on this machine: `rag models pull {config.embedder}`")
-    return open_embedder(config)
-
-
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(HashingEmbedder, id="hashing"),
-        pytest.param(real_embedder, id="real", marks=pytest.mark.model),
+        pytest.param("hashing", id="hashing"),
+        pytest.param("real", id="real", marks=pytest.mark.model),
     ],
 )
 def embedder(request: pytest.FixtureRequest) -> Embedder:
-    make: Callable[[], Embedder] = request.param
-    return make()
+    if request.param == "hashing":
+        return HashingEmbedder()
+    return open_embedder(request.getfixturevalue("real_config"))
 
 
 def test_it_keeps_the_protocol(embedder: Embedder) -> None:
