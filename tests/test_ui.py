@@ -7,7 +7,7 @@ import resource
 import socket
 import string
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import fields, replace
 from html import unescape
@@ -20,13 +20,16 @@ from rag.config import Config
 from rag.datatypes import (
     Answer,
     Citation,
+    DocumentState,
     Generation,
     Hit,
     Passage,
+    Progress,
     Prompt,
     Queued,
     Reading,
     Retrieved,
+    SyncReport,
     Token,
     Usage,
 )
@@ -37,7 +40,7 @@ from rag.ui.chrome import empty
 from rag.ui.desk import Desk, Session
 from rag.ui.markup import answer_html, documents, turn_html
 from rag.ui.server import address, serve
-from rag.ui.shelf import Shelf
+from rag.ui.shelf import Shelf, Shown
 from rag.ui.sources import marked, sources
 from rag.ui.texts import CHINESE, ENGLISH, LANGUAGES, Texts, texts_for
 from rag.ui.turns import Turn, advance, fail, stop
@@ -286,13 +289,65 @@ async def test_an_added_file_is_indexed_and_an_unreadable_one_says_why(rag: Rag,
     good, bad = tmp_path / "灯塔.txt", tmp_path / "broken.pdf"
     good.write_text("灯熄灭时每九十秒敲钟一次。")
     bad.write_bytes(b"%PDF-1.4 nonsense")
-    shown = [html async for html in Shelf(rag).add([str(good), str(bad)], CHINESE)]
+    shown = [each.html async for each in Shelf(rag).add([str(good), str(bad)], CHINESE)]
     assert "<progress" in shown[0]
+    assert any(CHINESE.stage_embedding in html or CHINESE.stage_reading in html for html in shown)
+    assert not any(ENGLISH.stage_embedding in html or ENGLISH.stage_reading in html for html in shown)
     states = {state.source: state for state in rag.documents()}
     assert (states["灯塔.txt"].state, states["broken.pdf"].state) == ("indexed", "failed")
     assert states["broken.pdf"].reason
     assert states["broken.pdf"].reason in plain(shown[-1])
     assert CHINESE.kept.format(name="灯塔.txt") in shown[-1]
+
+
+async def test_an_upload_during_a_sync_waits_for_it_and_holds_up_nobody(
+    rag: Rag, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, sync = threading.Event(), threading.Event(), rag.sync
+    safety = threading.Timer(10, go_on.set)
+    safety.start()
+
+    def slow_sync(progress: Callable[[Progress], None] | None = None) -> SyncReport:
+        begun.set()
+        go_on.wait()
+        return sync(progress)
+
+    monkeypatch.setattr(rag, "sync", slow_sync)
+    shelf, upload = Shelf(rag), tmp_path / "bell.txt"
+    upload.write_text("The bell rings.")
+
+    async def last(steps: AsyncIterator[Shown]) -> str:
+        return [each.html async for each in steps][-1]
+
+    rescan = asyncio.create_task(last(shelf.rescan(ENGLISH)))
+    assert await asyncio.to_thread(begun.wait, 5)
+    add = asyncio.create_task(last(shelf.add([str(upload)], ENGLISH)))
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+    assert not go_on.is_set(), "the loop stood still until the sync was let go"
+    assert not add.done()
+    assert not (rag.config.data_dir / "bell.txt").exists()
+    go_on.set()
+    safety.cancel()
+    await rescan
+    assert ENGLISH.kept.format(name="bell.txt") in await add
+    assert [state.source for state in rag.documents()] == ["bell.txt"]
+
+
+async def test_the_list_is_read_once_a_step_and_never_in_the_loop(
+    rag: Rag, write: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("a.txt", "The bell rings.")
+    read, threads = rag.documents, list[threading.Thread]()
+
+    def documents() -> list[DocumentState]:
+        threads.append(threading.current_thread())
+        return read()
+
+    monkeypatch.setattr(rag, "documents", documents)
+    steps = [each async for each in Shelf(rag).rescan(ENGLISH)]
+    assert len(threads) == len(steps)
+    assert threading.current_thread() not in threads
 
 
 async def test_deleting_a_document_takes_it_out_of_the_index(
@@ -301,8 +356,8 @@ async def test_deleting_a_document_takes_it_out_of_the_index(
     path = write("a.txt", "The bell rings.")
     rag.sync()
     shelf = Shelf(rag)
-    assert "is not a document" in plain([html async for html in shelf.delete("../x", ENGLISH)][-1])
-    shown = [html async for html in shelf.delete("a.txt", ENGLISH)]
+    assert "is not a document" in plain([each.html async for each in shelf.delete("../x", ENGLISH)][-1])
+    shown = [each.html async for each in shelf.delete("a.txt", ENGLISH)]
     assert not path.exists()
     assert rag.documents() == []
     assert ENGLISH.no_documents in shown[-1]

@@ -170,7 +170,7 @@ def _size(size: float) -> str:
 
 def progress(event: Progress | None, texts: Texts) -> str:
     """Return how far a sync has come; without an event, that it begins."""
-    stage = escape(event.stage) if event else texts.syncing
+    stage = _stage(event.stage, texts) if event else texts.syncing
     item = f"<span>{escape(event.item)}</span>" if event and event.item else ""
     if event is None or not event.total:
         return f'<div class="progress"><p>{stage} {item}</p><progress></progress></div>'
@@ -179,3 +179,9 @@ def progress(event: Progress | None, texts: Texts) -> str:
         f'<div class="progress"><p>{stage} {item}<small>{figures}</small></p>'
         f'<progress max="{event.total:.0f}" value="{event.done:.0f}"></progress></div>'
     )
+
+
+def _stage(stage: str, texts: Texts) -> str:
+    """Return the name of a sync's stage in the page's language; one that is not known stays as it is."""
+    known = {"Reading documents": texts.stage_reading, "Embedding": texts.stage_embedding}
+    return known.get(stage, escape(stage))

@@ -14,7 +14,7 @@ import gradio as gr
 from rag.datatypes import Hit
 from rag.ui import chrome, markup
 from rag.ui.desk import Desk, Session
-from rag.ui.shelf import Listing, Shelf
+from rag.ui.shelf import Listing, Shelf, Shown
 from rag.ui.sources import sources
 from rag.ui.texts import texts_for
 from rag.ui.turns import Turn
@@ -193,11 +193,15 @@ class Page:
     def _refresh(self, request: gr.Request) -> Updates:
         return self._shelf(self._session(request))
 
-    def _shelf(self, session: Session, html: str | None = None) -> Updates:
+    def _shelf(self, session: Session) -> Updates:
         listing = self.shelf.look()
-        updates: Updates = {self.documents: html or self.shelf.html(session.texts, listing=listing)}
+        html = self.shelf.html(session.texts, listing=listing)
+        return self._shown(session, Shown(html=html, listing=listing))
+
+    def _shown(self, session: Session, shown: Shown) -> Updates:
+        updates: Updates = {self.documents: shown.html}
         if not session.turns:
-            updates[self.live] = self._empty(session, listing)
+            updates[self.live] = self._empty(session, shown.listing)
         return updates
 
     def _empty(self, session: Session, listing: Listing) -> str:
@@ -205,18 +209,18 @@ class Page:
 
     async def _add(self, paths: list[str] | None, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
-        async for html in self.shelf.add(paths or [], session.texts):
-            yield self._shelf(session, html)
+        async for shown in self.shelf.add(paths or [], session.texts):
+            yield self._shown(session, shown)
 
     async def _rescan(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
-        async for html in self.shelf.rescan(session.texts):
-            yield self._shelf(session, html)
+        async for shown in self.shelf.rescan(session.texts):
+            yield self._shown(session, shown)
 
     async def _delete(self, event: gr.EventData, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
-        async for html in self.shelf.delete(str(event.name), session.texts):
-            yield self._shelf(session, html)
+        async for shown in self.shelf.delete(str(event.name), session.texts):
+            yield self._shown(session, shown)
 
 
 def build_ui(rag: Rag) -> gr.Blocks:

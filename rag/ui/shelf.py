@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,16 @@ class Listing:
         return any(state.state == "indexed" for state in self.states)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The list as the page shows it, and what it was made from."""
+
+    html: str
+    listing: Listing
+
+
 class Shelf:
-    """The documents of one `Rag`; every change yields the list's HTML as it moves on."""
+    """The documents of one `Rag`; every change yields the list as it moves on, and never blocks the loop."""
 
     def __init__(self, rag: Rag) -> None:
         self.rag = rag
@@ -53,8 +62,15 @@ class Shelf:
         folder, limit = str(config.data_dir), config.upload_mb
         return markup.documents(listing.states, texts, folder=folder, limit=limit, notices=notices)
 
-    async def add(self, uploads: Sequence[str], texts: Texts) -> AsyncIterator[str]:
+    async def add(self, uploads: Sequence[str], texts: Texts) -> AsyncIterator[Shown]:
         """Keep the uploaded files, then sync."""
+        yield await self._show(texts, (), begun=True)
+        notices = await asyncio.to_thread(self._keep, uploads, texts)
+        async for shown in self._sync(texts, notices):
+            yield shown
+
+    def _keep(self, uploads: Sequence[str], texts: Texts) -> list[str]:
+        """Return what is to be said of each file; waits for a sync that is running."""
         notices: list[str] = []
         for upload in map(Path, uploads):
             try:
@@ -65,37 +81,51 @@ class Shelf:
             else:
                 notices.append((texts.kept if kept.new else texts.same).format(name=kept.name))
                 upload.unlink(missing_ok=True)  # Gradio's own copy
-        async for html in self._sync(texts, notices):
-            yield html
+        return notices
 
-    async def delete(self, source: str, texts: Texts) -> AsyncIterator[str]:
+    async def delete(self, source: str, texts: Texts) -> AsyncIterator[Shown]:
         """Delete one listed document, then sync."""
         try:
-            if source not in {state.source for state in self.look().states}:
-                raise InputError(f"{source!r} is not a document of {self.rag.config.data_dir}/")
-            remove(source, folder=self.rag.config.data_dir)
+            await asyncio.to_thread(self._remove, source)
         except RagError as exc:
-            yield self.html(texts, [str(exc)])
+            yield await self._show(texts, [str(exc)])
             return
-        async for html in self._sync(texts, [texts.deleted.format(name=source)]):
-            yield html
+        async for shown in self._sync(texts, [texts.deleted.format(name=source)]):
+            yield shown
 
-    async def rescan(self, texts: Texts) -> AsyncIterator[str]:
+    def _remove(self, source: str) -> None:
+        if source not in {state.source for state in self.look().states}:
+            raise InputError(f"{source!r} is not a document of {self.rag.config.data_dir}/")
+        remove(source, folder=self.rag.config.data_dir)
+
+    async def rescan(self, texts: Texts) -> AsyncIterator[Shown]:
         """Sync with what was changed in the folder by hand."""
-        async for html in self._sync(texts, []):
-            yield html
+        async for shown in self._sync(texts, []):
+            yield shown
 
-    async def _sync(self, texts: Texts, notices: Sequence[str]) -> AsyncIterator[str]:
-        yield markup.progress(None, texts) + self.html(texts, notices)
+    async def _sync(self, texts: Texts, notices: Sequence[str]) -> AsyncIterator[Shown]:
+        yield await self._show(texts, notices, begun=True)
         try:
             async for batch in Background(self._work, name="sync").batches():
                 if isinstance(batch[-1], SyncReport):
                     notices = [*notices, _summary(batch[-1], texts)]
                 else:
-                    yield markup.progress(batch[-1], texts) + self.html(texts, notices)
+                    yield await self._show(texts, notices, begun=True, step=batch[-1])
         except RagError as exc:
             notices = [*notices, str(exc)]
-        yield self.html(texts, notices)
+        yield await self._show(texts, notices)
+
+    async def _show(
+        self, texts: Texts, notices: Sequence[str], *, begun: bool = False, step: Progress | None = None
+    ) -> Shown:
+        """Return the list of now, made in a thread: reading and drawing thousands of documents takes long."""
+
+        def make() -> Shown:
+            listing = self.look()
+            bar = markup.progress(step, texts) if begun else ""
+            return Shown(html=bar + self.html(texts, notices, listing=listing), listing=listing)
+
+        return await asyncio.to_thread(make)
 
     def _work(self, emit: Emit[Progress | SyncReport]) -> None:
         def show(step: Progress) -> None:

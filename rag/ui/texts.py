@@ -65,6 +65,8 @@ class Texts:
     kept: str
     same: str
     syncing: str
+    stage_reading: str
+    stage_embedding: str
     synced: str
     close: str
 
@@ -127,6 +129,8 @@ ENGLISH: Final = Texts(
     kept="Added {name}.",
     same="{name} is already there, with the same content.",
     syncing="Reading the documents",
+    stage_reading="Reading documents",
+    stage_embedding="Embedding",
     synced="Up to date: {added} added, {changed} changed, {removed} removed, {failed} not readable.",
     close="Close",
 )
@@ -185,6 +189,8 @@ CHINESE: Final = Texts(
     kept="已添加 {name}。",
     same="{name} 已存在，内容相同。",
     syncing="正在读取文档",
+    stage_reading="读取文件",
+    stage_embedding="计算向量",
     synced="已是最新：新增 {added}，更改 {changed}，移除 {removed}，无法读取 {failed}。",
     close="关闭",
 )
