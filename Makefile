@@ -35,7 +35,8 @@ install-dev: .venv/installed-dev
 
 # The stamp is written last, so that an interrupted installation is taken up again.
 .venv/installed: pyproject.toml .constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "make: Python 3.11 is needed; name yours with PYTHON=/path/to/python3.11"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { \
+	  echo "make: Python 3.11 with venv is needed (Debian: python3.11-venv); name yours with PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing the pinned packages into .venv (about 2 GB; a few minutes the first time)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --constraint .constraints.txt --editable .
 	@touch $@

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rag.datatypes import Answer, Citation, Hit, Passage, Queued, Retrieved, SyncReport, Token
+from rag.datatypes import Answer, Citation, Hit, Passage, Queued, Reading, Retrieved, SyncReport, Token
 from rag.errors import (
     ConfigError,
     DiskError,
@@ -43,6 +43,7 @@ __all__ = [
     "Queued",
     "Rag",
     "RagError",
+    "Reading",
     "Retrieved",
     "SyncReport",
     "Token",

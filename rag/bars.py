@@ -28,7 +28,7 @@ def progress_bars() -> Iterator[Callable[[Progress], None]]:
 
         def show(event: Progress) -> None:
             if event.stage not in stages:
-                stages[event.stage] = bars.add_task(event.stage, total=event.total)
+                stages[event.stage] = bars.add_task(event.stage, total=event.total, unit=event.unit, item="")
             bars.update(
                 stages[event.stage],
                 completed=event.done,
@@ -48,14 +48,14 @@ def _bars() -> Bars:
 
     class Amount(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(amount(task.completed, task.total, task.fields.get("unit", "")))
+            return Text(amount(task.completed, task.total, task.fields["unit"]))
 
     return RichProgress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         Amount(),
         TimeRemainingColumn(compact=True),
-        TextColumn("[dim]{task.fields[item]}"),
+        TextColumn("{task.fields[item]}", markup=False, style="dim"),
         console=Console(stderr=True),
     )
 

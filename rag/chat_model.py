@@ -59,6 +59,13 @@ class EngineChatModel(BaseChatModel):
     def count_tokens(self, prompt: Prompt) -> int:
         return self.engine.count_tokens(prompt)
 
+    def get_num_tokens(self, text: str) -> int:
+        return self.engine.count_tokens(Prompt(messages=(Message(role="user", parts=(text,)),)))
+
+    def get_num_tokens_from_messages(self, messages: Sequence[BaseMessage], tools: object = None) -> int:
+        del tools
+        return self.engine.count_tokens(to_prompt(messages))
+
     def _stream(
         self,
         messages: list[BaseMessage],

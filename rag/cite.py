@@ -84,7 +84,7 @@ class Citer:
         return "".join(f"[{number}]" for number in numbers if number in self._passages)
 
     def _missing_marker(self, sentence: str) -> str:
-        if MARKER.search(sentence):
+        if MARKER.search(sentence) or refuses(sentence):
             return ""
         scores = {marker: support(sentence, passage.text) for marker, passage in self._passages.items()}
         best = max(scores, key=scores.__getitem__, default=0)
@@ -97,7 +97,7 @@ class Citer:
 def cite(text: str, hits: Sequence[Hit]) -> Cited:
     """Check `text` against the passages it may cite: `hits`, each with its marker."""
     if refuses(text):
-        return Cited(text=MARKER.sub("", text).strip(), citations=(), refused=True)
+        return Cited(text=_refusal(text), citations=(), refused=True)
     citer = Citer(hits)
     text = citer.feed(text.strip()) + citer.flush()
     passages = {hit.marker: hit.passage for hit in hits}
@@ -108,6 +108,12 @@ def refuses(text: str) -> bool:
     """Tell whether the model said that the passages hold no answer."""
     said = _letters(MARKER.sub("", text))
     return not said or any(said.startswith(_letters(sentence)) for sentence in NO_ANSWER.values())
+
+
+def _refusal(text: str) -> str:
+    """Return the sentence for no answer that `text` begins with; what a model adds to it has no source."""
+    said = _letters(MARKER.sub("", text))
+    return next((each for each in NO_ANSWER.values() if said.startswith(_letters(each))), NO_ANSWER["en"])
 
 
 def support(sentence: str, span: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rag.bars import amount, progress_bars
-from rag.datatypes import Answer, Event, Queued, Reading, Token
-from rag.errors import RagError
+from rag.datatypes import Answer, Event, Queued, Reading, SyncReport, Token
+from rag.errors import ConfigError, RagError
 from rag.render import answer_json, footer, report_json, report_text, source_lines
 
 OK: Final = 0
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: Callable[..., int] = arguments.pop("command")
     settings = {name: arguments.pop(name) for name in _setting_names() if name in arguments}
     try:
-        return command(settings, **arguments)
+        return _flushed(command(settings, **arguments))
     except RagError as exc:
         print(f"rag: {exc}", file=sys.stderr)
         return FAILED
@@ -43,8 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nrag: interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader went away, as in `rag ask … | head -1`
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _flushed(status: int) -> int:
+    sys.stdout.flush()  # here, where a reader that went away is noticed
+    return status
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -114,13 +120,14 @@ def sync(settings: dict[str, Any], *, as_json: bool, rebuild: bool) -> int:
 
     with Rag(Config(**settings)) as rag, progress_bars() as progress:
         report = rag.rebuild(progress) if rebuild else rag.sync(progress)
+    _report(report, as_json=as_json)
+    return OK
+
+
+def _report(report: SyncReport, *, as_json: bool) -> None:
     if report.notice:
         _notice(report.notice)
-    if as_json:
-        print(json.dumps(report_json(report), ensure_ascii=False))
-    else:
-        print(report_text(report))
-    return OK
+    print(json.dumps(report_json(report), ensure_ascii=False) if as_json else report_text(report))
 
 
 def ask(settings: dict[str, Any], *, question: str, as_json: bool) -> int:
@@ -141,17 +148,20 @@ def chat(settings: dict[str, Any]) -> int:
     from rag.pipeline import Rag
 
     history: list[Answer] = []
+    failed = False
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper, unless replaced
     with Rag(Config(**settings)) as rag:
         while True:
             try:
                 question = input("\n> " if sys.stdin.isatty() else "")
             except EOFError:
-                return OK
+                question = "/quit"
             if question.strip() in {"/quit", "/exit"}:
-                return OK
+                return FAILED if failed and not history else OK
             try:
                 history.append(_show(rag.stream(question, history=history)))
             except RagError as exc:
+                failed = True
                 print(f"rag: {exc}", file=sys.stderr)
             except KeyboardInterrupt:
                 print("\n(stopped)", file=sys.stderr)
@@ -174,7 +184,7 @@ def run(settings: dict[str, Any]) -> int:
         prepare(config, progress, notice=_notice)
         rag = Rag(config)
         report = rag.sync(progress)
-    print(report_text(report))
+    _report(report, as_json=False)
     return _serve(rag)
 
 
@@ -202,7 +212,7 @@ def models_command(settings: dict[str, Any], *, action: str, name: str | None) -
     if action == "list":
         print(setup.describe_models(config))
     elif action == "show":
-        names = [name] if name else [config.model, config.embedder]
+        names = [name] if name else setup.names_in_use(config)
         print("\n\n".join(setup.describe_model(each, config) for each in names))
     else:
         with progress_bars() as progress:
@@ -229,12 +239,21 @@ def benchmark(settings: dict[str, Any], *, engines: str | None, rounds: int, fil
     from rag.config import Config
 
     names = engines.split(",") if engines else timing.ENGINES
+    if file:
+        _writable(file)
     with progress_bars() as progress:
         report = timing.benchmark(Config(**settings), engines=names, rounds=rounds, progress=progress)
     print(timing.to_table(report))
     if file:
         Path(file).write_text(timing.to_json(report), encoding="utf-8")
     return OK
+
+
+def _writable(file: str) -> None:
+    try:
+        Path(file).touch()
+    except OSError as exc:
+        raise ConfigError(f"{file} cannot be written: {exc.strerror}; name another file") from exc
 
 
 def _show(events: Any) -> Answer:

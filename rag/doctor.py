@@ -18,7 +18,7 @@ PACKAGES: Final = (
 )  # fmt: skip
 FEATURES: Final = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
 GIGABYTE: Final = 1e9
-LEAST_DISK: Final = 5 * GIGABYTE  # a fetched and a converted 1.5B model, and room for an index
+LEAST_DISK: Final = 0.5 * GIGABYTE  # for an index to grow; fetching checks what it needs by itself
 LEAST_MEMORY: Final = 4 * GIGABYTE  # an int4 1.5B model, the embedder and the web UI
 
 
@@ -51,7 +51,7 @@ def _packages() -> Iterator[Finding]:
         try:
             yield Finding(subject=name, fact=importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(subject=name, fact="not installed", well=False, mend="make install")
+            yield Finding(subject=name, fact="not installed", well=False, mend="make clean install")
 
 
 def _machine() -> Iterator[Finding]:
@@ -61,12 +61,13 @@ def _machine() -> Iterator[Finding]:
     found = cpuinfo.get_cpu_info()
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count()
     features = [name for name in FEATURES if name in found.get("flags", [])]
+    x86 = platform.machine() in {"x86_64", "AMD64"}
     name = found.get("brand_raw", platform.machine())
     yield Finding(
         subject="processor",
         fact=f"{name}, {cores} cores, {' '.join(features) or 'no AVX2'}",
-        well="avx2" in features or platform.machine() not in {"x86_64", "AMD64"},
-        mend="" if "avx2" in features else "ipex-llm needs AVX2: use another engine",
+        well=x86,
+        mend="" if x86 else "the ipex engine needs an x86-64 processor",
     )
     free = psutil.virtual_memory().available
     yield Finding(
@@ -113,7 +114,12 @@ def _index(config: Config) -> Finding:
             documents = rag.documents()
             passages = rag.index.passage_count()
     except RagError as exc:
-        return Finding(subject="index", fact=str(exc), well=False, mend="rag models pull, then rag sync")
+        return Finding(
+            subject="index",
+            fact=str(exc),
+            well=False,
+            mend="" if "`" in str(exc) else "rag models pull, then rag sync",
+        )
     failed = sum(document.state == "failed" for document in documents)
     return Finding(
         subject="index",

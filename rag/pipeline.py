@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
-from rag.cite import Citer
 from rag.config import Config
 from rag.datatypes import (
     Answer,
@@ -19,25 +20,22 @@ from rag.datatypes import (
     Progress,
     Queued,
     Reading,
-    Retrieved,
     SyncReport,
-    Timings,
-    Token,
-    Usage,
 )
 from rag.embed import Embedder, open_embedder
 from rag.engines import Engine, open_engine
-from rag.errors import EngineError, InputError
+from rag.errors import ConfigError, EngineError, InputError
 from rag.index import Index, set_aside
-from rag.prompt import Fitted, check_question, fit
+from rag.prompt import check_question, fit
+from rag.run import Run
+from rag.scan import scan
 from rag.turnstile import Turnstile
 
 if TYPE_CHECKING:
-    from langchain_core.messages import AIMessageChunk
     from langchain_core.runnables import Runnable
 
-NOT_RELEVANT = "no passage fits the question"
-NOT_IN_PASSAGES = "the model found no answer in the passages"
+OPENING = threading.Lock()  # else two first questions at once would load the models twice
+LEAST_PROMPT = 512  # tokens: the system message, a question and a passage or two
 
 
 class IndexSettings(TypedDict):
@@ -92,6 +90,11 @@ class Rag:
         )
         retriever = PassageRetriever(index=self.index, embedder=self.embedder, top_k=self.config.top_k)
         budget = self.engine.context - self.config.max_tokens
+        if budget < LEAST_PROMPT:
+            raise ConfigError(
+                f"max_tokens={self.config.max_tokens} leaves no room for passages in the "
+                f"{self.engine.context} tokens of {self.engine.model}; lower it"
+            )
         fits = partial(is_relevant, embedder=self.embedder.name)
         return build_chain(retriever, model, is_relevant=fits, budget=budget)
 
@@ -102,26 +105,28 @@ class Rag:
             InputError: when the question is empty or too long, or nothing is indexed.
             RagError: when a model is missing or fails, or the index cannot be used.
         """
-        for event in self.stream(question, history=history):
-            if isinstance(event, Answer):
-                return event
+        with closing(self.stream(question, history=history)) as events:
+            for event in events:
+                if isinstance(event, Answer):
+                    return event
         raise EngineError("the stream ended without an answer")
 
     def stream(self, question: str, *, history: Sequence[Answer] = ()) -> Generator[Event]:
         """Yield `Queued` while others are answered, `Retrieved`, `Reading`, `Token`, and last the `Answer`.
 
-        Closing the iterator stops the engine at once. Raises what `ask` does.
+        Closing the iterator stops the engine at once; until it is closed or at its end, other questions wait.
+        Raises what `ask` does.
         """
         question = check_question(question)
-        started = time.perf_counter()
+        asked = time.perf_counter()
         with self._turnstile.ticket() as ticket:
             for place in ticket.places():
                 yield Queued(place=place)
+            run = Run(self, question, history, asked=asked)
             if not self.index.passage_count():
                 raise InputError(
                     f"no documents are indexed; put some into {self.config.data_dir}/ and run `rag sync`"
                 )
-            run = _Run(self, question, history, queued=time.perf_counter() - started)
             yield from run.events()
 
     def sync(self, progress: Callable[[Progress], None] | None = None) -> SyncReport:
@@ -149,8 +154,11 @@ class Rag:
 
     def rebuild(self, progress: Callable[[Progress], None] | None = None) -> SyncReport:
         """Set the index aside and make a new one from the documents; raises what `sync` does."""
-        set_aside(self.config.index_dir)
-        return self.sync(progress)
+        self._index_settings()  # what would stop the sync is found before the index is gone
+        scan(self.config.data_dir, skip=self.config.index_dir)
+        kept = set_aside(self.config.index_dir)
+        report = self.sync(progress)
+        return replace(report, notice=f"the old index is kept in {kept}/" if kept else report.notice)
 
     def warm_up(self) -> None:
         """Load the models and read the prompt's constant prefix, so that the first question need not wait."""
@@ -194,92 +202,27 @@ class Rag:
         self.close()
 
 
-class _Run:
-    """One question on its way through the chain: chunks in, events out."""
-
-    def __init__(self, rag: Rag, question: str, history: Sequence[Answer], *, queued: float) -> None:
-        self._rag = rag
-        self._question = question
-        self._history = list(history)
-        self._started = time.perf_counter()
-        self._timings: dict[str, float] = {"queued": queued}
-        self._state: dict[str, Any] = {}
-        self._usage = Usage(prompt_tokens=0, answer_tokens=0)
-
-    def events(self) -> Iterator[Event]:
-        chain = self._rag.chain
-        self._started = time.perf_counter()
-        for chunk in chain.stream({"question": self._question, "history": self._history}):
-            self._state.update({key: value for key, value in chunk.items() if key != "message"})
-            if "fitted" in chunk:
-                yield self._retrieved(chunk["fitted"])
-            if "message" in chunk:
-                yield from self._rag.drain_readings()
-                yield from self._tokens(chunk["message"])
-        yield from self._token(self._citer.flush())
-        yield self._answer()
-
-    def _retrieved(self, fitted: Fitted) -> Retrieved:
-        self._timings["retrieve"] = self._elapsed()
-        self._citer = Citer(fitted.shown)
-        return Retrieved(hits=fitted.hits or tuple(self._state["hits"]))
-
-    def _tokens(self, message: AIMessageChunk) -> Iterator[Token]:
-        if message.usage_metadata:
-            self._usage = Usage(
-                prompt_tokens=message.usage_metadata["input_tokens"],
-                answer_tokens=message.usage_metadata["output_tokens"],
-                cached_tokens=message.usage_metadata["input_token_details"]["cache_read"],
-                finish=message.response_metadata["finish_reason"],
-            )
-        yield from self._token(self._citer.feed(str(message.text)))
-
-    def _token(self, text: str) -> Iterator[Token]:
-        if text:
-            self._timings.setdefault("first_token", self._elapsed())
-            yield Token(text=text)
-
-    def _answer(self) -> Answer:
-        fitted, cited = self._state["fitted"], self._state["cited"]
-        asked = self._usage.answer_tokens > 0
-        cited_markers = {citation.marker for citation in cited.citations}
-        earlier = [
-            hit for hit in fitted.shown if hit.marker in cited_markers - {h.marker for h in fitted.hits}
-        ]
-        return Answer(
-            question=self._question,
-            text=cited.text,
-            refused=cited.refused,
-            reason=(NOT_IN_PASSAGES if asked else NOT_RELEVANT) if cited.refused else "",
-            citations=cited.citations,
-            hits=(*(fitted.hits or self._state["hits"]), *earlier),
-            model=self._rag.engine.model,
-            engine=self._rag.engine.name,
-            config_hash=self._rag.config.hash,
-            usage=self._usage,
-            timings=Timings(**self._timings, total=self._elapsed()),
-        )
-
-    def _elapsed(self) -> float:
-        return time.perf_counter() - self._started
-
-
 @lru_cache(maxsize=1)
-def _open(config: Config) -> Rag:
-    """Keep the loaded models between calls, for as long as the settings stay the same."""
+def _kept(config: Config) -> Rag:
     return Rag(config)
+
+
+def _open() -> Rag:
+    """Keep the loaded models between calls, for as long as the settings stay the same."""
+    with OPENING:
+        return _kept(Config())
 
 
 def ask(question: str, *, history: Sequence[Answer] = ()) -> Answer:
     """Answer from the documents of the working folder, with the settings found there; see `Rag.ask`."""
-    return _open(Config()).ask(question, history=history)
+    return _open().ask(question, history=history)
 
 
 def stream(question: str, *, history: Sequence[Answer] = ()) -> Generator[Event]:
     """Answer as a stream of events; see `Rag.stream`."""
-    return _open(Config()).stream(question, history=history)
+    return _open().stream(question, history=history)
 
 
 def sync() -> SyncReport:
     """Make the index equal to the data folder; see `Rag.sync`."""
-    return _open(Config()).sync()
+    return _open().sync()

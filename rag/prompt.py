@@ -56,12 +56,12 @@ def language(question: str) -> Language:
 
 
 def check_question(question: str) -> str:
-    """Return the question without surrounding space.
+    """Return the question without surrounding space and undecodable characters.
 
     Raises:
         InputError: when it is empty or longer than `MOST_CHARACTERS`.
     """
-    question = question.strip()
+    question = question.encode("utf-8", "replace").decode("utf-8").strip()  # lone surrogates go
     if not question:
         raise InputError("the question is empty; type one")
     if len(question) > MOST_CHARACTERS:
@@ -83,10 +83,17 @@ def fit(
         InputError: when the question alone does not fit.
     """
     for first in range(len(history) + 1):
-        fitted = _build(question, hits, history=history[first:])
-        if count(fitted.prompt) <= budget:
-            return fitted
+        if _is_one_conversation(history[first:]):
+            fitted = _build(question, hits, history=history[first:])
+            if count(fitted.prompt) <= budget:
+                return fitted
     return _fit_passages(question, hits, count=count, budget=budget)
+
+
+def _is_one_conversation(history: Sequence[Answer]) -> bool:
+    """Tell whether each marker stands for one passage, as it does unless the answers were asked apart."""
+    shown = {(hit.marker, hit.passage.id) for turn in history for hit in turn.hits if hit.marker}
+    return len({marker for marker, _ in shown}) == len(shown)
 
 
 def _fit_passages(question: str, hits: Sequence[Hit], *, count: CountTokens, budget: int) -> Fitted:

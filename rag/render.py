@@ -80,8 +80,9 @@ def source_lines(answer: Answer) -> Iterator[str]:
     elif answer.refused and answer.hits:
         yield "Nearest passages"
         for hit in answer.hits:
-            text = textwrap.shorten(hit.passage.text, WIDTH, placeholder=" …")
-            yield f"  {place(hit.passage.source, hit.passage.page)}: {text}"
+            line = _one_line(hit.passage.text)
+            shown = line if len(line) <= WIDTH else f"{line[: WIDTH - 2]} …"
+            yield f"  {place(hit.passage.source, hit.passage.page)}: {shown}"
         yield ""
 
 

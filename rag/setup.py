@@ -47,6 +47,12 @@ def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback
         lowbit.convert(fetched.path, target, config.low_bit, progress)
 
 
+def _is_converted(name: str, config: Config) -> bool:
+    from rag.engines import lowbit
+
+    return lowbit.is_converted(models.lowbit_folder(name, config), None, config.low_bit)
+
+
 def _tell(fetched: models.Fetched, notice: Notice) -> None:
     if fetched.source != "local":
         for attempt in fetched.attempts:
@@ -71,14 +77,19 @@ def _state(name: str, config: Config) -> tuple[str, bool]:
         return str(exc), False
     if state.path is None:
         return f"{name} is not on this machine", False
-    if state.kind == "llm" and models.lowbit_folder(name, config) not in state.conversions:
-        return f"{name} is at {state.path} but not converted to {config.low_bit}", False
+    if state.kind == "llm" and not _is_converted(name, config):
+        return f"{name} is at {state.path} but not, or not wholly, converted to {config.low_bit}", False
     return f"{name} at {state.path}", True
+
+
+def names_in_use(config: Config) -> list[str]:
+    """Return the LLM and the embedder that would answer now."""
+    return [models.chosen_model(config), config.embedder]
 
 
 def describe_models(config: Config) -> str:
     """Return a line for each model of the catalogue."""
-    chosen = {models.chosen_model(config), config.embedder}
+    chosen = names_in_use(config)
     rows = [
         f"{'*' if state.name in chosen else ' '} {state.name:32} {state.kind:9} {state.size / 1e9:5.1f} GB  "
         f"{'here' if state.path else '-':5} {state.licence}"

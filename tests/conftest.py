@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -18,11 +19,11 @@ HERE = Path(__file__).parent
 ALLOWED = ("langchain_tests", "../shared")
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in list(os.environ):
-        if variable.startswith("RAG_"):
-            monkeypatch.delenv(variable)
+def pytest_configure() -> None:
+    """Forget the settings of whoever runs the tests, before any fixture reads them."""
+    for variable in [name for name in os.environ if name.upper().startswith("RAG_")]:
+        del os.environ[variable]
+    os.chdir(tempfile.mkdtemp(prefix="kaoju-tests-"))  # where there is no rag.toml
 
 
 @pytest.fixture

@@ -99,3 +99,9 @@ def test_closing_the_stream_lets_the_next_question_in() -> None:
 def test_what_is_not_text_is_refused_by_name(message: HumanMessage) -> None:
     with pytest.raises(InputError, match=r"tool|image_url"):
         EngineChatModel(engine=EchoEngine()).invoke([SystemMessage("s"), AIMessage("a"), message])
+
+
+def test_tokens_are_counted_by_the_engine() -> None:
+    model = EngineChatModel(engine=EchoEngine())
+    assert model.get_num_tokens("one two three") == 3
+    assert model.get_num_tokens_from_messages(from_prompt(PROMPT)) == 19

@@ -74,6 +74,16 @@ def test_the_sentence_for_no_answer_refuses_and_cites_nothing(sentence: str) -> 
     assert (cited.refused, cited.citations, cited.text) == (True, (), sentence)
 
 
+def test_a_refusal_never_gets_a_citation_or_a_claim() -> None:
+    promise = "If the documents do not hold the answer to this question, Kaoju says so."
+    said = NO_ANSWER["en"]
+    assert cite(said, [hit(1, promise)]).text == said
+    citer = Citer([hit(1, promise)])
+    assert citer.feed(said) + citer.flush() == said
+    cited = cite(f"{said} However leave is 27 days [1].", HITS)
+    assert (cited.text, cited.refused) == (said, True)
+
+
 def test_an_empty_answer_refuses() -> None:
     assert refuses(" \n")
     assert not refuses("27 days")

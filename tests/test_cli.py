@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -245,3 +246,71 @@ def test_ctrl_c_is_one_line_and_status_130(folder: Path) -> None:
         _, told = asking.communicate(timeout=20)
     assert asking.returncode == 130
     assert told == "\nrag: interrupted; run the same command again to go on\n"
+
+
+def test_a_reader_that_goes_away_is_no_traceback(folder: Path) -> None:
+    rag(folder, "sync")
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    asked = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m rag ask --json 'How many days of paid leave?' | true"],
+        cwd=folder,
+        env={**variables, "PYTHONPATH": str(ROOT), "RAG_ENGINE": "echo", "RAG_EMBEDDER": "hashing"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert asked.stderr == ""
+
+
+def test_an_undecodable_question_is_asked_without_its_bad_bytes(folder: Path) -> None:
+    rag(folder, "sync")
+    command: list[str | bytes] = [
+        sys.executable,
+        "-m",
+        "rag",
+        "ask",
+        "--json",
+        b"How many days of paid leave\xff?",
+    ]
+    asked = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "RAG_ENGINE": "echo", "RAG_EMBEDDER": "hashing"},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert (asked.returncode, asked.stderr) == (0, b"")
+    assert json.loads(asked.stdout)["question"] == "How many days of paid leave??"
+
+
+def test_on_a_terminal_bars_show_any_file_name(folder: Path) -> None:
+    for name in ("a[/x].md", "x[draft].md"):
+        (folder / "data" / name).parent.mkdir(exist_ok=True)
+        (folder / "data" / name).write_text("The cabinet holds maps.\n", encoding="utf-8")
+    screen = on_a_terminal([sys.executable, "-m", "rag", "sync"], folder)
+    assert "Reading documents" in screen
+    assert "3 added" in screen
+    assert "Traceback" not in screen
+
+
+def on_a_terminal(command: list[str], folder: Path) -> str:
+    """Run the command with a pseudo-terminal for all three streams and return what it wrote."""
+    shown, terminal = os.openpty()
+    variables = {"RAG_ENGINE": "echo", "RAG_EMBEDDER": "hashing", "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    ):
+        os.close(terminal)
+        written = b""
+        with suppress(OSError):  # the last writer has gone
+            while piece := os.read(shown, 4096):
+                written += piece
+    os.close(shown)
+    return written.decode("utf-8", "replace")

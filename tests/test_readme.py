@@ -28,6 +28,10 @@ def test_the_help_shown_is_the_real_one(monkeypatch: pytest.MonkeyPatch) -> None
     assert shown.removeprefix("$ rag --help\n") == build_parser().format_help()
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    assert re.findall(r"^[A-Z_]{4,}$", README, re.MULTILINE) == []
+
+
 def test_the_settings_shown_are_settings() -> None:
     Config(**tomllib.loads(blocks("toml")[0]))
 

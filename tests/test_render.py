@@ -51,6 +51,11 @@ def test_a_refusal_shows_the_nearest_passages() -> None:
     )
 
 
+def test_a_long_chinese_passage_is_cut_not_lost() -> None:
+    long = replace(PASSAGE, text="茶" * 300)
+    assert f"a.pdf, page 3: {'茶' * 98} …\n" in str(replace(REFUSED, hits=(Hit(passage=long, score=1.0),)))
+
+
 def test_in_a_notebook_text_from_documents_is_never_markup() -> None:
     hostile = "<script>x</script> [a](http://e.org) ![b](http://e.org/i.png) **c** `d` $e$"
     citation = replace(ANSWER.citations[0], quote=hostile, document="<b>.md")

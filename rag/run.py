@@ -1,0 +1,92 @@
+"""One question on its way through the chain: chunks in, events out, and at the end the `Answer`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from rag.cite import Citer
+from rag.datatypes import Answer, Event, Retrieved, Timings, Token, Usage
+from rag.prompt import Fitted
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessageChunk
+
+    from rag.pipeline import Rag
+
+NOT_RELEVANT: Final = "no passage fits the question"
+NOT_IN_PASSAGES: Final = "the model found no answer in the passages"
+
+
+class Run:
+    """One question on its way through the chain: chunks in, events out."""
+
+    def __init__(self, rag: Rag, question: str, history: Sequence[Answer], *, asked: float) -> None:
+        """Begin now; the time since `asked`, of `time.perf_counter`, was spent in the queue."""
+        self._rag = rag
+        self._question = question
+        self._history = list(history)
+        self._started = time.perf_counter()
+        self._timings: dict[str, float] = {"queued": self._started - asked}
+        self._state: dict[str, Any] = {}
+        self._usage = Usage(prompt_tokens=0, answer_tokens=0)
+
+    def events(self) -> Iterator[Event]:
+        chain = self._rag.chain
+        self._rag.drain_readings()  # those of whoever used the chain by itself
+        for chunk in chain.stream({"question": self._question, "history": self._history}):
+            self._state.update({key: value for key, value in chunk.items() if key != "message"})
+            if "fitted" in chunk:
+                yield self._retrieved(chunk["fitted"])
+            if "message" in chunk:
+                yield from self._rag.drain_readings()
+                yield from self._tokens(chunk["message"])
+        yield from self._token(self._state["cited"].text if self._unsure else self._citer.flush())
+        yield self._answer()
+
+    def _retrieved(self, fitted: Fitted) -> Retrieved:
+        self._timings["retrieve"] = self._elapsed()
+        self._citer = Citer(fitted.shown)
+        self._unsure = bool(fitted.shown) and not fitted.hits  # the chain may yet refuse what is written
+        return Retrieved(hits=fitted.hits or tuple(self._state["hits"]))
+
+    def _tokens(self, message: AIMessageChunk) -> Iterator[Token]:
+        if message.usage_metadata:
+            self._usage = Usage(
+                prompt_tokens=message.usage_metadata["input_tokens"],
+                answer_tokens=message.usage_metadata["output_tokens"],
+                cached_tokens=message.usage_metadata["input_token_details"]["cache_read"],
+                finish=message.response_metadata["finish_reason"],
+            )
+        if not self._unsure:
+            yield from self._token(self._citer.feed(str(message.text)))
+
+    def _token(self, text: str) -> Iterator[Token]:
+        if text:
+            self._timings.setdefault("first_token", self._elapsed())
+            yield Token(text=text)
+
+    def _answer(self) -> Answer:
+        fitted, cited = self._state["fitted"], self._state["cited"]
+        asked = self._usage.answer_tokens > 0
+        cited_markers = {citation.marker for citation in cited.citations}
+        earlier = [
+            hit for hit in fitted.shown if hit.marker in cited_markers - {h.marker for h in fitted.hits}
+        ]
+        return Answer(
+            question=self._question,
+            text=cited.text,
+            refused=cited.refused,
+            reason=(NOT_IN_PASSAGES if asked else NOT_RELEVANT) if cited.refused else "",
+            citations=cited.citations,
+            hits=(*(fitted.hits or self._state["hits"]), *earlier),
+            model=self._rag.engine.model,
+            engine=self._rag.engine.name,
+            config_hash=self._rag.config.hash,
+            usage=self._usage,
+            timings=Timings(**self._timings, total=self._elapsed()),
+        )
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._started
