@@ -13,6 +13,7 @@ from dataclasses import fields, replace
 from html import unescape
 from pathlib import Path
 
+import httpx
 import pytest
 
 from rag import ui
@@ -38,8 +39,9 @@ from rag.pipeline import Rag
 from rag.ui.background import Background, Emit
 from rag.ui.chrome import empty
 from rag.ui.desk import Desk, Session
+from rag.ui.hosts import known_hosts
 from rag.ui.markup import answer_html, documents, turn_html
-from rag.ui.server import address, serve
+from rag.ui.server import address, serve, web_app
 from rag.ui.shelf import Shelf, Shown
 from rag.ui.sources import marked, sources
 from rag.ui.texts import CHINESE, ENGLISH, LANGUAGES, Texts, texts_for
@@ -567,6 +569,42 @@ def test_a_port_in_use_is_named_with_its_setting(rag: Rag, config: Config) -> No
 )
 def test_the_address_is_one_that_a_browser_here_can_open(config: Config, host: str, shown: str) -> None:
     assert address(config.model_copy(update={"host": host})) == shown
+
+
+ROUTES = ["/", "/config", "/gradio_api/queue/data?session_hash=x", "/gradio_api/heartbeat/x", "/no-such"]
+
+
+async def statuses(rag: Rag, config: Config, host: str, *routes: str) -> list[int]:
+    transport = httpx.ASGITransport(app=web_app(rag, config))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860") as client:
+        return [(await client.get(route, headers={"Host": host})).status_code for route in routes]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "localhost@evil.example", ""]
+)
+async def test_a_foreign_name_that_points_here_is_refused_everywhere(
+    rag: Rag, config: Config, host: str
+) -> None:
+    assert await statuses(rag, config, host, *ROUTES) == [400] * len(ROUTES)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:7860", "127.0.0.1:9000", "[::1]:7860", "[::1]"])
+async def test_this_machines_own_names_are_answered(rag: Rag, config: Config, host: str) -> None:
+    assert await statuses(rag, config, host, "/", "/config") == [200, 200]
+
+
+@pytest.mark.parametrize("settings", [{"root_path": "/kaoju"}, {"root_path": "/"}, {"host": "0.0.0.0"}])
+async def test_behind_a_proxy_or_on_a_network_any_name_is_answered(
+    rag: Rag, config: Config, settings: dict[str, str]
+) -> None:
+    assert await statuses(rag, config.model_copy(update=settings), "docs.example", "/") == [200]
+
+
+def test_another_loopback_address_answers_to_itself(config: Config) -> None:
+    hosts = known_hosts(config.model_copy(update={"host": "127.0.0.2"}))
+    assert hosts is not None
+    assert {"127.0.0.2", "localhost"} <= hosts
 
 
 def test_there_are_two_languages() -> None:

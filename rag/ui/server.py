@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.errors import ConfigError
 from rag.ui.frame import Framed
+from rag.ui.hosts import HostCheck, known_hosts
 from rag.ui.page import TITLE, asset, build_ui, theme
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def web_app(rag: Rag, config: Config) -> Any:
     app.add_middleware(
         Framed, root_path=_root_path(config), title=TITLE, style=asset("page.css"), icon=asset("icon.svg")
     )
+    if hosts := known_hosts(config):
+        app.add_middleware(HostCheck, hosts=hosts)  # the last one added is the first to be asked
     return app
 
 
