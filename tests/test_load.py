@@ -45,6 +45,25 @@ def test_content_decides_before_the_name(tmp_path: Path) -> None:
     assert load(page, source="p").text == "T\n\nHello"
 
 
+def test_a_text_that_mentions_a_pdfs_mark_is_no_pdf(tmp_path: Path) -> None:
+    text = "# Formats\n\nA PDF begins with %PDF-1.7."
+    for name in ("notes.md", "notes.TXT", "README"):
+        assert load(save(tmp_path, name, text), source=name).text == text
+    assert "%PDF-" in load(save(tmp_path, "page.html", f"<html><p>{text}"), source="p").text
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n ", b"\xef\xbb\xbf"])
+def test_a_pdf_is_known_though_it_is_named_as_text(tmp_path: Path, before: bytes) -> None:
+    pdf = before + minimal_pdf([[(50, 700, "Hello from a PDF")]])
+    assert "Hello" in load(save(tmp_path, "report.txt", pdf), source="r").text
+
+
+@pytest.mark.parametrize("name", ["mail.pdf", "mail.bin"])
+def test_other_bytes_may_stand_before_a_pdfs_mark(tmp_path: Path, name: str) -> None:
+    pdf = b"X-Printer: 7\n" + minimal_pdf([[(50, 700, "Hello from a PDF")]])
+    assert "Hello" in load(save(tmp_path, name, pdf), source=name).text
+
+
 @pytest.mark.parametrize("name", ["README", "notes.TXT", "server.log", "notes.markdown"])
 def test_text_is_read_under_its_usual_names(tmp_path: Path, name: str) -> None:
     assert load(save(tmp_path, name, "hello"), source=name).text == "hello"

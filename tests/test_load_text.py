@@ -45,6 +45,9 @@ def test_setext_headings_cover_both_lines() -> None:
         "````\n```\n# not\n````",
         "```\n# not, the fence is never closed",
         "---\ntitle: x\n---\ntext",
+        "---\n标题: 灯塔\n# a comment\ntags:\n- a\n---\ntext",
+        "---\n'date':\n# a comment\n...\ntext",
+        "---\n---\ntext",
         "- item\n---\ntext",
         "| a | b |\n---|---\n1 | 2",
         "\n---\n",
@@ -78,3 +81,9 @@ def test_hostile_repetition_is_read_in_linear_time(unit: str) -> None:
 
 def test_headings_after_a_closed_fence_count_again() -> None:
     assert titles("```\n# a\n```\n# b") == [(1, "b")]
+
+
+def test_a_rule_at_the_top_hides_no_headings() -> None:
+    assert titles("---\n\n# One\n\ntext\n\n---\n\n## Two\n") == [(1, "One"), (2, "Two")]
+    assert titles("---\n# One\n---\n# Two\n") == [(1, "One"), (1, "Two")]
+    assert titles("---\nkey: x\n---\n# Two\n") == [(1, "Two")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from codecs import BOM_UTF8
 from pathlib import PurePath
 from typing import Final
 
@@ -57,7 +58,8 @@ def detect(data: bytes, name: str) -> str:
     Raises:
         LoadError: when nothing reads such a file, with what it is.
     """
-    if PDF in data[:HEAD]:
+    suffix = PurePath(name).suffix.lower()
+    if _is_pdf(data[:HEAD], suffix):
         return "pdf"
     if data.startswith(ZIP):
         return _in_zip(data)
@@ -66,7 +68,14 @@ def detect(data: bytes, name: str) -> str:
     for mark, kind in MEDIA:
         if data.startswith(mark):
             raise LoadError(f"{_a(kind)} cannot be read")
-    return _as_text(data, PurePath(name).suffix.lower())
+    return _as_text(data, suffix)
+
+
+def _is_pdf(head: bytes, suffix: str) -> bool:
+    """Tell whether a file begins as a PDF, other bytes before its mark borne unless it is named as text."""
+    if head.removeprefix(BOM_UTF8).lstrip().startswith(PDF):
+        return True
+    return PDF in head and suffix not in SUFFIXES
 
 
 def _in_zip(data: bytes) -> str:

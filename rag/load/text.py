@@ -14,7 +14,9 @@ ATX: Final = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 SETEXT: Final = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 NOT_A_PARAGRAPH: Final = re.compile(r"\s*$| {4}|\t| {0,3}(?:[-*+>|]|\d+[.)]\s)")
 EMBEDDED: Final = re.compile(r"(data:[\w/+.-]{1,80});base64,[A-Za-z0-9+/=]+")  # an image within the text
-FRONT_MATTER: Final = re.compile(r"---\n(?:.*\n)*?(?:---|\.\.\.)\n")
+FRONT_MATTER: Final = re.compile(  # YAML, known by its first line: `---` alone may be a rule
+    r"---\n(?=[\"']?\w[\w.-]*[\"']?[ \t]*:(?:\s|$))(?:.*\n)*?(?:---|\.\.\.)(?:\n|$)"
+)
 
 
 def read_text(data: bytes) -> Content:
