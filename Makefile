@@ -1,6 +1,7 @@
 # make run: from a bare machine to the web UI.  make test: lint, types and every test.
 PYTHON ?= python3.11
 BIN := .venv/bin
+CHROMIUM := chromium chromium-browser google-chrome
 override export Q := $(value Q)
 
 .PHONY: run ask sync test check lint types tests install install-dev browser clean help
@@ -46,9 +47,9 @@ install-dev: .venv/installed-dev
 	@touch $@
 
 browser:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk; \
-	  else echo "make: no Chromium: install it (Debian: sudo apt-get install chromium) for the browser tests; the others run now"; fi; }
+	@for name in $(CHROMIUM); do command -v $$name >/dev/null && exit 0; done; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk; then exit 0; fi; \
+	  echo "make: no Chromium, so the browser tests are left out; install it for them (Debian: sudo apt-get install chromium)"
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -4,8 +4,10 @@ import asyncio
 import logging
 import re
 import resource
+import shutil
 import socket
 import string
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
@@ -48,6 +50,7 @@ from rag.ui.texts import CHINESE, ENGLISH, LANGUAGES, Texts, texts_for
 from rag.ui.turns import Turn, advance, fail, stop
 from rag.ui.uploads import Kept, keep, remove, safe_name
 
+ROOT = Path(__file__).parents[1]
 HOSTILE = '<script>alert(1)</script> <img src=x onerror=alert(2)> {{value}} ${1+1} &lt;b&gt; "quoted"'
 
 
@@ -605,6 +608,30 @@ def test_another_loopback_address_answers_to_itself(config: Config) -> None:
     hosts = known_hosts(config.model_copy(update={"host": "127.0.0.2"}))
     assert hosts is not None
     assert {"127.0.0.2", "localhost"} <= hosts
+
+
+# the browser that the tests want
+
+
+def make_browser(folder: Path, **scripts: str) -> str:
+    """Return what `make browser` says where only the programs `scripts` are on the path; it must not fail."""
+    make = shutil.which("make")
+    assert make
+    for name, text in {"id": "echo 0", **scripts}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    command = [make, "-s", "-C", str(ROOT), "browser"]
+    environment = {"PATH": str(folder)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_make_does_without_a_browser_that_cannot_be_installed(tmp_path: Path) -> None:
+    assert "the browser tests are left out" in make_browser(tmp_path, **{"apt-get": "exit 100"})
+
+
+def test_make_installs_a_browser_or_takes_the_one_there_is(tmp_path: Path) -> None:
+    assert make_browser(tmp_path, **{"apt-get": "echo apt-get $*"}).endswith("chromium fonts-noto-cjk\n")
+    assert make_browser(tmp_path, **{"apt-get": "exit 100", "google-chrome": ""}) == ""
 
 
 def test_there_are_two_languages() -> None:
