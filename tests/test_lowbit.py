@@ -6,18 +6,20 @@ import json
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 from rag.datatypes import Progress
-from rag.engines.lowbit import MANIFEST, convert, is_converted, read_manifest
+from rag.engines.lowbit import MANIFEST, TORN, convert, is_converted, read_manifest
 from rag.engines.qwen2 import load_tensors
 from rag.engines.sources import open_source
-from rag.errors import ModelError
+from rag.errors import LockedError, ModelError
 from tests import tiny_qwen2
 
 
@@ -163,13 +165,14 @@ from pathlib import Path
 from rag.engines.lowbit import convert
 from rag.errors import RagError
 
-limit, pause = int(sys.argv[3]), float(sys.argv[4])
+limit, halt = int(sys.argv[3]), int(sys.argv[4])
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 def progress(step):
     print(step.done, flush=True)
-    time.sleep(pause)
+    if step.done == halt:
+        time.sleep(60)
 
 try:
     convert(Path(sys.argv[1]), Path(sys.argv[2]), "sym_int4", progress)
@@ -178,25 +181,175 @@ except RagError as exc:
 """
 
 
-def test_killed_halfway_it_leaves_nothing_that_looks_whole_and_can_run_again(
-    source: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    command = [sys.executable, "-c", SCRIPT, str(source), str(out), "0", "60"]
+def kill_before_layer(number: int, source: Path, out: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(source), str(out), "0", str(number)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
         assert child.stdout
-        assert child.stdout.readline() == b"0\n"
-        time.sleep(0.2)
+        while child.stdout.readline() != f"{number}\n".encode():
+            assert child.poll() is None
         child.send_signal(signal.SIGKILL)
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("layer-*.safetensors")}
+
+
+def test_killed_halfway_it_leaves_nothing_that_looks_whole_and_goes_on_with_the_layers_it_has(
+    source: Path, tmp_path: Path
+) -> None:
+    out, partial = tmp_path / "out", tmp_path / "out.partial"
+    kill_before_layer(2, source, out)
     assert not out.exists()
     assert not is_converted(out, source, "sym_int4")
+    written = times(partial)
+    assert written.keys() == {"layer-000.safetensors", "layer-001.safetensors"}
+    (partial / f"layer-002.safetensors{TORN}").write_bytes(b"half a layer")
     convert(source, out, "sym_int4", quiet)
-    assert is_converted(out, source, "sym_int4")
+    assert written.items() < times(out).items()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.lock"]
+    convert(source, tmp_path / "undisturbed", "sym_int4", quiet)
+    names = {path.name for path in (tmp_path / "undisturbed").iterdir()}
+    assert {path.name for path in out.iterdir()} == names
+    assert all((out / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes() for name in names)
+
+
+def change_source(source: Path, partial: Path) -> None:
+    del partial
+    weights = source / "model.safetensors"
+    whole = load_file(weights)
+    whole["model.layers.0.mlp.up_proj.weight"] += 1
+    save_file(whole, weights)
+
+
+def change_versions(source: Path, partial: Path) -> None:
+    del source
+    note = json.loads((partial / MANIFEST).read_text())
+    (partial / MANIFEST).write_text(json.dumps(note | {"versions": {"ipex-llm": "1.0", "torch": "1.0"}}))
+
+
+def damage_the_note(source: Path, partial: Path) -> None:
+    del source
+    (partial / MANIFEST).write_text("[")
+
+
+@pytest.mark.parametrize("change", [change_source, change_versions, damage_the_note])
+def test_layers_made_from_something_else_are_not_taken_up(
+    change: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    source, out = tiny_qwen2.write_folder(tmp_path / "source"), tmp_path / "out"
+    kill_before_layer(1, source, out)
+    change(source, tmp_path / "out.partial")
+    convert(source, out, "sym_int4", quiet)
+    convert(source, tmp_path / "undisturbed", "sym_int4", quiet)
+    want, got = tensors(tmp_path / "undisturbed"), tensors(out)
+    assert all(torch.equal(got[name], want[name]) for name in want)
+    assert read_manifest(out) == read_manifest(tmp_path / "undisturbed")
+
+
+def test_layers_of_another_type_are_not_taken_up(source: Path, tmp_path: Path) -> None:
+    kill_before_layer(1, source, tmp_path / "out")
+    convert(source, tmp_path / "out", "sym_int8", quiet)
+    convert(source, tmp_path / "undisturbed", "sym_int8", quiet)
+    want, got = tensors(tmp_path / "undisturbed"), tensors(tmp_path / "out")
+    assert all(torch.equal(got[name], want[name]) for name in want)
+
+
+def test_the_older_conversion_works_until_the_new_one_is_whole(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    convert(source, out, "sym_int4", quiet)
+    working: list[bool] = []
+    convert(source, out, "sym_int8", lambda _: working.append(is_converted(out, source, "sym_int4")))
+    assert working == [True] * 5
+    assert is_converted(out, source, "sym_int8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.lock"]
 
 
+def test_a_source_that_fails_leaves_the_older_conversion(source: Path, tmp_path: Path) -> None:
+    convert(source, tmp_path / "out", "sym_int4", quiet)
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(b"GGUF")
+    with pytest.raises(ModelError):
+        convert(cut, tmp_path / "out", "sym_int4", quiet)
+    assert is_converted(tmp_path / "out", source, "sym_int4")
+
+
+def test_two_conversions_at_once_are_refused(source: Path, tmp_path: Path) -> None:
+    with FileLock(tmp_path / "out.lock"), pytest.raises(LockedError, match="another process is converting"):
+        convert(source, tmp_path / "out", "sym_int4", quiet)
+
+
+def test_a_model_without_tokenizer_json_is_told_so(tmp_path: Path) -> None:
+    folder = tiny_qwen2.write_folder(tmp_path / "source")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"source/tokenizer\.json is missing; fetch"):
+        convert(folder, tmp_path / "out", "sym_int4", quiet)
+
+
+def test_what_cannot_be_read_is_not_said_to_be_unwritable(tmp_path: Path) -> None:
+    folder = tiny_qwen2.write_folder(tmp_path / "source")
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.json").mkdir()
+    with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read: Is a directory"):
+        convert(folder, tmp_path / "out", "sym_int4", quiet)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ([], "is not a JSON object"),
+        ({"rope_theta": None}, "has None as rope_theta"),
+        ({"rope_scaling": {"type": "yarn", "factor": 4.0}}, "rope_scaling of type 'yarn'"),
+        ({"rope_parameters": {"rope_type": "yarn"}}, "rope_parameters of type 'yarn'"),
+        ({"use_sliding_window": True}, "sliding window"),
+    ],
+)
+def test_a_config_that_cannot_be_followed_is_named(change: Any, said: str, tmp_path: Path) -> None:
+    path = tiny_qwen2.write_folder(tmp_path / "source") / "config.json"
+    path.write_text(json.dumps({**tiny_qwen2.CONFIG, **change} if change else change))
+    with pytest.raises(ModelError, match=rf"config\.json .*{said}"):
+        open_source(path.parent)
+
+
+def test_rope_theta_is_needed_and_found_where_newer_models_have_it(tmp_path: Path) -> None:
+    path = tiny_qwen2.write_folder(tmp_path / "source") / "config.json"
+    config = {key: value for key, value in tiny_qwen2.CONFIG.items() if key != "rope_theta"}
+    path.write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"config\.json lacks 'rope_theta'"):
+        convert(path.parent, tmp_path / "out", "sym_int4", quiet)
+    path.write_text(json.dumps(config | {"rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}))
+    convert(path.parent, tmp_path / "out", "sym_int4", quiet)
+    assert read_manifest(tmp_path / "out").config["rope_theta"] == 5e5
+
+
+def test_a_conversion_without_what_the_model_needs_is_refused(source: Path, tmp_path: Path) -> None:
+    convert(source, tmp_path / "out", "sym_int4", quiet)
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    del manifest["config"]["rope_theta"]
+    (tmp_path / "out" / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="its manifest lacks rope_theta"):
+        read_manifest(tmp_path / "out")
+
+
+def test_a_stretched_gguf_is_refused(tmp_path: Path) -> None:
+    path = tiny_qwen2.write_gguf(tmp_path / "long.gguf", scaling="yarn")
+    with pytest.raises(ModelError, match=r"long\.gguf asks for rope scaling of type 'yarn'"):
+        open_source(path)
+    open_source(tiny_qwen2.write_gguf(tmp_path / "plain.gguf", scaling="none"))
+
+
+@pytest.mark.parametrize("kind", [9, 4096])  # one that cannot be dequantised, and no number of ggml's
+def test_an_unknown_quantisation_is_named(gguf_file: Path, tmp_path: Path, kind: int) -> None:
+    content = gguf_file.read_bytes()
+    name = b"blk.0.attn_q.weight"
+    at = content.index(name) + len(name) + 4 + 2 * 8
+    path = tmp_path / "odd.gguf"
+    path.write_bytes(content[:at] + kind.to_bytes(4, "little") + content[at + 4 :])
+    with pytest.raises(ModelError, match=r"odd\.gguf: tensor blk\.0\.attn_q\.weight is of the unknown"):
+        convert(path, tmp_path / "out", "sym_int4", quiet)
+
+
 def test_a_file_that_cannot_be_written_whole_is_a_disk_error(source: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(source), str(tmp_path / "out"), "20000", "0"]
+    command = [sys.executable, "-c", SCRIPT, str(source), str(tmp_path / "out"), "20000", "-1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "DiskError" in done.stderr

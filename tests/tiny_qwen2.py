@@ -60,7 +60,7 @@ def write_folder(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def write_gguf(path: Path, *, architecture: str = "qwen2") -> Path:
+def write_gguf(path: Path, *, architecture: str = "qwen2", scaling: str = "") -> Path:
     """Write the same model as a GGUF file of float32 tensors; return it."""
     import gguf
 
@@ -68,6 +68,8 @@ def write_gguf(path: Path, *, architecture: str = "qwen2") -> Path:
     for name, key in GGUF_KEYS.items():
         add = writer.add_float32 if isinstance(CONFIG[name], float) else writer.add_uint32
         add(f"{architecture}.{key}", CONFIG[name])
+    if scaling:
+        writer.add_string(f"{architecture}.rope.scaling.type", scaling)
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(TOKENS)
     writer.add_token_types(TYPES)

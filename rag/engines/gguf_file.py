@@ -43,6 +43,7 @@ class GgufFile:
         Raises:
             ModelError: when it is not a GGUF file of a known version, or cut short.
         """
+        self._path = path
         if path.stat().st_size < SMALLEST:
             raise ModelError(f"{path} is not a GGUF file; fetch it again")
         with path.open("rb") as file:
@@ -52,7 +53,7 @@ class GgufFile:
             raise ModelError(f"{path} is not a GGUF file; fetch it again")
         try:
             self._read_header(path)
-        except (struct.error, IndexError, UnicodeDecodeError) as exc:
+        except (struct.error, ArithmeticError, IndexError, KeyError, TypeError, ValueError) as exc:
             raise ModelError(f"{path} is damaged or cut short: {exc}; fetch it again") from exc
 
     def _read_header(self, path: Path) -> None:
@@ -94,14 +95,26 @@ class GgufFile:
         from gguf.quants import dequantize
 
         tensor = self.tensors[name]
-        kind = GGMLQuantizationType(tensor.kind)
-        block, size = GGML_QUANT_SIZES[kind]
+        try:
+            kind = GGMLQuantizationType(tensor.kind)
+            block, size = GGML_QUANT_SIZES[kind]
+        except (ValueError, KeyError) as exc:
+            raise ModelError(_unknown(self._path, name, tensor.kind)) from exc
         width = (tensor.shape[-1] if len(tensor.shape) > 1 else 1) * size // block
         place = self._data + tensor.offset + start * width
         if place + (stop - start) * width > len(self._bytes):
             raise ModelError(
-                f"tensor {name} lies beyond the end of the file: it was cut short; fetch it again"
+                f"{self._path}: tensor {name} lies beyond the end: the file was cut short; fetch it again"
             )
         raw = np.frombuffer(self._bytes, np.uint8, (stop - start) * width, place)
-        values: NDArray[np.float32] = dequantize(raw.reshape(stop - start, width), kind)
+        try:
+            values: NDArray[np.float32] = dequantize(raw.reshape(stop - start, width), kind)
+        except NotImplementedError as exc:
+            raise ModelError(_unknown(self._path, name, kind.name)) from exc
         return values.astype(np.float32).reshape(stop - start, *tensor.shape[1:])
+
+
+def _unknown(path: Path, name: str, kind: int | str) -> str:
+    return (
+        f"{path}: tensor {name} is of the unknown quantisation {kind}; fetch the model in another, say Q8_0"
+    )

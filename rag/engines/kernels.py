@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import platform
+import sys
 from pathlib import Path
 from typing import Final
 
 import torch
 
-from rag.errors import ModelError
+from rag.errors import MissingExtraError, ModelError
 
 QTYPES: Final = {"sym_int4": 2, "asym_int4": 3, "sym_int8": 8}  # ipex_llm.ggml.quantize.ggml_tensor_qtype
 # The flags of /proc/cpuinfo without which a variant would crash; the best first.
@@ -36,11 +38,11 @@ class Kernels:
         """Load the library.
 
         Raises:
-            ModuleNotFoundError: when ipex-llm is not installed.
-            ModelError: when its library cannot be loaded.
+            MissingExtraError: when ipex-llm is not installed.
+            ModelError: when its library cannot be loaded, or not on this kind of machine.
         """
         self.variant = variant
-        path = _libraries() / f"libllama_{variant}.so"
+        path = library_folder() / f"libllama_{variant}.so"
         try:
             library = ctypes.CDLL(str(path))
         except OSError as exc:
@@ -104,10 +106,20 @@ def _cpu_flags() -> set[str]:
     return set(next((line.split(":", 1)[1] for line in lines if line.startswith("flags")), "").split())
 
 
-def _libraries() -> Path:
+def library_folder() -> Path:
+    """Return where ipex-llm's libraries lie.
+
+    Raises:
+        MissingExtraError: when ipex-llm is not installed.
+        ModelError: when they cannot run on this machine.
+    """
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise ModelError(
+            "the ipex engine needs Linux on x86-64; RAG_ENGINE=echo tries the rest without a model"
+        )
     spec = importlib.util.find_spec("ipex_llm")
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("No module named 'ipex_llm'", name="ipex_llm")
+        raise MissingExtraError("the package ipex-llm is not installed; run `make install`")
     return Path(spec.submodule_search_locations[0]) / "libs"
 
 

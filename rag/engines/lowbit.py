@@ -7,18 +7,20 @@ are stacked (q, k and v; gate and up), so that a layer takes four products inste
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.datatypes import Progress, ProgressCallback
-from rag.engines.sources import Source, open_source
-from rag.errors import DiskError, ModelError, RagError
+from rag.engines.origin import describe, is_same, stamp
+from rag.engines.sources import NEEDED_KEYS, Source, open_source, reading
+from rag.errors import DiskError, LockedError, ModelError
 
 if TYPE_CHECKING:
     import torch
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 TOKENIZER: Final = "tokenizer.json"
+HEAD: Final = "head"  # the file of what is not in a layer
+LAYERS: Final = "layer-*.safetensors"
+TORN: Final = ".torn"  # ends the name of a file that is being written
 WIDE: Final = "sym_int8"  # of embeddings and lm_head, where four bits cost the most quality for their size
 ROWS: Final = 4096  # converted at a time, to keep memory small
-HASHED: Final = 1 << 22  # bytes at a time
 RESERVE: Final = 200_000_000  # bytes that are left free on the disk
 STACKS: Final = {
     "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -37,18 +41,7 @@ STACKS: Final = {
     "down": ("mlp.down_proj",),
 }
 NORMS: Final = {"input_norm": "input_layernorm", "post_norm": "post_attention_layernorm"}
-CONFIG_KEYS: Final = (
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "max_position_embeddings",
-    "rms_norm_eps",
-    "rope_theta",
-    "vocab_size",
-    "tie_word_embeddings",
-    "intermediate_size",
-)
+CONFIG_KEYS: Final = (*NEEDED_KEYS, "tie_word_embeddings", "intermediate_size")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +65,14 @@ def read_manifest(target: Path) -> Manifest:
     try:
         manifest = Manifest(**json.loads((target / MANIFEST).read_text(encoding="utf-8")))
         wrong = [n for n, size in manifest.files.items() if (target / n).stat().st_size != size]
+        lacking = [key for key in NEEDED_KEYS if key not in manifest.config]
     except FileNotFoundError as exc:
         raise ModelError(f"{exc.filename} is missing; run `rag models pull` to convert the model") from exc
-    except (OSError, ValueError, TypeError) as exc:
+    except (OSError, ValueError, TypeError, AttributeError) as exc:
         raise ModelError(f"{target} is damaged: {exc}; delete it and run `rag models pull`") from exc
-    if wrong or manifest.format != FORMAT:
+    if wrong or lacking or manifest.format != FORMAT:
         reason = f"{wrong[0]} is truncated" if wrong else "it was made by another version"
+        reason = f"its manifest lacks {lacking[0]}" if lacking else reason
         raise ModelError(f"{target} cannot be used: {reason}; delete it and run `rag models pull`")
     return manifest
 
@@ -90,69 +85,119 @@ def is_converted(target: Path, source: Path | None, low_bit: str) -> bool:
         return False
     if manifest.low_bit != low_bit:
         return False
-    return source is None or _is_same(manifest.source, source)
+    return source is None or is_same(manifest.source, source)
 
 
 def convert(source: Path, target: Path, low_bit: str, progress: ProgressCallback) -> None:
     """Convert a GGUF file or a safetensors folder to `target`, which appears when it is whole.
 
+    A run cut short goes on after the layers that it wrote. An older conversion stays until the new one is
+    whole.
+
     Raises:
         ModelError: when `source` cannot be read.
+        LockedError: when another process converts to `target`.
         DiskError: when the disk is full or read-only.
     """
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
-    partial = target.with_name(target.name + ".partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(target.name + ".lock")):
-            if is_converted(target, source, low_bit):
-                return
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.rmtree(target, ignore_errors=True)
-            partial.mkdir()
-            _convert(source, partial, low_bit, progress)
-            partial.rename(target)
-    except RagError:
+        with FileLock(target.with_name(target.name + ".lock"), timeout=0):
+            if not is_converted(target, source, low_bit):
+                _convert_beside(source, target, low_bit, progress)
+    except Timeout as exc:
+        raise LockedError(
+            f"another process is converting {source.name} to {target}; wait until it is done"
+        ) from exc
+    except OSError as exc:
+        raise DiskError(f"{target} cannot be written: {exc.strerror or exc}; free space or mend it") from exc
+
+
+def _convert_beside(source: Path, target: Path, low_bit: str, progress: ProgressCallback) -> None:
+    partial = target.with_name(target.name + ".partial")
+    try:
+        _convert(source, partial, low_bit, progress)
+    except ModelError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    except KeyError as exc:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise ModelError(f"{source} lacks {exc}: not a whole Qwen2 model; fetch it again") from exc
-    except OSError as exc:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise DiskError(f"{target} cannot be written: {exc.strerror or exc}; free space or mend it") from exc
+    except (OSError, DiskError):
+        if not list(partial.glob(LAYERS)):  # otherwise they are taken up when there is space again
+            shutil.rmtree(partial, ignore_errors=True)
+        raise
+    _swap(partial, target)
+
+
+def _swap(partial: Path, target: Path) -> None:
+    old = target.with_name(target.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    partial.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _convert(source: Path, folder: Path, low_bit: str, progress: ProgressCallback) -> None:
     weights = open_source(source)
-    config = {key: weights.config[key] for key in CONFIG_KEYS if key in weights.config}
+    plan = _resume(source, weights, folder, low_bit)
     _check_space(source, folder)
-    total = config["num_hidden_layers"] + 1
-    for done, (name, tensors) in enumerate(_parts(weights, low_bit)):
-        progress(Progress(stage=f"Converting to {low_bit}", done=done, total=total, unit="layers", item=name))
-        _write(folder / f"{name}.safetensors", tensors)
-    weights.write_tokenizer(folder / TOKENIZER)
-    manifest = Manifest(
-        format=FORMAT,
-        source=_describe(source),
-        low_bit=low_bit,
-        versions={package: version(package) for package in ("ipex-llm", "torch")},
-        config=config,
-        files={path.name: path.stat().st_size for path in sorted(folder.iterdir())},
-    )
-    (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
-    progress(Progress(stage=f"Converting to {low_bit}", done=total, total=total, unit="layers"))
+    names = [*(f"layer-{number:03}" for number in range(plan.config["num_hidden_layers"])), HEAD]
+    stage = f"Converting to {low_bit}"
+    for done, name in enumerate(names):
+        progress(Progress(stage=stage, done=done, total=len(names), unit="layers", item=name))
+        path = folder / f"{name}.safetensors"
+        if not path.exists():
+            with reading(source):
+                tensors = _tensors(weights, name, low_bit)
+            _write(path, _serialised(tensors))
+    with reading(source):
+        tokenizer = weights.tokenizer().encode()
+    _write(folder / TOKENIZER, tokenizer)
+    files = [*(f"{name}.safetensors" for name in names), TOKENIZER]
+    whole = replace(plan, files={name: (folder / name).stat().st_size for name in sorted(files)})
+    _write(folder / MANIFEST, _as_json(whole))
+    progress(Progress(stage=stage, done=len(names), total=len(names), unit="layers"))
 
 
-def _parts(weights: Source, low_bit: str) -> Iterator[tuple[str, dict[str, torch.Tensor]]]:
-    """Yield (file, tensors): the layers, then all that is not in a layer."""
-    for number in range(weights.config["num_hidden_layers"]):
-        yield f"layer-{number:03}", _layer(weights, f"model.layers.{number}", low_bit)
+def _resume(source: Path, weights: Source, folder: Path, low_bit: str) -> Manifest:
+    """Empty `folder` unless a like conversion was cut short there; return the manifest, without the files.
+
+    The same manifest lies in the folder from the beginning, as the note of what its layers are made from.
+    """
+    config = {key: weights.config[key] for key in CONFIG_KEYS if key in weights.config}
+    plan = Manifest(format=FORMAT, source={}, low_bit=low_bit, versions=_versions(), config=config, files={})
+    with suppress(ModelError):
+        note = replace(read_manifest(folder), files={})
+        if replace(note, source={}) == plan and is_same(note.source, source):
+            for torn in folder.glob(f"*{TORN}"):
+                torn.unlink()
+            return note
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    note = replace(plan, source=describe(source))
+    _write(folder / MANIFEST, _as_json(note))
+    return note
+
+
+def _versions() -> dict[str, str]:
+    from rag.engines.kernels import library_folder
+
+    library_folder()  # without ipex-llm this says how to install it
+    return {package: version(package) for package in ("ipex-llm", "torch")}
+
+
+def _as_json(manifest: Manifest) -> bytes:
+    return json.dumps(asdict(manifest), indent=1).encode()
+
+
+def _tensors(weights: Source, name: str, low_bit: str) -> dict[str, torch.Tensor]:
+    """Return those of a layer, or of the head: all that is not in a layer."""
+    if name != HEAD:
+        return _layer(weights, f"model.layers.{int(name.removeprefix('layer-'))}", low_bit)
     head = {"embed": _pack(weights, ["model.embed_tokens.weight"], WIDE)}
     if not weights.config.get("tie_word_embeddings"):
         head["lm_head"] = _pack(weights, ["lm_head.weight"], WIDE)
-    yield "head", head | {"norm": _whole(weights, "model.norm.weight")}
+    return head | {"norm": _whole(weights, "model.norm.weight")}
 
 
 def _layer(weights: Source, prefix: str, low_bit: str) -> dict[str, torch.Tensor]:
@@ -187,48 +232,32 @@ def _pack(weights: Source, names: list[str], low_bit: str) -> torch.Tensor:
     return torch.cat(blocks)
 
 
-def _write(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    from safetensors.torch import save
+def _serialised(tensors: dict[str, torch.Tensor]) -> bytes:
+    from safetensors.torch import save  # save_file would hide a full disk in an error of its own
 
-    path.write_bytes(
-        save(tensors)
-    )  # a full disk raises OSError here; save_file would hide it in its own error
+    return save(tensors)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that is whole or not there, whatever happens meanwhile."""
+    torn = path.with_name(path.name + TORN)
+    try:
+        with torn.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        torn.unlink(missing_ok=True)
+        raise
+    torn.replace(path)
 
 
 def _check_space(source: Path, folder: Path) -> None:
-    need = sum(path.stat().st_size for path in _files(source)) + RESERVE
+    written = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    need = max(0, stamp(source)["bytes"] - written) + RESERVE
     free = shutil.disk_usage(folder).free
     if free < need:
         raise DiskError(
-            f"{folder.parent} has {free / 1e9:.1f} GB free, but converting needs {need / 1e9:.1f} GB"
+            f"{folder.parent} has {free / 1e9:.1f} GB free, but converting needs {need / 1e9:.1f} GB; "
+            "free some space and run it again"
         )
-
-
-def _files(source: Path) -> list[Path]:
-    return [source] if source.is_file() else sorted(source.glob("*.safetensors"))
-
-
-def _describe(source: Path) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    for path in _files(source):
-        with path.open("rb") as file:
-            while block := file.read(HASHED):
-                digest.update(block)
-    return {"name": source.name, **_stamp(source), "sha256": digest.hexdigest()}
-
-
-def _stamp(source: Path) -> dict[str, int]:
-    stats = [path.stat() for path in _files(source)]
-    return {
-        "bytes": sum(s.st_size for s in stats),
-        "mtime_ns": max((s.st_mtime_ns for s in stats), default=0),
-    }
-
-
-def _is_same(described: Mapping[str, Any], source: Path) -> bool:
-    stamp = _stamp(source)
-    if described["bytes"] != stamp["bytes"]:
-        return False
-    if described["mtime_ns"] == stamp["mtime_ns"]:
-        return True
-    return bool(described["sha256"] == _describe(source)["sha256"])

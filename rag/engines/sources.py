@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rag.engines.chatml import build_tokenizer, mark_added_tokens
 from rag.engines.gguf_file import GgufFile
-from rag.errors import ModelError
+from rag.errors import ModelError, RagError
 
 if TYPE_CHECKING:
     import torch
 
 ARCHITECTURE: Final = "Qwen2ForCausalLM"
+UNSCALED: Final = "only models without it run here, so choose another"
 GGUF_NAMES: Final = {
     "model.embed_tokens": "token_embd",
     "model.norm": "output_norm",
@@ -39,6 +41,16 @@ GGUF_KEYS: Final = {
     "rms_norm_eps": "attention.layer_norm_rms_epsilon",
     "rope_theta": "rope.freq_base",
 }
+NEEDED_KEYS: Final = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "max_position_embeddings",
+    "rms_norm_eps",
+    "rope_theta",
+    "vocab_size",
+)
 
 
 class Source(Protocol):
@@ -55,8 +67,8 @@ class Source(Protocol):
         """Return rows `start` to `stop` of a tensor in float32; of a vector, those elements."""
         ...
 
-    def write_tokenizer(self, path: Path) -> None:
-        """Write Hugging Face's tokenizer.json."""
+    def tokenizer(self) -> str:
+        """Return Hugging Face's tokenizer.json."""
         ...
 
 
@@ -66,11 +78,28 @@ def open_source(path: Path) -> Source:
     Raises:
         ModelError: when it is neither, damaged, or not a Qwen2 model.
     """
+    with reading(path):
+        return GgufSource(path) if path.is_file() else SafetensorsSource(path)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Make a ModelError that names the file of whatever a damaged or unreadable model raises."""
     from safetensors import SafetensorError
 
     try:
-        return GgufSource(path) if path.is_file() else SafetensorsSource(path)
-    except (OSError, ValueError, KeyError, SafetensorError) as exc:
+        yield
+    except RagError:
+        raise
+    except FileNotFoundError as exc:
+        raise ModelError(f"{exc.filename or path} is missing; fetch the model again") from exc
+    except OSError as exc:
+        raise ModelError(
+            f"{exc.filename or path} cannot be read: {exc.strerror or exc}; mend it or fetch the model again"
+        ) from exc
+    except KeyError as exc:
+        raise ModelError(f"{path} lacks {exc}: not a whole Qwen2 model; fetch it again") from exc
+    except (ValueError, TypeError, AttributeError, IndexError, SafetensorError) as exc:
         raise ModelError(f"{path} cannot be read as a Qwen2 model: {exc}; fetch it again") from exc
 
 
@@ -92,6 +121,10 @@ class GgufSource:
         architecture = self._metadata["general.architecture"]
         if architecture != "qwen2":
             raise ModelError(f"{path} holds a model of type {architecture!r}; only Qwen2 models run here")
+        scaling = self._metadata.get("qwen2.rope.scaling.type", "none")
+        if scaling != "none":
+            raise ModelError(f"{path} asks for rope scaling of type {scaling!r}; {UNSCALED}")
+        self._path = path
         self.config: Mapping[str, Any] = self._config()
 
     def _config(self) -> dict[str, Any]:
@@ -110,14 +143,14 @@ class GgufSource:
 
         return torch.from_numpy(self._file.rows(gguf_name(name), start, stop))
 
-    def write_tokenizer(self, path: Path) -> None:
+    def tokenizer(self) -> str:
         kind = self._metadata["tokenizer.ggml.pre"]
         if kind != "qwen2":
-            raise ModelError(f"the GGUF's tokenizer is of type {kind!r}; only 'qwen2' is known")
+            raise ModelError(f"the tokenizer of {self._path} is of type {kind!r}; only 'qwen2' is known")
         tokens, types, merges = (
             self._metadata[f"tokenizer.ggml.{part}"] for part in ("tokens", "token_type", "merges")
         )
-        path.write_text(build_tokenizer(tokens, types, merges), encoding="utf-8")
+        return build_tokenizer(tokens, types, merges)
 
 
 class SafetensorsSource:
@@ -127,16 +160,13 @@ class SafetensorsSource:
         from safetensors import safe_open
 
         self._folder = folder
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if ARCHITECTURE not in config.get("architectures", ()):
-            raise ModelError(f"{folder} holds {config.get('architectures')}; only {ARCHITECTURE} runs here")
-        if config.get("rope_scaling") or config.get("use_sliding_window"):
-            raise ModelError(f"{folder} asks for rope_scaling or a sliding window, which are not known here")
-        self.config: Mapping[str, Any] = config
+        with reading(folder / "config.json"):
+            self.config: Mapping[str, Any] = _read_config(folder / "config.json")
         self._files: dict[str, Any] = {}
         for path in sorted(folder.glob("*.safetensors")):
-            file: Any = safe_open(path, framework="pt")
-            self._files |= dict.fromkeys(file.keys(), file)
+            with reading(path):
+                file: Any = safe_open(path, framework="pt")
+                self._files |= dict.fromkeys(file.keys(), file)
 
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._files[name].get_slice(name).get_shape())
@@ -145,6 +175,28 @@ class SafetensorsSource:
         tensor: torch.Tensor = self._files[name].get_slice(name)[start:stop]
         return tensor.float().contiguous()
 
-    def write_tokenizer(self, path: Path) -> None:
-        text = (self._folder / "tokenizer.json").read_text(encoding="utf-8")
-        path.write_text(mark_added_tokens(text), encoding="utf-8")
+    def tokenizer(self) -> str:
+        path = self._folder / "tokenizer.json"
+        with reading(path):
+            return mark_added_tokens(path.read_text(encoding="utf-8"))
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """Return config.json, `rope_theta` among its keys, wherever it is written there."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} is not a JSON object; fetch it again")
+    if ARCHITECTURE not in config.get("architectures", ()):
+        raise ModelError(f"{path} names {config.get('architectures')}; only {ARCHITECTURE} runs here")
+    if config.get("use_sliding_window"):
+        raise ModelError(f"{path} asks for a sliding window; {UNSCALED}")
+    for name in ("rope_scaling", "rope_parameters"):  # the older and the newer way to say the same
+        rope = config.get(name) or {}
+        kind = rope.get("rope_type", rope.get("type", "default"))
+        if kind != "default":
+            raise ModelError(f"{path} asks for {name} of type {kind!r}; {UNSCALED}")
+        config = {**({"rope_theta": rope["rope_theta"]} if "rope_theta" in rope else {}), **config}
+    for key in NEEDED_KEYS:
+        if not isinstance(config[key], int | float):
+            raise ModelError(f"{path} has {config[key]!r} as {key}, which is no number; fetch it again")
+    return config
