@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 REPO = "org/model"
 WEIGHTS = os.urandom(24_000_000)  # Hugging Face's client writes blocks of 10 MiB
 FILES = {
-    "config.json": b'{"model_type": "qwen2"}',
+    "config.json": b'{"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}',
     "tokenizer.json": b"{}",
     "model.safetensors": WEIGHTS,
     "README.md": b"not needed",
@@ -205,12 +205,42 @@ def test_pickled_weights_are_refused_before_they_are_fetched(
 
 
 def test_code_that_comes_with_a_model_needs_trust(key: str, hub: Hub, configure: Configure) -> None:
-    hub.repos[REPO] |= {"config.json": b'{"auto_map": {"AutoModel": "modeling.M"}}', "modeling.py": b"M = 1"}
+    config = b'{"architectures": ["Qwen2ForCausalLM"], "auto_map": {"AutoModel": "modeling.M"}}'
+    hub.repos[REPO] |= {"config.json": config, "modeling.py": b"M = 1"}
     with pytest.raises(ModelError, match="RAG_TRUST_REMOTE_CODE"):
         pull(key, configure())
     assert not asked_for_weights(hub)
     fetched = pull(key, configure(trust_remote_code=True))
     assert (fetched.path / "modeling.py").read_bytes() == b"M = 1"
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (b'{"architectures": ["LlamaForCausalLM"]}', "names LlamaForCausalLM and only Qwen2ForCausalLM runs"),
+        (b'{"architectures": ["Qwen2ForSequenceClassification"]}', "only Qwen2ForCausalLM runs here"),
+        (b'{"model_type": "qwen2"}', "names no architecture"),
+        (b'{"architectures": 7}', "names no architecture"),
+        (b"[]", "no config.json that can be read"),
+        (b"{", "no config.json that can be read"),
+        (None, "no config.json that can be read"),
+    ],
+)
+def test_an_llm_that_cannot_run_is_refused_before_its_weights_are_fetched(
+    key: str, hub: Hub, configure: Configure, config: bytes | None, reason: str
+) -> None:
+    del hub.repos[REPO]["config.json"]
+    if config is not None:
+        hub.repos[REPO]["config.json"] = config
+    with pytest.raises(ModelError, match=reason):
+        pull(key, configure())
+    assert not asked_for_weights(hub)
+
+
+def test_an_embedder_may_be_of_any_architecture(key: str, hub: Hub, configure: Configure) -> None:
+    hub.repos[REPO] |= {"config.json": b'{"architectures": ["BertModel"]}', "modules.json": b"[]"}
+    config = configure()
+    assert fetch(REPO, "embedder", config, ignore, (HUBS[key](config),)).source == HUBS[key].name
 
 
 def test_of_many_gguf_files_the_4_bit_one_is_fetched(key: str, hub: Hub, configure: Configure) -> None:

@@ -78,6 +78,8 @@ class _Hub:
             small = [file.path for file in files if Path(file.path).suffix in PLAIN]
             _download(client, about, small, folder, meter)
             refuse_custom_code(folder, trusted=self._config.trust_remote_code)
+            if wanted.kind == "llm" and small:  # a GGUF comes alone
+                _refuse_what_cannot_run(folder)
             _download(client, about, [file.path for file in files], folder, meter)
             meter.force(total)
         checked = verify(folder, files, progress)
@@ -146,6 +148,24 @@ def _reason(exc: BaseException) -> str:
             break
         inner = reason
     return re.sub(r"^.*?<[^>]*>:?\s*|^\w*Connection\w*\(.*?\):\s*", "", str(inner)) or type(inner).__name__
+
+
+def _refuse_what_cannot_run(folder: Path) -> None:
+    """Check, before gigabytes are sent, that the LLM in `folder` is of an architecture that runs here.
+
+    Raises:
+        ModelError: with the one that its config.json names.
+    """
+    from rag.engines.sources import ARCHITECTURE
+
+    try:
+        named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
+    except (OSError, ValueError, AttributeError) as exc:
+        raise ModelError("it has no config.json that can be read, which names its architecture") from exc
+    known = named if isinstance(named, list) else []
+    if ARCHITECTURE not in known:
+        holds = ", ".join(map(str, known))[:200] or "no architecture"
+        raise ModelError(f"its config.json names {holds} and only {ARCHITECTURE} runs here")
 
 
 def _download(
