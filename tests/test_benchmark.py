@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
+import sys
 from collections import deque
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 import torch
 
-from rag.benchmark import CASES, Case, Figure, Report, Row, benchmark, make_prompt, to_table
+from rag.benchmark import CASES, DIED, Case, Figure, Report, Row, benchmark, make_prompt, to_table
+from rag.benchmark.runners import RUNNERS, Timing, serve
 from rag.config import Config
+from rag.datatypes import Prompt
 from rag.engines.chatml import ChatTokenizer, build_tokenizer
 from rag.engines.kernels import Kernels
 from rag.engines.lowbit import convert, read_manifest
 from rag.engines.matmul import Matmul
 from rag.engines.qwen2 import Qwen2, States
-from rag.errors import ConfigError, EngineError, ModelError
+from rag.errors import ConfigError, EngineError, MissingExtraError, ModelError
+from rag.models import lowbit_folder
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES, write_folder
 
 COLD, AGAIN = (
@@ -30,6 +39,15 @@ def tokenizer(tmp_path: Path) -> ChatTokenizer:
     path = tmp_path / "tokenizer.json"
     path.write_text(build_tokenizer(TOKENS, TYPES, MERGES), encoding="utf-8")
     return ChatTokenizer(path)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Config:
+    """Settings for the tiny model, converted."""
+    source = write_folder(tmp_path / "source")
+    config = Config(models_dir=tmp_path / "models", model=str(source))
+    convert(source, lowbit_folder(config.model, config), config.low_bit, lambda _: None)
+    return config
 
 
 def shared(left: list[int], right: list[int]) -> int:
@@ -105,9 +123,60 @@ def test_a_model_that_is_not_converted_is_an_error(tmp_path: Path) -> None:
         benchmark(config, cases=CASES)
 
 
-@pytest.mark.model
-def test_an_engine_that_cannot_run_is_told_with_its_reason(real_config: Config) -> None:
-    if importlib.util.find_spec("llama_cpp"):
-        pytest.fail("this test wants llama.cpp absent, as in the pinned environment")
-    with pytest.raises(EngineError, match=r"llamacpp-plain cannot run: .*\[llamacpp\]"):
-        benchmark(real_config, engines=["llamacpp-plain"], cases=CASES)
+def test_without_llama_cpp_the_reason_is_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    with pytest.raises(MissingExtraError, match=r"pip install -e '\.\[llamacpp\]'"):
+        RUNNERS["llamacpp-plain"](Config())
+
+
+def stand_in(engine: str, settings: dict[str, Any], pipe: Connection) -> None:
+    """Behave as the process of an engine: two of them badly."""
+    del settings
+    if engine == "ipex-stock":
+        os._exit(3)
+    pipe.send("")
+    while True:
+        pipe.recv()
+        if engine == "llamacpp-plain":
+            pipe.send("out of ink")
+        else:
+            pipe.send(Timing(first_token=1.0, decode_tps=2.0, total=3.0, answer_tokens=3, rss_mb=4.0))
+
+
+def test_an_engine_that_dies_or_fails_leaves_the_others_their_figures(
+    tiny: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.benchmark.serve", stand_in)
+    engines = ["ipex-stock", " llamacpp-plain", "ipex "]
+    report = benchmark(tiny, engines=engines, cases=[COLD], rounds=2)
+    assert [(row.engine, row.total.median) for row in report.rows] == [("ipex", 3.0)]
+    assert report.skipped == {"ipex-stock": DIED, "llamacpp-plain": "warm-up: out of ink"}
+
+
+def test_when_every_engine_fails_their_reasons_are_the_error(
+    tiny: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.benchmark.serve", stand_in)
+    with pytest.raises(EngineError, match=r"ipex-stock cannot run: its process died.*out of ink"):
+        benchmark(tiny, engines=["ipex-stock", "llamacpp-plain"], cases=[COLD], rounds=1)
+
+
+def test_what_goes_wrong_while_answering_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def speak(prompt: Prompt, tokens: int) -> Iterator[object]:
+        yield prompt
+        raise ValueError(f"{tokens} are too many")
+
+    monkeypatch.setitem(RUNNERS, "ipex", lambda _: speak)
+    ours, theirs = Pipe()
+    ours.send((Prompt(messages=()), 7))
+    thread = Thread(target=serve, args=("ipex", {}, theirs))
+    thread.start()
+    assert [ours.recv(), ours.recv()] == ["", "7 are too many"]
+    ours.close()
+    thread.join()
+
+
+@pytest.mark.parametrize("rounds", [0, -1])
+def test_less_than_one_round_is_refused(rounds: int) -> None:
+    with pytest.raises(ConfigError, match=f"{rounds} rounds measure nothing"):
+        benchmark(Config(), rounds=rounds)

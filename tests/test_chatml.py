@@ -55,6 +55,10 @@ def test_special_tokens_written_in_a_passage_stay_text(tokenizer: ChatTokenizer,
     assert bytes(tokens).decode() == text  # every token is a byte, none is special
 
 
+def test_half_a_surrogate_pair_is_a_question_mark(tokenizer: ChatTokenizer) -> None:
+    assert tokenizer.encode("a\ud83d 二") == tokenizer.encode("a? 二")
+
+
 def test_a_part_gives_the_same_tokens_wherever_it_stands(tokenizer: ChatTokenizer) -> None:
     part = tokenizer.encode("passage")
     tokens = tokenizer.render(user("before", "passage", "after"))

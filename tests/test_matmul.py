@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any, get_args
@@ -10,10 +13,12 @@ from typing import Any, get_args
 import pytest
 import torch
 
+from rag.engines.cores import usable_cores
 from rag.engines.kernels import QTYPES, Kernels, usable_variants
 from rag.engines.matmul import TILE, Matmul, Method
 from rag.engines.packed import Packed
 from rag.engines.tuning import make_plan, tuned_matmul
+from rag.errors import MissingExtraError, ModelError
 
 ROWS, COLUMNS = 100, 256
 
@@ -102,6 +107,61 @@ def test_another_machine_is_measured_anew(tmp_path: Path) -> None:
     path.write_text(json.dumps({**known, "machine": {**known["machine"], "cpu": "another"}}))
     tuned_matmul(path, low_bit="sym_int4", threads=1)
     assert json.loads(path.read_text())["machine"] == known["machine"]
+
+
+@pytest.mark.parametrize("plan", [[], [[8, "float32"]], [[1, "abacus"]], [[1, "kernel"], "x"], None])
+def test_a_damaged_memory_is_measured_anew(plan: Any, tmp_path: Path) -> None:
+    path = tmp_path / "speeds.json"
+    tuned_matmul(path, low_bit="sym_int4", threads=1)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"plan": plan}))
+    assert tuned_matmul(path, low_bit="sym_int4", threads=1).plan[0] == (1, "kernel")
+    assert json.loads(path.read_text())["plan"][0] == [1, "kernel"]
+    assert [file.name for file in tmp_path.iterdir()] == ["speeds.json"]
+
+
+def test_where_the_speeds_cannot_be_kept_the_engine_runs_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "speeds.json").mkdir()
+    assert tuned_matmul(tmp_path / "speeds.json", low_bit="sym_int4", threads=1).plan
+    assert [file.name for file in tmp_path.iterdir()] == ["speeds.json"]
+
+
+def test_without_ipex_llm_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipex_llm", None)
+    with pytest.raises(MissingExtraError, match="run `make install`"):
+        Kernels("avx")
+
+
+@pytest.mark.parametrize(("system", "processor"), [("linux", "aarch64"), ("darwin", "x86_64")])
+def test_on_another_kind_of_machine_no_library_is_loaded(
+    system: str, processor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: processor)
+    with pytest.raises(ModelError, match="needs Linux on x86-64; RAG_ENGINE=echo"):
+        Kernels("avx")
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"), [("100000 100000", 1), ("50000 100000", 1), ("150000 100000", 2), ("1 0", 64)]
+)
+def test_a_container_limits_the_threads(
+    quota: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("psutil.cpu_count", lambda logical=True: 128 if logical else 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(128)))
+    (tmp_path / "cpu.max").write_text(quota)
+    assert usable_cores(tmp_path / "cpu.max") == cores
+    (tmp_path / "cpu.max").write_text("max 100000")
+    assert usable_cores(tmp_path / "cpu.max") == usable_cores(tmp_path / "absent") == 64
+
+
+def test_threads_keep_to_the_processors_that_are_given() -> None:
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+        "from rag.engines.cores import usable_cores; print(usable_cores())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
 
 
 def refuse(*_: Any, **__: Any) -> None:

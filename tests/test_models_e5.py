@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +179,25 @@ def test_a_truncated_container_is_refused(container: Path, tmp_path: Path, size:
     container.write_bytes(container.read_bytes()[:size])
     with pytest.raises(ModelError, match=r"small\.bin is damaged"):
         e5.unpack(container, tmp_path / "out", ignore)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from rag.errors import DiskError
+from rag.models import e5
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+try:
+    e5.unpack(Path(sys.argv[1]), Path(sys.argv[2]), lambda _: None)
+except DiskError as exc:
+    print(exc)
+"""
+
+
+def test_a_full_disk_is_a_disk_error(container: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL, str(container), str(tmp_path / "out")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "model.safetensors cannot be written: File too large; free some space" in said
 
 
 def test_another_file_is_refused(container: Path, tmp_path: Path) -> None:

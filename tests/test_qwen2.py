@@ -122,6 +122,14 @@ def test_the_least_recently_used_gives_way_when_room_is_short(model: Qwen2) -> N
     assert kept.take([1, *TOKENS, 9], room=100)[1] == 0
 
 
+def test_a_beginning_that_was_just_shared_counts_as_used(model: Qwen2) -> None:
+    kept = KeptStates(model, 512)
+    for first in (1, 2):
+        kept.keep([first, *TOKENS], kept.take([first, *TOKENS], room=100)[0])
+    kept.take([1, 2, 3], room=3)  # begins like the first, and takes the room of the second
+    assert kept.take([1, *TOKENS, 9], room=1)[1] == len(TOKENS) + 1
+
+
 def test_a_prompt_left_halfway_leaves_nothing_wrong(model: Qwen2) -> None:
     kept = KeptStates(model, 4096)
     states, past = kept.take(TOKENS, room=100)

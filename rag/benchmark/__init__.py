@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from typing import Final, Literal, TypeAlias
 
@@ -33,6 +33,7 @@ ENTRY: Final = "Entry {number}: the boat {name} left berth {berth} with {crates}
 NAMES: Final = ("Alva", "Brine", "Corrie", "Dunlin", "Esker", "Fulmar", "Gannet")
 TOWNS: Final = ("Aalness", "Borrow", "Carrick", "Deal", "Elgol")
 QUESTION: Final = "\n\nList every boat that left berth 3, with its crates and its destination."
+DIED: Final = "its process died; look at free memory with `rag doctor`"
 FOLLOW_UP: Final = "\n\nList every boat that went to Deal, with its crates and its berth."
 
 
@@ -99,10 +100,13 @@ def benchmark(
     """Time each engine on each case, `rounds` times, in turns.
 
     Raises:
-        ConfigError: for an engine that is not known.
+        ConfigError: for an engine that is not known, or less than one round.
         ModelError: when the model is not converted.
-        EngineError: when no engine could be opened.
+        EngineError: when no engine could be opened and answer.
     """
+    engines = [name.strip() for name in engines]
+    if rounds < 1:
+        raise ConfigError(f"{rounds} rounds measure nothing; ask for 1 or more")
     if unknown := [name for name in engines if name not in RUNNERS]:
         raise ConfigError(f"engine {unknown[0]!r} is not one of {', '.join(ENGINES)}")
     config = config.model_copy(update={"model": chosen_model(config)})
@@ -116,10 +120,16 @@ def benchmark(
         for done, (number, case) in enumerate(tasks):
             prompt = make_prompt(case, number, tokenizer)
             sizes[case.name] = len(tokenizer.render(prompt))
-            for name, pipe in pipes.items():
+            for name, pipe in list(pipes.items()):
                 item = f"{name}: {case.name}, round {number}"
                 progress(Progress(stage="Timing", done=done, total=len(tasks), unit="rounds", item=item))
-                timings.setdefault((case.name, name), []).append(_ask(name, pipe, prompt, case))
+                answered = _ask(pipe, prompt, case)
+                if isinstance(answered, Timing):
+                    timings.setdefault((case.name, name), []).append(answered)
+                else:
+                    skipped[name] = f"{case.name}: {answered}"
+                    del pipes[name]
+            _require_one(pipes, skipped)
     rows = tuple(
         _row(case, name, config.model, sizes[case.name], timings[case.name, name])
         for case in cases
@@ -161,19 +171,18 @@ def _processes(
     pipes: dict[str, Connection] = {}
     skipped: dict[str, str] = {}
     children = []
-    for name in engines:
-        pipe, theirs = context.Pipe()
-        child = context.Process(target=serve, args=(name, config.model_dump(), theirs), daemon=True)
-        child.start()
-        theirs.close()
-        children.append(child)
-        if reason := _receive(name, pipe):
-            skipped[name] = str(reason)
-        else:
-            pipes[name] = pipe
     try:
-        if not pipes:
-            raise EngineError("; ".join(f"{name} cannot run: {reason}" for name, reason in skipped.items()))
+        for name in engines:
+            pipe, theirs = context.Pipe()
+            child = context.Process(target=serve, args=(name, config.model_dump(), theirs), daemon=True)
+            child.start()
+            theirs.close()
+            children.append(child)
+            if reason := _receive(pipe):
+                skipped[name] = str(reason)
+            else:
+                pipes[name] = pipe
+        _require_one(pipes, skipped)
         yield pipes, skipped
     finally:
         for child in children:
@@ -181,19 +190,25 @@ def _processes(
             child.join()
 
 
-def _ask(name: str, pipe: Connection, prompt: Prompt, case: Case) -> Timing:
-    pipe.send((prompt, case.answer_tokens))
-    timing = _receive(name, pipe)
-    if not isinstance(timing, Timing):
-        raise EngineError(f"{name} failed on {case.name!r}: {timing}")
-    return timing
+def _require_one(pipes: dict[str, Connection], skipped: dict[str, str]) -> None:
+    if not pipes:
+        raise EngineError("; ".join(f"{name} cannot run: {reason}" for name, reason in skipped.items()))
 
 
-def _receive(name: str, pipe: Connection) -> Timing | str:
+def _ask(pipe: Connection, prompt: Prompt, case: Case) -> Timing | str:
+    try:
+        pipe.send((prompt, case.answer_tokens))
+    except OSError:
+        return DIED
+    return _receive(pipe)
+
+
+def _receive(pipe: Connection) -> Timing | str:
+    """Return what the process says: a Timing, "" when it is ready, or why it cannot go on."""
     try:
         message: Timing | str = pipe.recv()
-    except EOFError as exc:
-        raise EngineError(f"the process of {name} died; look at free memory with `rag doctor`") from exc
+    except (EOFError, OSError):
+        return DIED
     return message
 
 
@@ -218,14 +233,22 @@ def _figure(values: Sequence[float]) -> Figure:
 
 def machine(config: Config) -> str:
     """Return the processor, cores, threads and versions in one line."""
+    from rag.engines.cores import usable_cores
     from rag.engines.kernels import usable_variants
-    from rag.engines.tuning import cpu_name, physical_cores
+    from rag.engines.tuning import cpu_name
 
-    packages = ", ".join(f"{name} {version(name)}" for name in ("ipex-llm", "torch", "transformers"))
+    packages = ", ".join(f"{name} {_version(name)}" for name in ("ipex-llm", "torch", "transformers"))
     return (
-        f"{cpu_name()} ({usable_variants()[0]}), {physical_cores()} cores, {threads_of(config)} threads, "
+        f"{cpu_name()} ({usable_variants()[0]}), {usable_cores()} cores, {threads_of(config)} threads, "
         f"{config.low_bit}, {packages}, Python {platform.python_version()}"
     )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "is not here"
 
 
 def to_json(report: Report) -> str:

@@ -6,6 +6,7 @@ import importlib.util
 import resource
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final, TypeAlias
@@ -13,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from rag.config import Config
 from rag.datatypes import Generation, Prompt
 from rag.engines.lowbit import TOKENIZER
-from rag.errors import MissingExtraError, ModelError
+from rag.errors import EngineError, MissingExtraError, ModelError
 from rag.models import find_model, lowbit_folder
 
 Speak: TypeAlias = Callable[[Prompt, int], Iterator[object]]  # yields once for each token, as it comes
@@ -32,21 +33,37 @@ class Timing:
 
 
 def serve(engine: str, settings: dict[str, Any], pipe: Connection) -> None:
-    """Open `engine` and answer the prompts that come through `pipe`; the first message is "" or an error."""
+    """Open `engine` and answer the prompts that come through `pipe`; the first message is "" or an error.
+
+    Each prompt is answered by a Timing, or by the reason why there is none.
+    """
     try:
         speak = RUNNERS[engine](Config(**settings))
     except Exception as exc:  # noqa: BLE001 - whatever a vendor raises becomes the reason in the table
-        pipe.send(f"{exc}")
+        pipe.send(_reason(exc))
         return
     pipe.send("")
-    while task := pipe.recv():
-        prompt, tokens = task
-        pipe.send(_time(speak(prompt, tokens)))
+    with suppress(EOFError):  # nobody asks any more
+        while True:
+            pipe.send(_timing(speak, *pipe.recv()))
+
+
+def _timing(speak: Speak, prompt: Prompt, tokens: int) -> Timing | str:
+    try:
+        return _time(speak(prompt, tokens))
+    except Exception as exc:  # noqa: BLE001 - as above
+        return _reason(exc)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _time(tokens: Iterator[object]) -> Timing:
     start = time.perf_counter()
     moments = [time.perf_counter() for _ in tokens]
+    if not moments:
+        raise EngineError("it answered nothing")
     first, last = moments[0] - start, moments[-1] - start
     return Timing(
         first_token=first,
@@ -92,9 +109,9 @@ def _stock(config: Config) -> Speak:
 
 
 def threads_of(config: Config) -> int:
-    from rag.engines.tuning import physical_cores
+    from rag.engines.cores import usable_cores
 
-    return config.threads or physical_cores()
+    return config.threads or usable_cores()
 
 
 def _llamacpp(config: Config) -> Speak:

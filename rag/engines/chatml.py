@@ -88,8 +88,9 @@ class ChatTokenizer:
         return number
 
     def encode(self, text: str) -> list[int]:
-        """Return the tokens of `text` as plain text, never special ones."""
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        """Return the tokens of `text` as plain text, never special ones, and "?" for a lone surrogate."""
+        clean = text.encode("utf-8", "replace").decode("utf-8")
+        ids: list[int] = self._tokenizer.encode(clean, add_special_tokens=False).ids
         return ids
 
     def render(self, prompt: Prompt) -> list[int]:

@@ -11,11 +11,12 @@ import torch
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.chatml import ChatTokenizer
+from rag.engines.cores import usable_cores
 from rag.engines.kept import KeptStates
 from rag.engines.lowbit import TOKENIZER, read_manifest
 from rag.engines.qwen2 import Qwen2, States
 from rag.engines.stopwords import StopWords
-from rag.engines.tuning import physical_cores, tuned_matmul
+from rag.engines.tuning import tuned_matmul
 from rag.errors import EngineError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class IpexEngine:
     name = "ipex"
 
     def __init__(self, folder: Path, *, model: str, threads: int = 0) -> None:
-        """Map the conversion in `folder`; `threads` 0 means one per physical core.
+        """Map the conversion in `folder`; `threads` 0 means one per usable core.
 
         Raises:
             ModelError: when it is missing, damaged or not a chat model.
@@ -42,7 +43,7 @@ class IpexEngine:
         self.context = min(CONTEXT, int(manifest.config["max_position_embeddings"]))
         self._tokenizer = ChatTokenizer(folder / TOKENIZER)
         self._matmul = tuned_matmul(
-            folder / SPEEDS, low_bit=manifest.low_bit, threads=threads or physical_cores()
+            folder / SPEEDS, low_bit=manifest.low_bit, threads=threads or usable_cores()
         )
         self._model = Qwen2(folder, manifest, self._matmul)
         self._kept = KeptStates(self._model, self.context)

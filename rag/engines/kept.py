@@ -34,13 +34,15 @@ class KeptStates:
         A sequence that `tokens` continue gives way to its continuation; one that they leave is kept, and its
         shared beginning copied (a copy costs a thousandth of reading).
         """
-        best = max(self._kept, key=lambda kept: _shared(kept.tokens, tokens), default=None)
+        best = max(reversed(self._kept), key=lambda kept: _shared(kept.tokens, tokens), default=None)
         past = min(_shared(best.tokens, tokens), len(tokens) - 1) if best else 0
         states = States(self._model, -(-room // STEP) * STEP)
         if best:
             states.copy_from(best.states, past)
-            if past == len(best.tokens):
+            if past or not best.tokens:
                 self._kept.remove(best)
+            if 0 < past < len(best.tokens):
+                self._kept.append(best)  # used just now, so it gives way last
         self._make_room(states.capacity)
         self._kept.append(Kept(list(tokens[:past]), states))
         return states, past

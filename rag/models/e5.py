@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.datatypes import Progress, ProgressCallback
-from rag.errors import ModelError
+from rag.errors import DiskError, ModelError
 from rag.models.e5_folder import Shape, write_configs, write_tokenizer
 
 MAGIC: Final = b"E5S1"
@@ -61,6 +61,7 @@ def unpack(source: Path, target: Path, progress: ProgressCallback) -> None:
 
     Raises:
         ModelError: when `source` is not such a container.
+        DiskError: when the disk is full.
     """
     target.mkdir(parents=True, exist_ok=True)
     try:
@@ -117,7 +118,7 @@ def _directory(data: Bytes, at: int) -> list[Tensor]:
 def _write_weights(
     data: Bytes, header: Shape, tensors: list[Tensor], path: Path, progress: ProgressCallback
 ) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     total = sum(tensor.size for tensor in tensors)
     weights: dict[str, NDArray[Any]] = {}
@@ -129,8 +130,12 @@ def _write_weights(
     # BertModel has a pooler that mean pooling never reads and the container leaves out.
     weights["pooler.dense.weight"] = np.zeros((header.hidden, header.hidden), np.float32)
     weights["pooler.dense.bias"] = np.zeros(header.hidden, np.float32)
-    save_file(weights, path, metadata={"format": "pt"})
-    path.chmod(0o644)  # save_file makes it its owner's alone
+    try:
+        path.write_bytes(save(weights, metadata={"format": "pt"}))  # save_file would hide a full disk
+    except OSError as exc:
+        raise DiskError(
+            f"{path} cannot be written: {exc.strerror}; free some space and run it again"
+        ) from exc
 
 
 def _name(short: str) -> str:

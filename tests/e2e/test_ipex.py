@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -83,19 +83,13 @@ def test_sampling_follows_the_seed(engine: IpexEngine) -> None:
     assert any(ask(engine, "Invent a name for a ship.", seed=seed, **hot)[0] != first for seed in (2, 3, 4))
 
 
-def test_it_stops_within_a_moment_while_reading(engine: IpexEngine) -> None:
+def test_reading_can_be_stopped_every_few_tokens(engine: IpexEngine) -> None:
     prompt = Prompt(messages=(Message(role="user", parts=(STORY * 60,)),))
-    events = engine.stream(prompt, Generation(max_tokens=8))
-    pauses = []
-    start = time.perf_counter()
-    for event in events:
-        if not isinstance(event, Reading):
-            break
-        pauses.append(time.perf_counter() - start)
-        start = time.perf_counter()
-    events.close()  # type: ignore[attr-defined]  # a generator
-    assert len(pauses) > 20
-    assert sorted(pauses)[len(pauses) // 2] < 1.0
+    events = engine.stream(prompt, Generation(max_tokens=1))
+    readings = [event for event in events if isinstance(event, Reading)]
+    steps = [after.done - before.done for before, after in itertools.pairwise(readings)]
+    assert readings[-1].done == engine.count_tokens(prompt)
+    assert max(steps) <= 64  # tokens
 
 
 def test_a_missing_conversion_says_how_to_get_it(tmp_path: Path) -> None:
@@ -104,23 +98,19 @@ def test_a_missing_conversion_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 LOAD = """
-import json, resource, sys, time
+import json, resource, sys
 from pathlib import Path
 from rag.engines.ipex import IpexEngine
-start = time.perf_counter()
 engine = IpexEngine(Path(sys.argv[1]), model="small")
-seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 heavy = sorted({"transformers", "ipex_llm"} & sys.modules.keys())
-print(json.dumps({"seconds": seconds, "megabytes": peak, "heavy": heavy}))
+print(json.dumps({"megabytes": peak, "heavy": heavy}))
 """
 
 
-def test_it_loads_quickly_without_float_weights(engine: IpexEngine, real_config: Config) -> None:
+def test_it_loads_without_float_weights_and_heavy_packages(engine: IpexEngine, real_config: Config) -> None:
     folder = lowbit_folder(real_config.model, real_config)
     done = subprocess.run([sys.executable, "-c", LOAD, folder], capture_output=True, text=True, check=True)
     result = json.loads(done.stdout)
-    assert done.stderr == ""
-    assert result["seconds"] < 6
     assert result["megabytes"] < 1500
     assert result["heavy"] == []

@@ -1,0 +1,33 @@
+"""How many threads this process can keep busy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")  # of a container: "max 100000" or microseconds of each period
+
+
+def usable_cores(quota: Path = QUOTA) -> int:
+    """Return the physical cores that the affinity and the container leave to this process."""
+    limits = [_physical_cores(), *_affinity(), *_container(quota)]
+    return max(1, min(limits))
+
+
+def _physical_cores() -> int:
+    import psutil
+
+    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+
+
+def _affinity() -> list[int]:
+    return [len(os.sched_getaffinity(0))] if hasattr(os, "sched_getaffinity") else []
+
+
+def _container(quota: Path) -> list[int]:
+    try:
+        share, period = map(int, quota.read_text(encoding="ascii").split())
+        return [-(-share // period)]
+    except (OSError, ValueError, ZeroDivisionError):  # no such file, or no limit
+        return []
