@@ -78,6 +78,6 @@ def _conversions(folder: Path) -> tuple[Path, ...]:
         sorted(
             path
             for path in folder.iterdir()
-            if path.is_dir() and not path.name.startswith((f"{WEIGHTS}.", ".")) and path.name != WEIGHTS
+            if path.is_dir() and path.name != WEIGHTS and "." not in path.name  # .partial, .old
         )
     )

@@ -51,7 +51,7 @@ DOCUMENTS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's event loop, while open, would be in the way of async tests
 def chromium() -> Iterator[Any]:
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
