@@ -23,11 +23,10 @@ NO_ANSWER: Final[dict[Language, str]] = {
     "zh": "文档中没有这个问题的答案。",
 }
 SYSTEM: Final = (
-    "You answer questions from numbered passages, and from nothing else. "
-    "Be brief and exact. End each sentence with the number of its passage, like [1]. "
-    f"If the passages do not hold the answer, say only: {NO_ANSWER['en']}\n"
-    "你只根据编号的段落回答问题，简短而准确，每句话末尾注明段落编号，如 [1]。"
-    f"若段落中没有答案，只说：{NO_ANSWER['zh']}"
+    "Answer from the numbered passages, briefly, and cite them like [1]. "
+    f"If no passage holds the answer, say: {NO_ANSWER['en']}\n"
+    "根据编号的段落简短回答，并注明编号，如 [1]。"
+    f"如果段落中没有答案，就说：{NO_ANSWER['zh']}"
 )
 PASSAGE: Final = "[{marker}] {title}\n{text}\n\n"
 QUESTION: Final[dict[Language, str]] = {

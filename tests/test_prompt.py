@@ -29,11 +29,9 @@ def answer(question: str, fitted: Fitted, text: str) -> Answer:
 
 
 GOLDEN = (
-    "You answer questions from numbered passages, and from nothing else. "
-    "Be brief and exact. End each sentence with the number of its passage, like [1]. "
-    "If the passages do not hold the answer, say only: The documents do not answer this question.\n"
-    "你只根据编号的段落回答问题，简短而准确，每句话末尾注明段落编号，如 [1]。"
-    "若段落中没有答案，只说：文档中没有这个问题的答案。"
+    "Answer from the numbered passages, briefly, and cite them like [1]. "
+    "If no passage holds the answer, say: The documents do not answer this question.\n"
+    "根据编号的段落简短回答，并注明编号，如 [1]。如果段落中没有答案，就说：文档中没有这个问题的答案。"
 )
 
 

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.model
 QUESTIONS = [
     ("How many pages an hour does the Amberline scanner make?", "620", "handbook.md"),
     ("What is the emergency number inside the house?", "7719", "handbook.md"),
-    ("How many volumes does the freezer hold?", "340", "boathouse.pdf"),
+    ("How much does the Kestrel cost an hour?", "19 crowns", "boathouse.pdf"),
     ("云岫三号揉捻机每次最多投放多少鲜叶？", "四十二", "员工手册.md"),
-    ("厂内紧急电话是多少？", "六六零八", "员工手册.md"),
+    ("杀青锅的温度应保持在多少度？", "二百三十五", "员工手册.md"),
 ]
 
 
@@ -37,7 +37,7 @@ def test_the_fact_and_its_place(rag: Rag, question: str, fact: str, document: st
 
 
 def test_a_page_is_cited(rag: Rag) -> None:
-    answer = rag.ask("How many volumes does the freezer hold?")
+    answer = rag.ask("How many times is the storm bell rung?")
     assert [each.page for each in answer.citations if each.document == "boathouse.pdf"] == [2]
 
 
