@@ -89,6 +89,6 @@ async def _achunks(state: State, model: EngineChatModel) -> AsyncGenerator[AIMes
 def _cited(state: State, text: str) -> Cited:
     fitted: Fitted = state["fitted"]
     cited = cite(text, fitted.shown)
-    if fitted.hits or cited.citations:
+    if not cited.refused and (fitted.hits or cited.citations):
         return cited
     return Cited(text=NO_ANSWER[language(state["question"])], citations=(), refused=True)

@@ -19,6 +19,7 @@ HAN_RUN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+")
 TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
 WIDE_ENDS: Final = "。！？；”」』）"  # no space belongs after these
 ENOUGH_SUPPORT: Final = 0.6  # share of a sentence's words in the passage from which on a marker is added
+LEAST_SUPPORT: Final = 0.3  # below it a marker is wrong, if another passage has enough
 FEWEST_FEATURES: Final = 3  # a sentence with fewer words counts only if it is all there is, as in "27 days"
 
 
@@ -34,15 +35,16 @@ class Cited:
 class Citer:
     """Passes an answer on as it is written, with true markers only.
 
-    An unfinished marker is held back, one that points nowhere is dropped, and a sentence that ends without
-    any gets the number of the passage which holds nearly all its words. Text comes out the same however it
-    is cut into pieces.
+    An unfinished marker is held back, one that points nowhere is dropped, and one whose passage shares hardly
+    a word with the sentence gives way to the passage that holds nearly all of them; so gets a sentence that
+    ends without any. Text comes out the same however it is cut into pieces.
     """
 
     def __init__(self, hits: Sequence[Hit]) -> None:
         self._passages = {hit.marker: hit.passage for hit in hits}
         self._held = ""  # perhaps the beginning of a marker, or space
         self._sentence = ""  # what has been passed on since the last sentence ended
+        self._ahead: list[int] = []  # markers written before their sentence
         self._alone = True  # no sentence has ended yet
         self._code = False  # inside backquotes, where [0] is an index
 
@@ -55,6 +57,8 @@ class Citer:
         return self._pass_on(text) + self._missing_marker(self._sentence)
 
     def _feed(self, character: str) -> str:
+        if self._ahead and character.isspace() and not self._held and not _features(self._sentence):
+            return ""  # the space after a marker that has been taken out
         self._held += character
         self._code ^= character == "`"
         if self._code:
@@ -81,17 +85,37 @@ class Citer:
 
     def _true_numbers(self, found: re.Match[str]) -> str:
         numbers = dict.fromkeys(int(number) for number in re.findall(r"\d+", found[1]))
-        return "".join(f"[{number}]" for number in numbers if number in self._passages)
+        known = [number for number in numbers if number in self._passages]
+        sentence = self._sentence + self._held[: found.start()]
+        if not _features(sentence):
+            self._ahead += known  # of the sentence it speaks for; told when that has ended
+            return ""
+        return "".join(f"[{number}]" for number in self._holding(known, sentence))
 
     def _missing_marker(self, sentence: str) -> str:
+        ahead, self._ahead = self._ahead, []
         if MARKER.search(sentence) or refuses(sentence):
             return ""
+        numbers = self._holding(ahead, sentence) or self._best(sentence)
+        space = "" if sentence.rstrip()[-1:] in WIDE_ENDS else " "
+        return space + "".join(f"[{number}]" for number in numbers) if numbers else ""
+
+    def _holding(self, numbers: list[int], sentence: str) -> list[int]:
+        """Return those of `numbers` whose passage may hold the sentence, or the one that surely does."""
+        best = self._best(sentence)
+        if not best:
+            return numbers
+        kept = [n for n in numbers if support(sentence, self._passages[n].text) >= LEAST_SUPPORT]
+        return kept or (best if numbers else [])
+
+    def _best(self, sentence: str) -> list[int]:
+        """Return the passage, if any, that holds nearly all words of the sentence."""
         scores = {marker: support(sentence, passage.text) for marker, passage in self._passages.items()}
         best = max(scores, key=scores.__getitem__, default=0)
         short = len(_features(sentence)) < FEWEST_FEATURES
         if scores.get(best, 0.0) < (1.0 if short else ENOUGH_SUPPORT) or (short and not self._alone):
-            return ""
-        return f"[{best}]" if sentence.rstrip()[-1:] in WIDE_ENDS else f" [{best}]"
+            return []
+        return [best]
 
 
 def cite(text: str, hits: Sequence[Hit]) -> Cited:
@@ -118,7 +142,7 @@ def _refusal(text: str) -> str:
 
 def support(sentence: str, span: str) -> float:
     """Return the share, 0 to 1, of the sentence's words and Chinese character pairs that the span holds."""
-    wanted = _features(MARKER.sub("", sentence))
+    wanted = _features(sentence)
     return len(wanted & _features(span)) / len(wanted) if wanted else 0.0
 
 
@@ -171,6 +195,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _features(text: str) -> frozenset[str]:
+    text = MARKER.sub("", text)
     words = (word.casefold() for word in FEATURE.findall(HAN_RUN.sub(" ", text)))
     pairs = (run[i : i + 2] for run in HAN_RUN.findall(text) for i in range(max(1, len(run) - 1)))
     return frozenset(words) | frozenset(pairs)

@@ -42,7 +42,9 @@ class Run:
             if "message" in chunk:
                 yield from self._rag.drain_readings()
                 yield from self._tokens(chunk["message"])
-        yield from self._token(self._state["cited"].text if self._unsure else self._citer.flush())
+        rest = "" if self._unsure else self._citer.flush()
+        silent = "first_token" not in self._timings and not rest
+        yield from self._token(self._state["cited"].text if silent else rest)
         yield self._answer()
 
     def _retrieved(self, fitted: Fitted) -> Retrieved:

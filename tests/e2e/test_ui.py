@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from rag.config import Config
-from rag.pipeline import Rag
 from rag.ui.texts import CHINESE, ENGLISH
 from tests.reverse_proxy import reverse_proxy
 
@@ -66,14 +65,14 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def serve(config: Config, *, pace: float = 0.04, **settings: str) -> Iterator[str]:
-    """Sync, then serve the page with `rag ui` until the block ends, and interrupt it there."""
-    with Rag(config) as rag:
-        rag.sync()
+    """Sync and serve the page with `rag run` until the block ends, and interrupt it there."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     given = {
-        "engine": "echo",
-        "embedder": "hashing",
+        "engine": config.engine,
+        "embedder": config.embedder,
+        "model": config.model,
+        "max_tokens": str(config.max_tokens),
         "data_dir": str(config.data_dir),
         "index_dir": str(config.index_dir),
         "echo_seconds_per_token": str(pace),
@@ -81,8 +80,8 @@ def serve(config: Config, *, pace: float = 0.04, **settings: str) -> Iterator[st
     } | settings
     environment = os.environ | {f"RAG_{name.upper()}": value for name, value in given.items()}
     process = subprocess.Popen(
-        [sys.executable, "-m", "rag", "ui"],
-        cwd=config.data_dir.parent,
+        [sys.executable, "-m", "rag", "run"],
+        cwd=config.index_dir.parent,
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -176,6 +175,25 @@ def test_an_answer_streams_with_its_source_beside_it(
         footer = page.inner_text("#live .made")
         assert "echo" in footer
         assert re.search(texts.total_time.format(seconds=r"\d+\.\d " + texts.seconds.split()[-1]), footer)
+
+
+@pytest.mark.model
+def test_the_samples_are_answered_in_both_languages_on_real_weights(
+    chromium: Any, real_config: Config
+) -> None:
+    with serve(real_config) as url, tab(chromium, url) as page:
+        page.set_default_timeout(180_000)  # the first question waits for the models to load
+        for question, fact, source in (
+            ("How many pages an hour does the Amberline scanner make?", "620", "handbook.md"),
+            ("云岫三号揉捻机每次最多投放多少鲜叶？", "四十二", "员工手册.md"),
+        ):
+            ask(page, question)
+            assert fact in answer(page)
+            page.click("#live .chip")
+            card = page.locator("#sources .card.found")
+            assert source in card.inner_text()
+            assert fact in "".join(card.locator("mark").all_inner_texts())
+            assert real_config.model in page.inner_text("#live .made")
 
 
 def test_stop_ends_the_answer_and_frees_the_engine(
