@@ -90,7 +90,8 @@ class Citer:
         if not _features(sentence):
             self._ahead += known  # of the sentence it speaks for; told when that has ended
             return ""
-        return "".join(f"[{number}]" for number in self._holding(known, sentence))
+        holding = [f"[{number}]" for number in self._holding(known, sentence)]
+        return "".join(marker for marker in holding if marker not in sentence)
 
     def _missing_marker(self, sentence: str) -> str:
         ahead, self._ahead = self._ahead, []
