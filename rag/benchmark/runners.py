@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import resource
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from rag.config import Config
@@ -18,7 +19,7 @@ from rag.errors import EngineError, MissingExtraError, ModelError
 from rag.models import find_model, lowbit_folder
 
 Speak: TypeAlias = Callable[[Prompt, int], Iterator[object]]  # yields once for each token, as it comes
-KILOBYTES: Final = 1000  # of a megabyte; ru_maxrss is in kilobytes
+PEAK: Final = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +71,14 @@ def _time(tokens: Iterator[object]) -> Timing:
         decode_tps=(len(moments) - 1) / (last - first) if len(moments) > 1 else 0.0,
         total=last,
         answer_tokens=len(moments),
-        rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILOBYTES,
+        rss_mb=_peak_mb(),
     )
+
+
+def _peak_mb() -> float:
+    """Return the most memory of this process; getrusage would count what its parent held when it forked."""
+    found = PEAK.search(Path("/proc/self/status").read_text(encoding="ascii"))
+    return int(found[1]) / 1000 if found else 0.0
 
 
 def _ours(config: Config) -> Speak:
