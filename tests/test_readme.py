@@ -47,6 +47,7 @@ def test_the_commands_shown_exist() -> None:
 def test_the_python_shown_runs(block: str, real_config: Config) -> None:
     variables = {
         "RAG_MODEL": real_config.model,
+        "RAG_MAX_TOKENS": str(real_config.max_tokens),
         "RAG_INDEX_DIR": str(real_config.index_dir),
         "RAG_DATA_DIR": str(real_config.data_dir),
         "PYTHONPATH": str(ROOT),
