@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
 
 SECONDS_BETWEEN_LINES = 10.0  # where nobody watches, a log
+SECONDS_BEFORE_THE_LAST = 1.0  # a stage that ends sooner after its last line needs no other
 
 
 @contextmanager
@@ -65,8 +66,9 @@ def _lines() -> Callable[[Progress], None]:
 
     def show(event: Progress) -> None:
         finished = event.total is not None and event.done >= event.total
-        if finished or time.monotonic() - told.get(event.stage, 0.0) > SECONDS_BETWEEN_LINES:
-            told[event.stage] = time.monotonic() if not finished else float("inf")
+        pause = SECONDS_BEFORE_THE_LAST if finished else SECONDS_BETWEEN_LINES
+        if time.monotonic() - told.get(event.stage, float("-inf")) > pause:
+            told[event.stage] = time.monotonic()
             sys.stderr.write(f"{event.stage}: {amount(event.done, event.total, event.unit)}\n")
             sys.stderr.flush()
 

@@ -188,14 +188,16 @@ class _Sync:
     def _embed(self, source: str, passages: Sequence[Passage]) -> Vectors:
         vectors = np.zeros((len(passages), self._embedder.dim), dtype=np.float32)
         for start in range(0, len(passages), EMBED_BATCH):
-            self._progress(
-                Progress(stage="Embedding", done=start, total=len(passages), unit="passages", item=source)
-            )
+            self._tell_embedded(start, len(passages), source)
             some = passages[start : start + EMBED_BATCH]
             vectors[start : start + len(some)] = self._embedder.embed_passages(
                 [text_for_embedding(passage) for passage in some]
             )
+        self._tell_embedded(len(passages), len(passages), source)
         return vectors
+
+    def _tell_embedded(self, done: int, total: int, source: str) -> None:
+        self._progress(Progress(stage="Embedding", done=done, total=total, unit="passages", item=source))
 
     def _step(self, done: int, total: int, item: str) -> None:
         self._progress(Progress(stage="Reading documents", done=done, total=total, unit="files", item=item))

@@ -245,8 +245,7 @@ def test_progress_counts_files_and_passages(place: Place) -> None:
     files = [(step.done, step.total, step.item) for step in place.steps if step.unit == "files"]
     assert files == [(0, 2, "a.txt"), (1, 2, "b.txt"), (2, 2, "")]
     passages = [step for step in place.steps if step.unit == "passages" and step.item == "a.txt"]
-    assert [step.done for step in passages] == list(range(0, 32 * len(passages), 32))
-    assert len(passages) > 1
+    assert [step.done for step in passages] == [0, 32, passages[0].total]
 
 
 def test_an_interrupt_keeps_what_is_done(place: Place) -> None:
