@@ -73,7 +73,12 @@ def open_embedder(config: Config) -> Embedder:
             f"embedder {config.embedder!r} is not on this machine; fetch it with "
             f"`rag models pull {config.embedder}`"
         )
-    return SentenceEmbedder(folder, name=config.embedder, threads=config.threads)
+    return SentenceEmbedder(
+        folder,
+        name=config.embedder,
+        threads=config.threads,
+        trust_remote_code=config.trust_remote_code,
+    )
 
 
 def prefixes_of(name: str) -> tuple[str, str]:
@@ -115,7 +120,7 @@ class HashingEmbedder:
 class SentenceEmbedder:
     """A sentence-transformers model on the CPU, loaded when it first embeds; `encode` sorts by length."""
 
-    def __init__(self, folder: Path, *, name: str, threads: int) -> None:
+    def __init__(self, folder: Path, *, name: str, threads: int, trust_remote_code: bool = False) -> None:
         """Use the model in `folder`; `threads` 0 leaves the choice to torch.
 
         Raises:
@@ -124,6 +129,7 @@ class SentenceEmbedder:
         self.name = name
         self._folder = folder
         self._threads = threads
+        self._trust_remote_code = trust_remote_code
         self._query_prefix, self._passage_prefix = prefixes_of(name)
         self.dim: int = _declared_dim(folder) or self._model.get_sentence_embedding_dimension() or 0
 
@@ -138,7 +144,11 @@ class SentenceEmbedder:
             torch.set_num_threads(self._threads)
         try:
             model = SentenceTransformer(
-                str(self._folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+                str(self._folder),
+                device="cpu",
+                local_files_only=True,
+                trust_remote_code=self._trust_remote_code,
+                model_kwargs={"use_safetensors": True},
             )
         except Exception as exc:
             raise ModelError(
