@@ -30,7 +30,7 @@ def build_chain(
     """Chain the steps; `budget` is the most tokens a prompt may take.
 
     Where `is_relevant` finds nothing that fits the question, the chain refuses without calling the model;
-    in a conversation the model is asked about what earlier turns showed, and must cite it.
+    in a conversation the model is asked about what earlier turns showed, and must cite what says it.
     """
 
     def retrieve(state: State) -> State:
@@ -89,6 +89,6 @@ async def _achunks(state: State, model: EngineChatModel) -> AsyncGenerator[AIMes
 def _cited(state: State, text: str) -> Cited:
     fitted: Fitted = state["fitted"]
     cited = cite(text, fitted.shown)
-    if not cited.refused and (fitted.hits or cited.citations):
+    if not cited.refused and (fitted.hits or cited.supported):
         return cited
     return Cited(text=NO_ANSWER[language(state["question"])], citations=(), refused=True)

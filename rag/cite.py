@@ -30,6 +30,7 @@ class Cited:
     text: str
     citations: tuple[Citation, ...]
     refused: bool
+    supported: bool = False  # nearly all words of some cited sentence stand in what it cites
 
 
 class Citer:
@@ -126,7 +127,12 @@ def cite(text: str, hits: Sequence[Hit]) -> Cited:
     citer = Citer(hits)
     text = citer.feed(text.strip()) + citer.flush()
     passages = {hit.marker: hit.passage for hit in hits}
-    return Cited(text=text, citations=tuple(_citations(text, passages)), refused=False)
+    return Cited(
+        text=text,
+        citations=tuple(_citations(text, passages)),
+        refused=False,
+        supported=_is_supported(text, passages),
+    )
 
 
 def refuses(text: str) -> bool:
@@ -145,6 +151,15 @@ def support(sentence: str, span: str) -> float:
     """Return the share, 0 to 1, of the sentence's words and Chinese character pairs that the span holds."""
     wanted = _features(sentence)
     return len(wanted & _features(span)) / len(wanted) if wanted else 0.0
+
+
+def _is_supported(text: str, by_marker: dict[int, Passage]) -> bool:
+    return any(
+        support(sentence, by_marker[int(found[1])].text) >= ENOUGH_SUPPORT
+        for sentence in _sentences(text)
+        for found in MARKER.finditer(sentence)
+        if int(found[1]) in by_marker
+    )
 
 
 def _citations(text: str, by_marker: dict[int, Passage]) -> Iterator[Citation]:

@@ -121,10 +121,11 @@ async def test_the_chain_is_a_runnable_that_invokes_and_streams_alike(rag: Rag) 
     assert next(list(chunk) for chunk in rag.chain.stream(asked)) == ["question", "history", "hits", "fitted"]
 
 
-def test_off_the_documents_a_conversation_answers_only_what_it_can_cite(config: Config) -> None:
+@pytest.mark.parametrize("cup", ["Brazil.", "The 1998 world cup was won by Brazil. [1]", "巴西赢了世界杯[1]。"])
+def test_off_the_documents_a_conversation_answers_only_what_it_can_cite(config: Config, cup: str) -> None:
     class Chatty(EchoEngine):
         def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
-            yield "Brazil." if "cup" in prompt.messages[-1].text else "27 days of paid leave a year. [1]"
+            yield cup if "cup" in prompt.messages[-1].text else "27 days of paid leave a year. [1]"
             yield Usage(prompt_tokens=9, answer_tokens=2)
 
     with Rag(config, engine=Chatty()) as rag:
