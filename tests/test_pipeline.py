@@ -121,7 +121,9 @@ async def test_the_chain_is_a_runnable_that_invokes_and_streams_alike(rag: Rag) 
     assert next(list(chunk) for chunk in rag.chain.stream(asked)) == ["question", "history", "hits", "fitted"]
 
 
-@pytest.mark.parametrize("cup", ["Brazil.", "The 1998 world cup was won by Brazil. [1]", "巴西赢了世界杯[1]。"])
+@pytest.mark.parametrize(
+    "cup", ["Brazil.", "The 1998 world cup was won by Brazil. [1]", "巴西赢了世界杯[1]。"]
+)
 def test_off_the_documents_a_conversation_answers_only_what_it_can_cite(config: Config, cup: str) -> None:
     class Chatty(EchoEngine):
         def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
