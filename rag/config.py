@@ -97,7 +97,13 @@ class Config(BaseSettings):
         description="address of ModelScope (MODELSCOPE_ENDPOINT)",
     )
     trust_remote_code: bool = Field(False, description="run Python code that comes with a model")
-    file_timeout: float = Field(120.0, gt=0, description="seconds one document may take to be read")
+    file_timeout: float = Field(
+        120.0, gt=0, description="seconds a document, or one scanned page of it, may take to be read"
+    )
+    passwords: tuple[str, ...] = Field(
+        (), description='passwords tried on encrypted documents, as ["one", "two"]', repr=False
+    )
+    ocr: bool = Field(True, description="read images and scanned pages")
     echo_seconds_per_token: float = Field(0.0, ge=0.0, description="pace of the echo engine")
 
     def __init__(self, **flags: Any) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Vectors: TypeAlias = NDArray[np.float32]  # shape (n, dim), rows L2-normalised
 Vector: TypeAlias = NDArray[np.float32]  # shape (dim,), L2-normalised
+PageUnit: TypeAlias = Literal["page", "slide", "sheet"]
 Role: TypeAlias = Literal["system", "user", "assistant"]
 
 
@@ -22,6 +23,8 @@ class Page:
     number: int
     start: int
     end: int
+    unit: PageUnit = "page"
+    part: str = ""  # the member of an archive or the attachment that it is a page of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +38,32 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle on a page, in points from its lower left corner (ISO 32000-1, 8.3.2.3), or pixels."""
+
+    page: int
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """Where `document.text[start:end]`, a line or a row, stands in the original."""
+
+    start: int
+    end: int
+    box: Box | None = None
+    cells: str = ""  # of a sheet: "B2:F2"
+    confidence: float | None = None  # of the OCR that read it, 0 to 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """The text of one file; `digest` is the sha256 of the file's bytes.
 
-    `pages` is empty for a format that has none; `pages` and `headings` are in order of `start`.
+    `pages` is empty for a format that has none; `pages`, `headings` and `regions` are in order of `start`.
     """
 
     source: str  # path below data/, with forward slashes
@@ -46,6 +71,8 @@ class Document:
     text: str
     pages: tuple[Page, ...] = ()
     headings: tuple[Heading, ...] = ()
+    regions: tuple[Region, ...] = ()
+    notes: tuple[str, ...] = ()  # what could not be read or had to be repaired, a sentence each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +86,11 @@ class Passage:
     text: str
     page: int | None = None  # of `start`
     heading: str = ""  # the titles above it, outermost first, joined by " > "
+    unit: PageUnit = "page"  # what `page` counts
+    part: str = ""  # the member of an archive or the attachment that it stands in
+    cells: str = ""  # of a sheet: "A2:F9"
+    boxes: tuple[Box, ...] = ()  # its lines on the page
+    confidence: float | None = None  # of the OCR that read it, 0 to 1; None: it was text
 
     @property
     def id(self) -> str:
@@ -216,6 +248,7 @@ class DocumentState:
     size: int  # bytes
     passages: int = 0
     reason: str = ""  # why it failed
+    notes: tuple[str, ...] = ()  # what of an indexed one could not be read or had to be repaired
     synced_at: float = 0.0  # seconds since the epoch
 
 

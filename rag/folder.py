@@ -18,6 +18,7 @@ from rag.embed import Embedder, text_for_embedding
 from rag.errors import LoadError
 from rag.index import FileState, Index
 from rag.load.guard import Loader
+from rag.load.source import Settings
 from rag.scan import Found, Listing, scan
 from rag.split import split
 
@@ -35,6 +36,7 @@ def sync_folder(
     embedder: Embedder,
     passage_tokens: int,
     file_timeout: float,
+    reading: Settings,
     progress: ProgressCallback,
 ) -> SyncReport:
     """Make the index equal to the files below `data_dir`, one transaction per file.
@@ -48,7 +50,7 @@ def sync_folder(
         DiskError: when the disk is full or read-only; nothing indexed is lost.
     """
     started = time.monotonic()
-    with index.writing(), Loader(timeout=file_timeout) as loader:
+    with index.writing(), Loader(timeout=file_timeout, settings=reading) as loader:
         sync = _Sync(index, embedder, passage_tokens, loader, progress)
         sync.run(scan(data_dir, skip=index.folder))
         failed = [state for state in index.documents() if state.state == "failed"]

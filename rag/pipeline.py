@@ -140,6 +140,7 @@ class Rag:
             DiskError: when the disk is full or may not be written.
         """
         from rag.folder import sync_folder
+        from rag.load.source import Settings
 
         with Index.open_for_sync(self.config.index_dir, **self._index_settings()) as index:
             report = sync_folder(
@@ -148,6 +149,7 @@ class Rag:
                 embedder=self.embedder,
                 passage_tokens=self.config.passage_tokens,
                 file_timeout=self.config.file_timeout,
+                reading=Settings(passwords=self.config.passwords, ocr=self.config.ocr),
                 progress=progress or (lambda _: None),
             )
             return replace(report, notice=index.notice)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from rag.datatypes import Document, Heading, Passage
+from rag.datatypes import Document, Heading, Passage, Region
 from rag.sentences import cut_points
 
 TokenOffsets: TypeAlias = Callable[[str], list[tuple[int, int]]]
@@ -24,6 +24,7 @@ TINY: Final = 8  # below an eighth of a passage, also with the next page or what
 EARLY: Final = 0.7  # a passage may end at a paragraph from this part of its share on
 EDGE_TOKENS: Final = 16  # a passage this far below the limit is not counted again on its own
 SOFT_CUT: Final = re.compile(r".*(?:\n|[\s，、,;:：）)\]}])", re.DOTALL)
+CORNER: Final = re.compile(r"([A-Z]+)(\d+)")
 MAX_PATH_TITLE: Final = 80  # characters of one title in a heading path
 MAX_PATH: Final = 200  # characters; it is embedded with the passage, and the model reads 512 tokens
 
@@ -60,20 +61,34 @@ class _Splitter:
         self._room = max(1, limit - 2)  # a tokenizer may count a span's edges differently on its own
         self._page_starts = [page.start for page in document.pages]
         self._heading_starts = [heading.start for heading in document.headings]
+        self._region_starts = [region.start for region in document.regions]
+        self._region_ends = [region.end for region in document.regions]
         self._paths = _heading_paths(document.headings)
 
     def passage(self, start: int, end: int) -> Passage:
-        page = bisect_right(self._page_starts, start) - 1
+        above = bisect_right(self._page_starts, start) - 1
+        page = self._document.pages[above] if above >= 0 else None
         heading = bisect_right(self._heading_starts, start) - 1
+        regions = self._regions(start, end)
+        confidences = [each.confidence for each in regions if each.confidence is not None]
         return Passage(
             source=self._document.source,
             digest=self._document.digest,
             start=start,
             end=end,
             text=self._text[start:end],
-            page=self._document.pages[page].number if page >= 0 else None,
+            page=page.number if page else None,
+            unit=page.unit if page else "page",
+            part=page.part if page else "",
             heading=self._paths[heading] if heading >= 0 else "",
+            cells=_cell_range([each.cells for each in regions if each.cells]),
+            boxes=tuple(each.box for each in regions if each.box),
+            confidence=min(confidences) if confidences else None,
         )
+
+    def _regions(self, start: int, end: int) -> Sequence[Region]:
+        first = bisect_right(self._region_ends, start)
+        return self._document.regions[first : bisect_left(self._region_starts, end)]
 
     def spans(self) -> Iterator[tuple[int, int]]:
         for section in self._sections():
@@ -213,6 +228,16 @@ def _is_full(taken: int, left: int, room: int, following: Atom) -> bool:
     share = left / math.ceil(left / room)
     early = following.opens_paragraph and taken >= EARLY * share
     return early or taken >= share or taken + following.tokens > room
+
+
+def _cell_range(cells: Sequence[str]) -> str:
+    """Return the cells from the first to the last of these ranges: "A2:C2", "A3:D3" -> "A2:D3"."""
+    corners = [CORNER.fullmatch(corner) for each in cells for corner in each.split(":")]
+    places = [(len(found[1]), found[1], int(found[2])) for found in corners if found]
+    if not places:
+        return ""
+    columns, rows = [(size, letters) for size, letters, _ in places], [row for *_, row in places]
+    return f"{min(columns)[1]}{min(rows)}:{max(columns)[1]}{max(rows)}"
 
 
 def _heading_paths(headings: Sequence[Heading]) -> list[str]:

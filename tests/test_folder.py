@@ -22,6 +22,7 @@ from rag.embed import HashingEmbedder
 from rag.errors import ConfigError, IndexMismatchError, LockedError
 from rag.folder import sync_folder
 from rag.index import Index
+from rag.load.source import Settings
 from rag.scan import scan
 from rag.split import split
 
@@ -71,6 +72,7 @@ class Place:
             embedder=self.embedder,
             passage_tokens=TOKENS,
             file_timeout=60,
+            reading=Settings(),
             progress=self.steps.append,
         )
 
@@ -210,6 +212,7 @@ def test_a_file_that_vanishes_while_syncing_is_no_error(
             embedder=place.embedder,
             passage_tokens=TOKENS,
             file_timeout=60,
+            reading=Settings(),
             progress=step,
         )
     assert counts(report) == (0, 1, 1, 1, 0)
@@ -230,6 +233,7 @@ def test_a_file_that_changes_while_it_is_read_is_seen_by_the_next_sync(place: Pl
             embedder=place.embedder,
             passage_tokens=TOKENS,
             file_timeout=60,
+            reading=Settings(),
             progress=step,
         )
         assert index.document_text("a.txt").strip() == "First version."
@@ -263,6 +267,7 @@ def test_an_interrupt_keeps_what_is_done(place: Place) -> None:
             embedder=place.embedder,
             passage_tokens=TOKENS,
             file_timeout=60,
+            reading=Settings(),
             progress=step,
         )
     assert place.sources() == ["0.txt", "1.txt"]
@@ -301,6 +306,7 @@ def test_two_syncs_at_once_are_one_and_an_error(place: Place) -> None:
             embedder=place.embedder,
             passage_tokens=TOKENS,
             file_timeout=60,
+            reading=Settings(),
             progress=step,
         )
     assert f"process {os.getpid()}" in str(errors[0])
@@ -327,6 +333,7 @@ def test_another_passage_size_remakes_the_passages_and_survives_an_interrupt(pla
                 embedder=place.embedder,
                 passage_tokens=32,
                 file_timeout=60,
+                reading=Settings(),
                 progress=progress,
             )
 
@@ -385,6 +392,7 @@ from pathlib import Path
 from rag.embed import HashingEmbedder
 from rag.errors import DiskError
 from rag.folder import sync_folder
+from rag.load.source import Settings
 from rag.index import Index
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -394,7 +402,8 @@ with Index.open_for_sync(folder, embedder=e.name, dim=e.dim, passage_tokens=64) 
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     try:
         sync_folder(
-            data, index=index, embedder=e, passage_tokens=64, file_timeout=60, progress=lambda p: None
+            data, index=index, embedder=e, passage_tokens=64, file_timeout=60, reading=Settings(),
+            progress=lambda p: None,
         )
     except DiskError as exc:
         print("DiskError:", exc)
@@ -408,6 +417,7 @@ from pathlib import Path
 import faiss
 from rag.embed import HashingEmbedder
 from rag.folder import sync_folder
+from rag.load.source import Settings
 from rag.index import Index
 from rag.index.lexical import words
 
@@ -420,7 +430,8 @@ while sys.stdin.readline():
         os.setpgid(0, 0)
         with Index.open_for_sync(folder, embedder=e.name, dim=e.dim, passage_tokens=64) as index:
             sync_folder(
-                data, index=index, embedder=e, passage_tokens=64, file_timeout=60, progress=lambda p: None
+                data, index=index, embedder=e, passage_tokens=64, file_timeout=60, reading=Settings(),
+            progress=lambda p: None,
             )
         os._exit(0)
     print(pid, flush=True)

@@ -12,6 +12,7 @@ from docx.oxml.ns import nsdecls
 
 from rag.load.content import Content
 from rag.load.docx import read_docx
+from rag.load.source import Source
 
 
 def written(build: Callable[[Any], None]) -> Content:
@@ -19,7 +20,7 @@ def written(build: Callable[[Any], None]) -> Content:
     build(document)
     buffer = io.BytesIO()
     document.save(buffer)
-    return read_docx(buffer.getvalue())
+    return read_docx(Source(data=buffer.getvalue()))
 
 
 def append(document: Any, inside: str) -> None:
@@ -141,7 +142,7 @@ def test_an_external_entity_is_not_read() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as package:
         package.writestr("word/document.xml", body)
-    assert read_docx(buffer.getvalue()).text in {"ab", "a"}
+    assert read_docx(Source(data=buffer.getvalue())).text in {"ab", "a"}
 
 
 @pytest.mark.parametrize("title", ["x" * 5000])

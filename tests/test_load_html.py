@@ -3,16 +3,19 @@ from __future__ import annotations
 import pytest
 
 from rag.load.html import read_html
+from rag.load.source import Source
 
 
 def text(html: str) -> str:
-    return read_html(html.encode()).text
+    return read_html(Source(data=html.encode())).text
 
 
 def test_headings_paragraphs_and_links_are_read_in_order() -> None:
     content = read_html(
-        "<html><body><h1>灯塔</h1><p>The <a href='/x'>keeper</a> is <b>Ada</b>.</p>"
-        "<h2>Lamps &amp; fuses</h2><p>Forty&nbsp;fuses.</p></body></html>".encode()
+        Source(
+            data="<html><body><h1>灯塔</h1><p>The <a href='/x'>keeper</a> is <b>Ada</b>.</p>"
+            "<h2>Lamps &amp; fuses</h2><p>Forty&nbsp;fuses.</p></body></html>".encode()
+        )
     )
     assert content.text == "灯塔\n\nThe keeper is Ada.\n\nLamps & fuses\n\nForty fuses."
     assert [(heading.level, heading.title) for heading in content.headings] == [
@@ -41,7 +44,7 @@ def test_the_main_part_is_preferred_when_it_is_most_of_the_page() -> None:
 
 
 def test_the_title_heads_a_page_without_one() -> None:
-    content = read_html(b"<title>Opening hours</title><p>Nine to five.</p>")
+    content = read_html(Source(data=b"<title>Opening hours</title><p>Nine to five.</p>"))
     assert content.text == "Opening hours\n\nNine to five."
     assert content.headings[0].title == "Opening hours"
 
@@ -99,7 +102,7 @@ def test_long_menus_of_short_links_are_left_out() -> None:
 )
 def test_the_charset_is_the_declared_one_or_found(head: str) -> None:
     page = f"<html><head>{head}</head><body><p>灯塔在每天晚上九点开放，请准时到达。</p></body></html>"
-    assert read_html(page.encode("gbk")).text == "灯塔在每天晚上九点开放，请准时到达。"
+    assert read_html(Source(data=page.encode("gbk"))).text == "灯塔在每天晚上九点开放，请准时到达。"
 
 
 def test_xhtml_with_an_encoding_declaration_is_read() -> None:

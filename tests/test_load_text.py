@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from rag.load.source import Source
 from rag.load.text import markdown_headings, read_markdown, read_text
 
 
@@ -12,13 +13,13 @@ def titles(text: str) -> list[tuple[int, str]]:
 
 
 def test_newlines_controls_and_composition_are_normalised_but_nothing_else() -> None:
-    content = read_text("\ufeffcafe\u0301\r\nＡ①\x00\x07 ½\rend \t\n\n\n\n".encode())
+    content = read_text(Source(data="\ufeffcafe\u0301\r\nＡ①\x00\x07 ½\rend \t\n\n\n\n".encode()))
     assert content.text == "café\nＡ① ½\nend"
 
 
 def test_atx_headings_carry_level_and_place() -> None:
     text = "# One\n\ntext\n\n### 三级 标题 ###\n\nmore\n"
-    content = read_markdown(text.encode())
+    content = read_markdown(Source(data=text.encode()))
     assert [(heading.level, heading.title) for heading in content.headings] == [(1, "One"), (3, "三级 标题")]
     assert [content.text[heading.start : heading.end] for heading in content.headings] == [
         "# One",
@@ -28,11 +29,11 @@ def test_atx_headings_carry_level_and_place() -> None:
 
 def test_an_embedded_image_leaves_its_name_alone() -> None:
     text = "![the lamp](data:image/png;base64," + "iVBORw0KGgo=" * 1000 + ")\n\nText."
-    assert read_markdown(text.encode()).text == "![the lamp](data:image/png)\n\nText."
+    assert read_markdown(Source(data=text.encode())).text == "![the lamp](data:image/png)\n\nText."
 
 
 def test_setext_headings_cover_both_lines() -> None:
-    content = read_markdown(b"Title\n=====\n\nbody\n\nPart\n---\nbody")
+    content = read_markdown(Source(data=b"Title\n=====\n\nbody\n\nPart\n---\nbody"))
     assert [(heading.level, heading.title) for heading in content.headings] == [(1, "Title"), (2, "Part")]
     assert content.text[content.headings[1].start : content.headings[1].end] == "Part\n---"
 
@@ -73,7 +74,7 @@ def test_hostile_repetition_is_read_in_linear_time(unit: str) -> None:
     def seconds(size: int) -> float:
         data = ("# x" + unit * (size // len(unit)) + "y").encode()
         begun = time.process_time()
-        read_markdown(data)
+        read_markdown(Source(data=data))
         return time.process_time() - begun
 
     assert seconds(400_000) < 4 * 3 * seconds(100_000) + 0.2

@@ -12,18 +12,20 @@ from typing import Final
 import numpy as np
 
 import rag
-from rag.datatypes import Document, DocumentState, Heading, Page, Passage, Vectors
+from rag.datatypes import Document, DocumentState, Passage, Vectors
 from rag.index.lexical import words
+from rag.places import pack, pack_place, unpack, unpack_place
 
 PASSAGE: Final = """
-    SELECT contents.digest, start, stop, page, heading, passages.text,
+    SELECT contents.digest, start, stop, place, heading, passages.text,
            (SELECT min(source) FROM documents WHERE documents.content = passages.content)
     FROM passages JOIN contents ON contents.key = passages.content
     WHERE number = ?
 """
 STATES: Final = """
     SELECT source, content IS NULL, size,
-           (SELECT count(*) FROM passages WHERE passages.content = documents.content), reason, synced_at
+           (SELECT count(*) FROM passages WHERE passages.content = documents.content), reason, synced_at,
+           (SELECT json_extract(places, '$.notes') FROM contents WHERE key = content)
     FROM documents ORDER BY source
 """
 
@@ -60,9 +62,10 @@ def read_states(connection: sqlite3.Connection) -> list[DocumentState]:
             size=size,
             passages=passages,
             reason=reason,
+            notes=tuple(json.loads(notes or "[]")),
             synced_at=synced_at,
         )
-        for source, failed, size, passages, reason, synced_at in connection.execute(STATES)
+        for source, failed, size, passages, reason, synced_at, notes in connection.execute(STATES)
     ]
 
 
@@ -71,34 +74,31 @@ def read_passage(connection: sqlite3.Connection, number: int) -> Passage | None:
     row = connection.execute(PASSAGE, (number,)).fetchone()
     if row is None:
         return None
-    digest, start, end, page, heading, text, source = row
+    digest, start, end, place, heading, text, source = row
     return Passage(
-        source=source or "", digest=digest, start=start, end=end, text=text, page=page, heading=heading
+        source=source or "",
+        digest=digest,
+        start=start,
+        end=end,
+        text=text,
+        heading=heading,
+        **unpack_place(place),
     )
 
 
 def read_document(connection: sqlite3.Connection, key: str, source: str) -> Document | None:
-    query = "SELECT digest, text, pages, headings FROM contents WHERE key = ?"
+    query = "SELECT digest, text, places FROM contents WHERE key = ?"
     row = connection.execute(query, (key,)).fetchone()
     if row is None:
         return None
-    digest, text, pages, headings = row
-    return Document(
-        source=source,
-        digest=digest,
-        text=text,
-        pages=tuple(Page(number=n, start=s, end=e) for n, s, e in json.loads(pages)),
-        headings=tuple(Heading(level=v, start=s, end=e, title=t) for v, s, e, t in json.loads(headings)),
-    )
+    digest, text, places = row
+    return unpack(places, source=source, digest=digest, text=text)
 
 
 def write_content(connection: sqlite3.Connection, key: str, document: Document, maker: str) -> None:
-    pages = [[page.number, page.start, page.end] for page in document.pages]
-    headings = [[head.level, head.start, head.end, head.title] for head in document.headings]
     connection.execute(
-        "INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (key) DO UPDATE SET maker = excluded.maker",
-        (key, document.digest, document.text, json.dumps(pages), json.dumps(headings), maker),
+        "INSERT INTO contents VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET maker = excluded.maker",
+        (key, document.digest, document.text, pack(document), maker),
     )
 
 
@@ -110,9 +110,18 @@ def write_passages(
     for passage, vector in zip(passages, vectors, strict=True):
         blob = np.ascontiguousarray(vector, dtype="<f4").tobytes()
         number = connection.execute(
-            "INSERT INTO passages (content, id, start, stop, page, heading, text, vector) "
+            "INSERT INTO passages (content, id, start, stop, place, heading, text, vector) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (key, passage.id, passage.start, passage.end, passage.page, passage.heading, passage.text, blob),
+            (
+                key,
+                passage.id,
+                passage.start,
+                passage.end,
+                pack_place(passage),
+                passage.heading,
+                passage.text,
+                blob,
+            ),
         ).lastrowid
         said = " ".join(words(f"{passage.heading}\n{passage.text}"))
         connection.execute("INSERT INTO lexicon (rowid, words) VALUES (?, ?)", (number, said))

@@ -14,7 +14,7 @@ import rag
 from rag.index.faults import damaged
 from rag.index.lexical import TOKENIZER
 
-FORMAT: Final = 1  # of the tables, and of the words in `lexicon`
+FORMAT: Final = 2  # of the tables, and of the words in `lexicon`
 SPLITTER: Final = 1  # raise it when rag.split cuts otherwise
 MADE_WITH: Final = ("jieba", "faiss-cpu")
 SCHEMA: Final = """
@@ -23,8 +23,7 @@ CREATE TABLE contents (
     key TEXT PRIMARY KEY,        -- sha256 of the file and its ending: equal files are read once
     digest TEXT NOT NULL,
     text TEXT NOT NULL,
-    pages TEXT NOT NULL,         -- JSON [[number, start, end], ...]
-    headings TEXT NOT NULL,      -- JSON [[level, start, end, title], ...]
+    places TEXT NOT NULL,        -- JSON of rag.places: pages, headings, regions, notes
     maker TEXT NOT NULL          -- what made its passages and vectors
 );
 CREATE TABLE documents (
@@ -44,7 +43,7 @@ CREATE TABLE passages (
     id TEXT NOT NULL,
     start INTEGER NOT NULL,
     stop INTEGER NOT NULL,
-    page INTEGER,
+    place TEXT NOT NULL,         -- JSON of rag.places: page, cells, boxes, ...
     heading TEXT NOT NULL,
     text TEXT NOT NULL,
     vector BLOB NOT NULL         -- float32, little-endian

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -12,30 +13,80 @@ from rag.datatypes import Document
 from rag.errors import LoadError
 from rag.load.content import Content
 from rag.load.detect import detect
+from rag.load.source import Settings, Source
 
-Reader: TypeAlias = Callable[[bytes], Content]
+Reader: TypeAlias = Callable[[Source], Content]
 READERS: Final = {  # what `detect` finds -> who reads it
-    "text": "rag.load.text:read_text",
-    "markdown": "rag.load.text:read_markdown",
-    "html": "rag.load.html:read_html",
-    "pdf": "rag.load.pdf:read_pdf",
+    "code": "rag.load.source_code:read_code",
+    "csv": "rag.load.delimited:read_delimited",
+    "doc": "rag.load.old_office:read_old_office",
     "docx": "rag.load.docx:read_docx",
+    "eml": "rag.load.mail:read_mail",
+    "encrypted": "rag.load.encrypted:read_encrypted",
+    "epub": "rag.load.epub:read_epub",
+    "html": "rag.load.html:read_html",
+    "image": "rag.load.image:read_image",
+    "json": "rag.load.records:read_json",
+    "markdown": "rag.load.text:read_markdown",
+    "mbox": "rag.load.mail:read_mbox",
+    "mhtml": "rag.load.mail:read_mhtml",
+    "msg": "rag.load.msg:read_msg",
+    "notebook": "rag.load.notebook:read_notebook",
+    "odp": "rag.load.opendocument:read_presentation",
+    "ods": "rag.load.opendocument:read_spreadsheet",
+    "odt": "rag.load.opendocument:read_text_document",
+    "org": "rag.load.org:read_org",
+    "pdf": "rag.load.pdf:read_pdf",
+    "ppt": "rag.load.old_office:read_old_office",
+    "pptx": "rag.load.pptx:read_pptx",
+    "rst": "rag.load.rst:read_rst",
+    "rtf": "rag.load.rtf:read_rtf",
+    "subtitles": "rag.load.subtitles:read_subtitles",
+    "text": "rag.load.text:read_text",
+    "xls": "rag.load.xls:read_xls",
+    "xlsx": "rag.load.xlsx:read_xlsx",
+    "xml": "rag.load.xml:read_xml",
+    "yaml": "rag.load.records:read_yaml",
+    "zip": "rag.load.archive:read_zip",
 }
 
 
-def load(path: Path, *, source: str) -> Document:
+def load(
+    path: Path, *, source: str, settings: Settings | None = None, advance: Callable[[str], None] | None = None
+) -> Document:
     """Read the file at `path` in this process; `source` is what it is called in the index.
+
+    `advance` is told how far the reading of a long file has come.
 
     Raises:
         LoadError: when it cannot be read, is empty, damaged, encrypted, or of an unknown type.
     """
     data = _bytes_of(path)
-    if not data.strip(b"\0 \t\r\n"):
+    whole = Source(data=data, name=path.name, settings=settings or Settings())
+    content = read(whole if advance is None else replace(whole, advance=advance))
+    return Document(
+        source=source,
+        digest=hashlib.sha256(data).hexdigest(),
+        text=content.text,
+        pages=content.pages,
+        headings=content.headings,
+        regions=content.regions,
+        notes=content.notes,
+    )
+
+
+def read(source: Source) -> Content:
+    """Read a file's bytes, or a member's, by whoever reads its type.
+
+    Raises:
+        LoadError: as `load`.
+    """
+    if not source.data.strip(b"\0 \t\r\n"):
         raise LoadError("the file is empty")
-    module, _, name = READERS[detect(data, path.name)].partition(":")
+    module, _, name = READERS[detect(source.data, source.name)].partition(":")
     reader: Reader = getattr(importlib.import_module(module), name)
     try:
-        content = reader(data)
+        content = reader(source)
     except LoadError:
         raise
     except MemoryError as exc:
@@ -43,14 +94,8 @@ def load(path: Path, *, source: str) -> Document:
     except Exception as exc:  # a damaged file makes a parser raise anything
         raise LoadError(f"the file is damaged or unusual: {type(exc).__name__}: {exc}"[:300]) from exc
     if not content.text.strip():
-        raise LoadError("there is no text in it")
-    return Document(
-        source=source,
-        digest=hashlib.sha256(data).hexdigest(),
-        text=content.text,
-        pages=content.pages,
-        headings=content.headings,
-    )
+        raise LoadError("; ".join(content.notes)[:300] or "there is no text in it")
+    return content
 
 
 def _bytes_of(path: Path) -> bytes:

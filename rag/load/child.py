@@ -21,6 +21,8 @@ from typing import Any, BinaryIO, Final
 from rag.datatypes import Document
 from rag.errors import LoadError
 from rag.load import load
+from rag.load.source import Settings
+from rag.places import pack
 
 LENGTH: Final = struct.Struct("<Q")
 MAX_MEMORY: Final = 2 << 30  # bytes of address space beyond what the interpreter itself takes
@@ -37,10 +39,13 @@ def main() -> None:
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(requests,), daemon=True).start()
     while request := requests.get():
-        reply = _answer(json.loads(request))
-        replies.write(LENGTH.pack(len(reply)))
-        replies.write(reply)
-        replies.flush()
+        _send(replies, _answer(json.loads(request), replies))
+
+
+def _send(replies: BinaryIO, reply: bytes) -> None:
+    replies.write(LENGTH.pack(len(reply)))
+    replies.write(reply)
+    replies.flush()
 
 
 def _receive(requests: queue.SimpleQueue[bytes]) -> None:
@@ -51,10 +56,16 @@ def _receive(requests: queue.SimpleQueue[bytes]) -> None:
     os._exit(0)  # the parent is gone, and the main thread still busy
 
 
-def _answer(request: dict[str, Any]) -> bytes:
+def _answer(request: dict[str, Any], replies: BinaryIO) -> bytes:
+    def advance(stage: str) -> None:
+        _end_after(request["timeout"] + GRACE)
+        _send(replies, json.dumps({"stage": stage}).encode())
+
     _end_after(request["timeout"] + GRACE)
+    settings = Settings(passwords=tuple(request["passwords"]), ocr=request["ocr"])
     try:
-        reply = _encode(load(Path(request["path"]), source=request["source"]))
+        path = Path(request["path"])
+        reply = _encode(load(path, source=request["source"], settings=settings, advance=advance))
     except LoadError as exc:
         reply = json.dumps({"error": str(exc), "spent": isinstance(exc.__cause__, MemoryError)}).encode()
     except MemoryError:
@@ -66,12 +77,7 @@ def _answer(request: dict[str, Any]) -> bytes:
 
 
 def _encode(document: Document) -> bytes:
-    value = {
-        "digest": document.digest,
-        "text": document.text,
-        "pages": [(page.number, page.start, page.end) for page in document.pages],
-        "headings": [(item.level, item.start, item.end, item.title) for item in document.headings],
-    }
+    value = {"digest": document.digest, "text": document.text, "places": pack(document)}
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 

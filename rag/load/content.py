@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
-from rag.datatypes import Heading, Page
+from rag.datatypes import Box, Heading, Page, PageUnit, Region
 
 CJK: Final = (
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # written without spaces
@@ -24,11 +24,13 @@ MAX_TITLE: Final = 200  # characters; a whole paragraph styled as a heading is c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """The text of one file, with its pages and headings."""
+    """The text of one file, with what is known of its places; see `rag.datatypes.Document`."""
 
     text: str
     pages: tuple[Page, ...] = ()
     headings: tuple[Heading, ...] = ()
+    regions: tuple[Region, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def clean(text: str) -> str:
@@ -58,12 +60,76 @@ class ContentBuilder:
         self._length = 0
         self._pages: list[Page] = []
         self._headings: list[Heading] = []
+        self._regions: list[Region] = []
+        self._notes: list[str] = []
 
     def add(self, text: str, *, separator: str = "\n\n") -> tuple[int, int] | None:
         """Append a block after `separator` and return its span; an empty block is left out."""
         text = tidy(text)
-        if not text.strip():
+        return self._append(text, separator) if text.strip() else None
+
+    def add_region(
+        self,
+        text: str,
+        *,
+        separator: str = "\n",
+        box: Box | None = None,
+        cells: str = "",
+        confidence: float | None = None,
+    ) -> None:
+        """Append a line or a row and remember where it stands in the original."""
+        span = self.add(text, separator=separator)
+        if span is not None:
+            self._regions.append(
+                Region(start=span[0], end=span[1], box=box, cells=cells, confidence=confidence)
+            )
+
+    def add_heading(self, level: int, text: str) -> None:
+        """Append a heading of `level` (1 is the outermost)."""
+        span = self.add(text)
+        if span is not None:
+            self._headings.append(Heading(level=level, start=span[0], end=span[1], title=title_of(text)))
+
+    def add_page(self, number: int, page: Content | str, *, unit: PageUnit = "page") -> None:
+        """Append page `number` (from 1); a page without text is left out."""
+        span = self.add_content(Content(text=tidy(page)) if isinstance(page, str) else page)
+        if span is not None:
+            self._pages.append(Page(number=number, start=span[0], end=span[1], unit=unit))
+
+    def add_part(self, name: str, part: Content) -> None:
+        """Append a member of an archive or an attachment below a heading that names it."""
+        self.add_heading(1, name)
+        pages = tuple(replace(page, part=f"{name}/{page.part}" if page.part else name) for page in part.pages)
+        headings = tuple(replace(heading, level=heading.level + 1) for heading in part.headings)
+        notes = tuple(f"{name}: {note}" for note in part.notes)
+        whole = Page(number=1, start=0, end=len(part.text), part=name)
+        self.add_content(replace(part, pages=pages or (whole,), headings=headings, notes=notes))
+
+    def add_content(self, content: Content) -> tuple[int, int] | None:
+        """Append what another reader made, with all its places, and return its span."""
+        self._notes += content.notes
+        if not content.text.strip():
             return None
+        start, end = self._append(content.text, "\n\n")
+        self._pages += (_moved(page, start) for page in content.pages)
+        self._headings += (_moved(heading, start) for heading in content.headings)
+        self._regions += (_moved(region, start) for region in content.regions)
+        return start, end
+
+    def note(self, sentence: str) -> None:
+        """Remember what could not be read or had to be repaired; it is shown wherever the file is listed."""
+        self._notes.append(sentence)
+
+    def build(self) -> Content:
+        return Content(
+            text="".join(self._pieces),
+            pages=tuple(self._pages),
+            headings=tuple(self._headings),
+            regions=tuple(self._regions),
+            notes=tuple(self._notes),
+        )
+
+    def _append(self, text: str, separator: str) -> tuple[int, int]:
         if self._pieces:
             self._pieces.append(separator)
             self._length += len(separator)
@@ -72,17 +138,9 @@ class ContentBuilder:
         self._length += len(text)
         return start, self._length
 
-    def add_heading(self, level: int, text: str) -> None:
-        """Append a heading of `level` (1 is the outermost)."""
-        span = self.add(text)
-        if span is not None:
-            self._headings.append(Heading(level=level, start=span[0], end=span[1], title=title_of(text)))
 
-    def add_page(self, number: int, text: str) -> None:
-        """Append page `number` (from 1); a page without text is left out."""
-        span = self.add(text)
-        if span is not None:
-            self._pages.append(Page(number=number, start=span[0], end=span[1]))
+Placed = TypeVar("Placed", Page, Heading, Region)
 
-    def build(self) -> Content:
-        return Content(text="".join(self._pieces), pages=tuple(self._pages), headings=tuple(self._headings))
+
+def _moved(item: Placed, by: int) -> Placed:
+    return replace(item, start=item.start + by, end=item.end + by)

@@ -13,6 +13,7 @@ from lxml import etree
 from rag.errors import LoadError
 from rag.load.content import Content, ContentBuilder
 from rag.load.docx_styles import Numbering, Styles
+from rag.load.source import Source
 from rag.load.tables import looks_like_header, table_text
 from rag.load.wordml import MATH, W, inner, value
 
@@ -37,13 +38,13 @@ CHARACTERS: Final = {
 }
 
 
-def read_docx(data: bytes) -> Content:
+def read_docx(source: Source) -> Content:
     """Read paragraphs, lists, headings and tables in order; then notes; headers and footers once.
 
     Raises:
         LoadError: when the file is damaged.
     """
-    parts = _Parts(data)
+    parts = _Parts(source.data)
     body = parts.parse(BODY)
     if body is None or body.find(W + "body") is None:
         raise LoadError("the Word document is damaged: it has no body")

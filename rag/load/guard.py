@@ -9,35 +9,48 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
 import rag
-from rag.datatypes import Document, Heading, Page
+from rag.datatypes import Document
 from rag.errors import LoadError
 from rag.load.child import LENGTH, MAX_REPLY
+from rag.load.source import Settings
+from rag.places import unpack
 
 PATIENCE: Final = 2.0  # seconds a child may take to end when it is told so
 LONGEST: Final = 1e6  # seconds; the system's timers take no more than a few years
 START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from rag.load.child import main; main()"
 
 
-def load_guarded(path: Path, *, source: str, timeout: float) -> Document:
+def load_guarded(path: Path, *, source: str, timeout: float, settings: Settings | None = None) -> Document:
     """Read one file as `rag.load.load` does, in a child of its own; `Loader` reads many.
 
     Raises:
-        LoadError: as `load` does, and when reading takes more than `timeout` seconds or ends the child.
+        LoadError: as `load` does, and when reading ends the child or takes more than `timeout` seconds, or
+            a page of it that is read as an image does.
     """
-    with Loader(timeout=timeout) as loader:
+    with Loader(timeout=timeout, settings=settings) as loader:
         return loader.load(path, source=source)
 
 
 class Loader:
     """Reads files one after the other in one child, which is replaced when it dies or takes too long."""
 
-    def __init__(self, *, timeout: float) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        settings: Settings | None = None,
+        advance: Callable[[str], None] | None = None,
+    ) -> None:
+        """`advance` is told how far the reading of a long file has come."""
         self._timeout = min(timeout, LONGEST)  # seconds a file may take
+        self._settings = settings or Settings()
+        self._advance = advance or (lambda _: None)
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -80,23 +93,29 @@ class Loader:
                 self.close()
         if "error" in reply:
             raise LoadError(reply["error"])
-        return _document(reply, source)
+        return unpack(reply["places"], source=source, digest=reply["digest"], text=reply["text"])
 
     def _ask(self, path: Path, source: str) -> dict[str, Any]:
         child = self._living_child()
-        request = {"path": os.fspath(path.absolute()), "source": source, "timeout": self._timeout}
-        expired = threading.Event()
-        timer = threading.Timer(self._timeout, _expire, (child, expired))
-        timer.start()
-        try:
-            return _exchange(child, json.dumps(request).encode("ascii") + b"\n")
-        except (EOFError, OSError, ValueError) as exc:
-            if expired.is_set():
-                raise LoadError(f"reading it took longer than {self._timeout:g} seconds") from exc
-            child.kill()
-            raise LoadError(f"reading it ended the reader: {_death(child.wait())}") from exc
-        finally:
-            timer.cancel()
+        request = {
+            "path": os.fspath(path.absolute()),
+            "source": source,
+            "timeout": self._timeout,
+            "passwords": self._settings.passwords,
+            "ocr": self._settings.ocr,
+        }
+        with _Deadline(child, self._timeout) as deadline:
+            try:
+                _send(child, json.dumps(request).encode("ascii") + b"\n")
+                while "stage" in (reply := _receive(child)):
+                    deadline.renew()
+                    self._advance(reply["stage"])
+            except (EOFError, OSError, ValueError) as exc:
+                if deadline.passed:
+                    raise LoadError(f"reading it took longer than {self._timeout:g} seconds") from exc
+                child.kill()
+                raise LoadError(f"reading it ended the reader: {_death(child.wait())}") from exc
+            return reply
 
     def _living_child(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
@@ -114,16 +133,48 @@ class Loader:
         return self._child
 
 
-def _expire(child: subprocess.Popen[bytes], expired: threading.Event) -> None:
-    expired.set()
-    child.kill()
+class _Deadline:
+    """Kills the child when neither its end nor a sign of life comes in time."""
+
+    def __init__(self, child: subprocess.Popen[bytes], seconds: float) -> None:
+        self.passed = False
+        self._child = child
+        self._seconds = seconds
+        self._timer = self._new_timer()
+
+    def renew(self) -> None:
+        self._timer.cancel()
+        self._timer = self._new_timer()
+
+    def _new_timer(self) -> threading.Timer:
+        timer = threading.Timer(self._seconds, self._pass)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _pass(self) -> None:
+        self.passed = True
+        self._child.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
 
 
-def _exchange(child: subprocess.Popen[bytes], request: bytes) -> dict[str, Any]:
-    if child.stdin is None or child.stdout is None:
+def _send(child: subprocess.Popen[bytes], request: bytes) -> None:
+    if child.stdin is None:
         raise EOFError
     child.stdin.write(request)
     child.stdin.flush()
+
+
+def _receive(child: subprocess.Popen[bytes]) -> dict[str, Any]:
+    if child.stdout is None:
+        raise EOFError
     (length,) = LENGTH.unpack(_read(child.stdout, LENGTH.size))
     if length > MAX_REPLY:
         raise EOFError
@@ -142,16 +193,3 @@ def _death(status: int) -> str:
     if status >= 0:
         return f"it stopped with status {status}"
     return f"it was killed by {signal.Signals(-status).name}"
-
-
-def _document(reply: dict[str, Any], source: str) -> Document:
-    return Document(
-        source=source,
-        digest=reply["digest"],
-        text=reply["text"],
-        pages=tuple(Page(number=number, start=start, end=end) for number, start, end in reply["pages"]),
-        headings=tuple(
-            Heading(level=level, start=start, end=end, title=title)
-            for level, start, end, title in reply["headings"]
-        ),
-    )

@@ -11,6 +11,7 @@ from lxml import html as lxml_html
 from rag.load.content import Content, ContentBuilder
 from rag.load.encoding import decode
 from rag.load.html_table import data_rows, has_header
+from rag.load.source import Source
 from rag.load.tables import table_text
 
 DECLARED: Final = re.compile(rb"""<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*["']?\s*([\w:.-]+)""", re.I)
@@ -46,9 +47,9 @@ MENU_ITEM: Final = 25  # characters of an average item, at most
 MENU_LINKED: Final = 0.8  # part of the characters that are within links
 
 
-def read_html(data: bytes) -> Content:
+def read_html(source: Source) -> Content:
     """Read the main text of a page; entities are decoded, the charset is the declared one if it fits."""
-    text = XML_DECLARATION.sub("", decode(data, declared=_declared(data)))
+    text = XML_DECLARATION.sub("", decode(source.data, declared=_declared(source.data)))
     root = lxml_html.document_fromstring(text, parser=lxml_html.HTMLParser(huge_tree=True))
     title = " ".join((root.findtext(".//title") or "").split())
     content = _Reader().read(_main(root), title)

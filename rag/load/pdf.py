@@ -13,6 +13,7 @@ import pypdfium2.raw as pdfium
 from rag.errors import LoadError
 from rag.load.content import Content, ContentBuilder
 from rag.load.lines import Line, as_paragraphs
+from rag.load.source import Source
 
 PASSWORD: Final = 4  # FPDF_ERR_PASSWORD
 HYPHEN: Final = "\x02"  # what pdfium writes for a hyphen at the end of a line
@@ -23,13 +24,13 @@ REPEATED: Final = 0.6  # part of the pages on which a running title stands
 FEW_PAGES: Final = 3
 
 
-def read_pdf(data: bytes) -> Content:
+def read_pdf(source: Source) -> Content:
     """Read the text layer of a PDF with its page numbers; a page without text adds nothing.
 
     Raises:
         LoadError: when it is encrypted, damaged, or has no text layer at all.
     """
-    document = _open(data)
+    document = _open(source.data)
     pages = [_lines_of(document, index) for index in range(len(document))]
     running = _running_titles(pages)
     builder = ContentBuilder()

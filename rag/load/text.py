@@ -8,6 +8,7 @@ from typing import Final
 from rag.datatypes import Heading
 from rag.load.content import Content, tidy, title_of
 from rag.load.encoding import decode
+from rag.load.source import Source
 
 FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
 ATX: Final = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
@@ -19,14 +20,14 @@ FRONT_MATTER: Final = re.compile(  # YAML, known by its first line: `---` alone 
 )
 
 
-def read_text(data: bytes) -> Content:
+def read_text(source: Source) -> Content:
     """Read plain text in any common encoding."""
-    return Content(text=tidy(decode(data)))
+    return Content(text=tidy(decode(source.data)))
 
 
-def read_markdown(data: bytes) -> Content:
+def read_markdown(source: Source) -> Content:
     """Read Markdown as written, with its ATX and setext headings (CommonMark 0.31, 4.2 and 4.3)."""
-    text = tidy(EMBEDDED.sub(r"\1", decode(data)))
+    text = tidy(EMBEDDED.sub(r"\1", decode(source.data)))
     return Content(text=text, headings=tuple(markdown_headings(text)))
 
 
