@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rag.config import Config
 from rag.errors import RagError
+from rag.index.store import DATABASE
 
 PACKAGES: Final = (
     "ipex-llm", "torch", "transformers", "langchain", "faiss-cpu", "sentence-transformers", "gradio",
@@ -52,6 +53,13 @@ def _packages() -> Iterator[Finding]:
             yield Finding(subject=name, fact=importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
             yield Finding(subject=name, fact="not installed", well=False, mend="make clean install")
+    if any(each.name.startswith("nvidia-") for each in importlib.metadata.distributions()):
+        yield Finding(
+            subject="torch",
+            fact="its CUDA libraries are installed, gigabytes that no part of Kaoju uses",
+            well=False,
+            mend="name an index with the CPU build in PIP_EXTRA_INDEX_URL, then make clean install",
+        )
 
 
 def _machine() -> Iterator[Finding]:
@@ -109,6 +117,14 @@ def _models(config: Config) -> Iterator[Finding]:
 def _index(config: Config) -> Finding:
     from rag.pipeline import Rag
 
+    empty = Finding(
+        subject="index",
+        fact="there is none yet",
+        well=False,
+        mend=f"put documents into {config.data_dir}/ and run `rag sync`",
+    )
+    if not (config.index_dir / DATABASE).exists():  # opening it would make one
+        return empty
     try:
         with Rag(config) as rag:
             documents = rag.documents()
@@ -125,5 +141,5 @@ def _index(config: Config) -> Finding:
         subject="index",
         fact=f"{len(documents)} documents, {passages} passages, {failed} files failed",
         well=bool(passages),
-        mend="" if passages else f"put documents into {config.data_dir}/ and run `rag sync`",
+        mend="" if passages else empty.mend,
     )

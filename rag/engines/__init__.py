@@ -17,7 +17,7 @@ ENGINES: Final = {
     "echo": "rag.engines.echo:EchoEngine",
     "ipex": "rag.engines.ipex:IpexEngine",
 }
-EXTRAS: Final = {"ipex": "pip install -e ."}
+EXTRAS: Final = {"ipex": "make clean install"}
 
 
 @runtime_checkable
