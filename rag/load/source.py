@@ -34,12 +34,20 @@ class Budget:
         Raises:
             LoadError: when it is one too many, or makes the file unpack to too much.
         """
-        self.unpacked -= size
+        self.unpack(size)
         self.members -= 1
-        if self.unpacked < 0:
-            raise LoadError(f"it unpacks to more than {MAX_UNPACKED // 1_000_000} MB")
         if self.members < 0:
             raise LoadError(f"it holds more than {MAX_MEMBERS:,} members")
+
+    def unpack(self, size: int) -> None:
+        """Take `size` bytes that are no member of their own, such as a part of an Office file.
+
+        Raises:
+            LoadError: when they make the file unpack to too much.
+        """
+        self.unpacked -= size
+        if self.unpacked < 0:
+            raise LoadError(f"it unpacks to more than {MAX_UNPACKED // 1_000_000} MB")
 
 
 def _unheard(stage: str) -> None:
