@@ -523,7 +523,7 @@ def assert_consistent(folder: Path, passage_tokens: int) -> None:
     assert connection.execute(orphans).fetchall() == []
     for text, start, stop, passage, vector in connection.execute(
         "SELECT contents.text, start, stop, passages.text, vector "
-        "FROM passages JOIN contents ON key = content"
+        "FROM passages JOIN contents ON contents.number = content JOIN vectors ON vectors.number = passages.number"
     ):
         assert text[start:stop] == passage
         assert len(vector) == 4096
@@ -534,7 +534,10 @@ def state_of(folder: Path) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(folder / "index.sqlite")
     found = connection.execute(
         "SELECT source, reason, id, start, heading, passages.text, vector, words "
-        "FROM documents LEFT JOIN passages USING (content) LEFT JOIN lexicon ON lexicon.rowid = number "
+        "FROM documents LEFT JOIN contents ON key = documents.content "
+        "LEFT JOIN passages ON passages.content = contents.number "
+        "LEFT JOIN vectors ON vectors.number = passages.number "
+        "LEFT JOIN lexicon ON lexicon.rowid = passages.number "
         "ORDER BY source, start"
     ).fetchall()
     connection.close()

@@ -49,7 +49,9 @@ def add(index: Index, source: str, text: str, vectors: Vectors | None = None) ->
 
 def vectors_in(folder: Path) -> tuple[list[str], Vectors]:
     with sqlite3.connect(folder / "index.sqlite") as connection:
-        found = connection.execute("SELECT text, vector FROM passages ORDER BY number").fetchall()
+        found = connection.execute(
+            "SELECT text, vector FROM passages NATURAL JOIN vectors ORDER BY number"
+        ).fetchall()
     connection.close()
     return [text for text, _ in found], np.stack([np.frombuffer(blob, "<f4") for _, blob in found])
 

@@ -17,7 +17,7 @@ from rag.index.lexical import match_any, question_words
 from rag.index.lock import writer_lock
 from rag.index.rows import FileState
 from rag.index.schema import Manifest
-from rag.index.store import BUMP, Store, mend, move_aside
+from rag.index.store import BUMP, Store, mend, move_aside, read_meta
 from rag.index.vectors import FlatVectors
 
 __all__ = ["FileState", "Index", "set_aside"]
@@ -88,7 +88,7 @@ class Index:
 
     def passage_count(self) -> int:
         with self._store.reading() as connection:
-            return int(connection.execute("SELECT count(*) FROM passages").fetchone()[0])
+            return int(read_meta(connection, "passages"))
 
     def document(self, source: str) -> Document:
         """Return what was read from a file.
@@ -139,7 +139,7 @@ class Index:
         held: dict[str, float] = {passage.id: 0.0 for passage in passages}
         total = 0.0
         with self._store.reading() as connection:
-            size = connection.execute("SELECT count(*) FROM passages").fetchone()[0]
+            size = int(read_meta(connection, "passages"))
             numbers = _numbers(connection, passages)
             for word in question_words(question):
                 holders = {row[0] for row in connection.execute(HOLDERS, (f'"{word}"',))}

@@ -18,15 +18,20 @@ from rag.places import pack, pack_place, unpack, unpack_place
 
 PASSAGE: Final = """
     SELECT contents.digest, start, stop, place, heading, passages.text,
-           (SELECT min(source) FROM documents WHERE documents.content = passages.content)
-    FROM passages JOIN contents ON contents.key = passages.content
-    WHERE number = ?
+           (SELECT min(source) FROM documents WHERE documents.content = contents.key)
+    FROM passages JOIN contents ON contents.number = passages.content
+    WHERE passages.number = ?
 """
 STATES: Final = """
-    SELECT source, content IS NULL, size,
-           (SELECT count(*) FROM passages WHERE passages.content = documents.content), reason, synced_at,
-           (SELECT json_extract(places, '$.notes') FROM contents WHERE key = content)
-    FROM documents ORDER BY source
+    SELECT source, content IS NULL, size, coalesce(contents.passages, 0), reason, synced_at,
+           coalesce(contents.notes, '[]')
+    FROM documents LEFT JOIN contents ON contents.key = documents.content
+    ORDER BY source
+"""
+CONTENT: Final = """
+    INSERT INTO contents (key, digest, maker, passages, notes, places, text) VALUES (?, ?, ?, 0, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET
+        maker = excluded.maker, notes = excluded.notes, places = excluded.places, text = excluded.text
 """
 
 
@@ -62,7 +67,7 @@ def read_states(connection: sqlite3.Connection) -> list[DocumentState]:
             size=size,
             passages=passages,
             reason=reason,
-            notes=tuple(json.loads(notes or "[]")),
+            notes=tuple(json.loads(notes)),
             synced_at=synced_at,
         )
         for source, failed, size, passages, reason, synced_at, notes in connection.execute(STATES)
@@ -96,33 +101,34 @@ def read_document(connection: sqlite3.Connection, key: str, source: str) -> Docu
 
 
 def write_content(connection: sqlite3.Connection, key: str, document: Document, maker: str) -> None:
-    connection.execute(
-        "INSERT INTO contents VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET maker = excluded.maker",
-        (key, document.digest, document.text, pack(document), maker),
-    )
+    notes = json.dumps(document.notes, ensure_ascii=False)
+    connection.execute(CONTENT, (key, document.digest, maker, notes, pack(document), document.text))
 
 
 def write_passages(
     connection: sqlite3.Connection, key: str, passages: Sequence[Passage], vectors: Vectors
 ) -> None:
     """Store the passages of a content with their words and vectors, in place of those it has."""
-    connection.execute("DELETE FROM passages WHERE content = ?", (key,))
+    content = connection.execute(
+        "UPDATE contents SET passages = ? WHERE key = ? RETURNING number", (len(passages), key)
+    ).fetchall()[0][0]
+    connection.execute("DELETE FROM passages WHERE content = ?", (content,))
     for passage, vector in zip(passages, vectors, strict=True):
-        blob = np.ascontiguousarray(vector, dtype="<f4").tobytes()
         number = connection.execute(
-            "INSERT INTO passages (content, id, start, stop, place, heading, text, vector) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passages (content, id, start, stop, place, heading, text) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                key,
+                content,
                 passage.id,
                 passage.start,
                 passage.end,
                 pack_place(passage),
                 passage.heading,
                 passage.text,
-                blob,
             ),
         ).lastrowid
+        blob = np.ascontiguousarray(vector, dtype="<f4").tobytes()
+        connection.execute("INSERT INTO vectors VALUES (?, ?)", (number, blob))
         said = " ".join(words(f"{passage.heading}\n{passage.text}"))
         connection.execute("INSERT INTO lexicon (rowid, words) VALUES (?, ?)", (number, said))
 

@@ -14,18 +14,22 @@ import rag
 from rag.index.faults import damaged
 from rag.index.lexical import TOKENIZER
 
-FORMAT: Final = 2  # of the tables, and of the words in `lexicon`
+FORMAT: Final = 3  # of the tables, and of the words in `lexicon`
 SPLITTER: Final = 1  # raise it when rag.split cuts otherwise
 MADE_WITH: Final = ("jieba", "faiss-cpu")
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE contents (
-    key TEXT PRIMARY KEY,        -- sha256 of the file and its ending: equal files are read once
+    number INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,    -- sha256 of the file and its ending: equal files are read once
     digest TEXT NOT NULL,
-    text TEXT NOT NULL,
+    maker TEXT NOT NULL,         -- what made its passages and vectors
+    passages INTEGER NOT NULL,   -- how many
+    notes TEXT NOT NULL,         -- JSON list of what could not be read; also in `places`, far longer
     places TEXT NOT NULL,        -- JSON of rag.places: pages, headings, regions, notes
-    maker TEXT NOT NULL          -- what made its passages and vectors
+    text TEXT NOT NULL           -- last: what stands before a long value is read without it
 );
+CREATE INDEX contents_by_maker ON contents(maker, key);
 CREATE TABLE documents (
     source TEXT PRIMARY KEY,
     content TEXT REFERENCES contents(key),  -- NULL: failed
@@ -39,22 +43,35 @@ CREATE TABLE documents (
 CREATE INDEX documents_by_content ON documents(content, source);
 CREATE TABLE passages (
     number INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: what FAISS knows stays true
-    content TEXT NOT NULL REFERENCES contents(key) ON DELETE CASCADE,
+    content INTEGER NOT NULL REFERENCES contents(number) ON DELETE CASCADE,
     id TEXT NOT NULL,
     start INTEGER NOT NULL,
     stop INTEGER NOT NULL,
     place TEXT NOT NULL,         -- JSON of rag.places: page, cells, boxes, ...
     heading TEXT NOT NULL,
-    text TEXT NOT NULL,
-    vector BLOB NOT NULL         -- float32, little-endian
+    text TEXT NOT NULL
 );
 CREATE INDEX passages_by_content ON passages(content);
 CREATE INDEX passages_by_id ON passages(id);
+CREATE TABLE vectors (           -- apart, so that neither text nor vector is read for the other's sake
+    number INTEGER PRIMARY KEY,  -- of the passage
+    vector BLOB NOT NULL         -- float32, little-endian
+);
+CREATE TABLE gone (              -- passages removed since the FAISS file was written, in order
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    number INTEGER NOT NULL
+);
 CREATE VIRTUAL TABLE lexicon USING fts5(words, tokenize="{tokenizer}");
-CREATE TRIGGER forget_words AFTER DELETE ON passages BEGIN
-    DELETE FROM lexicon WHERE rowid = old.number;
+CREATE TRIGGER count_passage AFTER INSERT ON passages BEGIN
+    UPDATE meta SET value = value + 1 WHERE key = 'passages';
 END;
-INSERT INTO meta VALUES ('origin', lower(hex(randomblob(16)))), ('generation', '0');
+CREATE TRIGGER forget_passage AFTER DELETE ON passages BEGIN
+    UPDATE meta SET value = value - 1 WHERE key = 'passages';
+    DELETE FROM lexicon WHERE rowid = old.number;
+    DELETE FROM vectors WHERE number = old.number;
+    INSERT INTO gone (number) VALUES (old.number);
+END;
+INSERT INTO meta VALUES ('origin', lower(hex(randomblob(16)))), ('generation', '0'), ('passages', '0');
 """
 
 

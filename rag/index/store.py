@@ -18,6 +18,9 @@ from rag.index.schema import Manifest, has_this_format, made_with, named, statem
 
 DATABASE: Final = "index.sqlite"
 BUSY_SECONDS: Final = 20.0
+PAGE_BYTES: Final = 8192  # five vectors of 384 dimensions; a page of 4096 would hold two and waste a quarter
+WAL_BYTES: Final = 32 * 2**20  # written back to the database from here on
+CACHE_KB: Final = 64 * 1024  # of pages, for each connection
 OWN_FILES: Final = ("index.sqlite", "vectors.faiss")
 BUMP: Final = "UPDATE meta SET value = value + 1 WHERE key = 'generation'"
 
@@ -186,6 +189,7 @@ def _open_reader(path: Path) -> sqlite3.Connection:
         try:
             connection = _connect(path, options)
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         except sqlite3.OperationalError as exc:
             last = exc
         else:
@@ -195,7 +199,11 @@ def _open_reader(path: Path) -> sqlite3.Connection:
 
 def _open_writer(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "mode=rwc")
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // PAGE_BYTES}")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
     connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a crash leaves whole transactions
     connection.execute("PRAGMA foreign_keys = ON")
     return connection

@@ -100,7 +100,7 @@ class FlatVectors:
         for start in range(0, len(numbers), CHUNK):
             some = numbers[start : start + CHUNK]
             query = (
-                "SELECT vector FROM passages WHERE number BETWEEN ? AND ? AND number IN ({}) ORDER BY number"
+                "SELECT vector FROM vectors WHERE number BETWEEN ? AND ? AND number IN ({}) ORDER BY number"
             )
             query = query.format(",".join(map(str, some)))  # integers: nothing to escape
             blobs = [row[0] for row in connection.execute(query, (some[0], some[-1]))]
@@ -124,7 +124,9 @@ class FlatVectors:
         return faiss.IndexIDMap2(faiss.IndexFlatIP(self._dim)), set()
 
 
-WANTED: Final = "SELECT number FROM passages JOIN contents ON contents.key = content WHERE maker = ?"
+WANTED: Final = """
+    SELECT passages.number FROM passages JOIN contents ON contents.number = content WHERE maker = ?
+"""
 
 
 def _digest(path: Path) -> str:
