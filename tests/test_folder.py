@@ -523,7 +523,8 @@ def assert_consistent(folder: Path, passage_tokens: int) -> None:
     assert connection.execute(orphans).fetchall() == []
     for text, start, stop, passage, vector in connection.execute(
         "SELECT contents.text, start, stop, passages.text, vector "
-        "FROM passages JOIN contents ON contents.number = content JOIN vectors ON vectors.number = passages.number"
+        "FROM passages JOIN contents ON contents.number = content "
+        "JOIN vectors ON vectors.number = passages.number"
     ):
         assert text[start:stop] == passage
         assert len(vector) == 4096
