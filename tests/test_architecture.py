@@ -13,7 +13,7 @@ import rag
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"datatypes", "errors"},
-    {"config", "places", "scan", "sentences", "turnstile"},
+    {"config", "ignore", "places", "scan", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "prompt", "render", "split"},
     {"cite", "chat_model", "folder", "retrieve"},
     {"chain"},
