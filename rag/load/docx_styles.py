@@ -134,7 +134,7 @@ def _letters(count: int) -> str:
     return chr(ord("a") + (count - 1) % 26) * ((count - 1) // 26 + 1)
 
 
-def _roman(count: int) -> str:
+def roman(count: int) -> str:
     if count >= ROMAN_END:
         return str(count)
     text = ""
@@ -160,8 +160,8 @@ FORMATS: Final[Mapping[str, Callable[[int], str]]] = {
     "ideographDigital": _chinese,
     "lowerLetter": _letters,
     "upperLetter": lambda count: _letters(count).upper(),
-    "lowerRoman": _roman,
-    "upperRoman": lambda count: _roman(count).upper(),
+    "lowerRoman": roman,
+    "upperRoman": lambda count: roman(count).upper(),
     "decimalZero": lambda count: f"{count:02}",
     "none": lambda _count: "",
 }
