@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import pytest
 from rag.errors import LoadError
 from rag.load import load
 from rag.load.guard import Loader, load_guarded
+from rag.load.limits import MAX_TEXT
+from tests import misbehaving
 from tests.minimal_pdf import minimal_pdf
 
 
@@ -22,15 +24,25 @@ def note(tmp_path: Path) -> Path:
     return path
 
 
-def slow_file(folder: Path) -> Path:
-    """Return a page that takes many seconds to read."""
-    path = folder / "slow.html"
-    path.write_text("<p>a</p>" * 3_000_000, encoding="ascii")
+@pytest.fixture
+def bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the child a reader that does what a text says."""
+    monkeypatch.setattr("rag.load.process.START", misbehaving.START)
+
+
+def save(folder: Path, deed: str) -> Path:
+    path = folder / f"{deed.split()[0]}.txt"
+    path.write_text(deed, encoding="utf-8")
     return path
 
 
+def ours(process: psutil.Process) -> bool:
+    line = " ".join(process.cmdline())
+    return "rag.load.child" in line or "misbehaving" in line
+
+
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "rag.load.child" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process().children() if ours(child)]
 
 
 def test_the_document_is_the_one_that_load_makes(note: Path, tmp_path: Path) -> None:
@@ -54,36 +66,47 @@ def test_a_load_error_comes_through_and_the_child_goes_on(note: Path, tmp_path: 
         assert children() == before
 
 
-def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_read(note: Path, tmp_path: Path) -> None:
-    with Loader(timeout=2) as loader:
+@pytest.mark.usefixtures("bad")
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [
+        ("segfault", "reading it ended the reader: it was killed by SIGSEGV"),
+        ("abort", "reading it ended the reader: it was killed by SIGABRT"),
+        ("leave", "reading it ended the reader: it stopped with status 3"),
+        ("fork", "reading it ended the reader: it stopped with status 7"),
+        ("recurse", "it is nested too deeply to be read"),
+        ("raise", "reading it takes more memory than one document may use"),
+        ("hoard", "reading it takes more memory than one document may use"),
+        ("share", "reading it takes more memory than one document may use"),
+        ("deafen", "reading it took longer than 2 seconds"),
+        ("hold", "reading it took longer than 2 seconds"),
+        ("babble", "reading it ended the reader: it was killed by SIGKILL"),
+    ],
+)
+def test_a_reader_that_fails_in_any_way_costs_one_file_and_leaves_nothing(
+    note: Path, tmp_path: Path, deed: str, reason: str
+) -> None:
+    before = set(Path("/tmp").glob("kaoju-*"))
+    with Loader(timeout=2 if "longer" in reason else 20) as loader:
         begun = time.monotonic()
-        with pytest.raises(LoadError, match="took longer than 2 seconds"):
-            loader.load(slow_file(tmp_path), source="slow.html")
-        assert time.monotonic() - begun < 10
+        with pytest.raises(LoadError) as caught:
+            loader.load(save(tmp_path, deed), source="bad")
+        assert str(caught.value) == reason
+        assert time.monotonic() - begun < 12
         assert loader.load(note, source="a").text.endswith("考据")
+    assert children() == []
+    assert set(Path("/tmp").glob("kaoju-*")) <= before
 
 
-def test_a_child_killed_while_reading_is_named_and_replaced(note: Path, tmp_path: Path) -> None:
-    path = slow_file(tmp_path)
-    killer = f"import os, time; time.sleep(1.5); os.kill({{pid}}, {int(signal.SIGKILL)})"
-    with Loader(timeout=60) as loader:
-        loader.load(note, source="a")
+@pytest.mark.usefixtures("bad")
+def test_a_worn_child_is_not_blamed_on_a_file(tmp_path: Path) -> None:
+    with Loader(timeout=20) as loader:
+        loader.load(save(tmp_path, "say first"), source="a")
         (child,) = children()
-        with (
-            subprocess.Popen([sys.executable, "-c", killer.format(pid=child.pid)]),
-            pytest.raises(LoadError, match="ended the reader: it was killed by SIGKILL"),
-        ):
-            loader.load(path, source="slow.html")
-        assert loader.load(note, source="a").text.endswith("考据")
-
-
-def test_a_child_that_died_between_two_files_is_replaced(note: Path) -> None:
-    with Loader(timeout=60) as loader:
-        loader.load(note, source="a")
-        (child,) = children()
-        child.kill()
-        child.wait(5)
-        assert loader.load(note, source="a").text.endswith("考据")
+        path = save(tmp_path, "deafen")
+        threading.Timer(1, child.kill).start()
+        threading.Timer(1.05, path.write_text, ["say second"]).start()
+        assert loader.load(path, source="b").text == "second"
 
 
 def test_a_file_larger_than_the_memory_limit_is_refused_and_the_next_is_read(
@@ -98,6 +121,52 @@ def test_a_file_larger_than_the_memory_limit_is_refused_and_the_next_is_read(
         assert loader.load(note, source="a").text.endswith("考据")
 
 
+@pytest.mark.usefixtures("bad")
+def test_what_a_reader_prints_does_not_disturb_its_reply(tmp_path: Path) -> None:
+    assert load_guarded(save(tmp_path, "flood"), source="a", timeout=60).text == "it went well"
+
+
+@pytest.mark.usefixtures("bad")
+def test_each_step_renews_the_time_and_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    with Loader(timeout=1, advance=told.append) as loader:
+        assert loader.load(save(tmp_path, "step 6"), source="a").text == "it went well"
+    assert told == [f"page {step}" for step in range(6)]
+
+
+@pytest.mark.usefixtures("bad")
+def test_steps_without_end_are_bounded(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"^reading it takes more than 10,000 steps$"):
+        load_guarded(save(tmp_path, "steps"), source="a", timeout=60)
+    with pytest.raises(LoadError, match=r"^reading it takes longer than 1 minutes$"):
+        load_guarded(save(tmp_path, "step 1000"), source="a", timeout=1)
+
+
+@pytest.mark.usefixtures("bad")
+def test_a_reader_cannot_fill_the_disk_and_writes_in_a_folder_that_goes_with_it(tmp_path: Path) -> None:
+    said = load_guarded(save(tmp_path, "write"), source="a", timeout=60).text
+    assert said.startswith("File too large in /tmp/kaoju-")
+    assert not Path(said.split()[-1]).exists()
+
+
+@pytest.mark.usefixtures("bad")
+def test_a_text_without_end_is_cut_with_a_note(tmp_path: Path) -> None:
+    document = load_guarded(save(tmp_path, "long 12000000"), source="a", timeout=60)
+    assert MAX_TEXT - 3 <= len(document.text) <= MAX_TEXT
+    assert document.notes == (
+        "it is very long: only the first 32,000,000 of its 36,000,000 characters were read",
+    )
+
+
+def test_a_child_that_died_between_two_files_is_replaced(note: Path) -> None:
+    with Loader(timeout=60) as loader:
+        loader.load(note, source="a")
+        (child,) = children()
+        child.kill()
+        child.wait(5)
+        assert loader.load(note, source="a").text.endswith("考据")
+
+
 def test_no_child_outlives_its_loader(note: Path) -> None:
     with Loader(timeout=60) as loader:
         loader.load(note, source="a")
@@ -105,30 +174,96 @@ def test_no_child_outlives_its_loader(note: Path) -> None:
     assert children() == []
 
 
-@pytest.mark.parametrize("state", ["idle", "busy"])
-def test_no_child_outlives_a_parent_killed_with_no_time_to_clean_up(
-    note: Path, tmp_path: Path, state: str
-) -> None:
+@pytest.mark.usefixtures("bad")
+def test_what_a_reader_started_ends_with_it(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="longer"):
+        load_guarded(save(tmp_path, f"start {tmp_path}"), source="a", timeout=2)
+    assert [
+        each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(each.info["cmdline"])
+    ] == []
+
+
+@pytest.mark.usefixtures("bad")
+@pytest.mark.parametrize("deed", ["say idle", "deafen", "start other"])
+def test_no_child_outlives_a_parent_killed_with_no_time_to_clean_up(tmp_path: Path, deed: str) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from rag.load.guard import Loader\n"
-        "loader = Loader(timeout=600); loader.load(Path(sys.argv[1]), source='a')\n"
-        "print(loader._child.pid, flush=True)\n"
-        "loader.load(Path(sys.argv[2]), source='b') if sys.argv[3] == 'busy' else time.sleep(600)\n"
+        "import sys; from pathlib import Path; import rag.load.process; from rag.load.guard import Loader\n"
+        "rag.load.process.START = sys.argv[1]\n"
+        "loader = Loader(timeout=600); loader.load(Path(sys.argv[2]), source='a')\n"
+        "print(loader._child.pid, loader._child._folder.name, flush=True)\n"
+        "loader.load(Path(sys.argv[3]), source='b'); import time; time.sleep(600)\n"
     )
-    arguments = [sys.executable, "-c", code, str(note), str(slow_file(tmp_path)), state]
+    first = tmp_path / "first.txt"
+    first.write_text("say first", encoding="utf-8")
+    arguments = [sys.executable, "-c", code, misbehaving.START, str(first), str(save(tmp_path, deed))]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        child = psutil.Process(int(parent.stdout.readline()))
-        time.sleep(0.5)
+        pid, folder = parent.stdout.readline().split()
+        time.sleep(1)
+        family = [psutil.Process(int(pid)), *psutil.Process(int(pid)).children()]
+        assert len(family) == 1 + deed.startswith("start")
+        parent.kill()
+        parent.wait()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+    assert deed == "say idle" or not Path(folder).exists()
+
+
+@pytest.mark.usefixtures("bad")
+def test_a_child_that_hears_nothing_ends_itself_when_its_time_is_over(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; import rag.load.process; from rag.load.guard import Loader\n"
+        "rag.load.process.START = sys.argv[1]\n"
+        "loader = Loader(timeout=3); loader.load(Path(sys.argv[2]), source='a')\n"
+    )
+    arguments = [sys.executable, "-c", code, misbehaving.START, str(save(tmp_path, "hold"))]
+    with subprocess.Popen(arguments) as parent:
+        time.sleep(1.5)
+        (child,) = psutil.Process(parent.pid).children()
         parent.kill()
         parent.wait()
     _, alive = psutil.wait_procs([child], timeout=10)
     assert alive == []
 
 
+def test_any_thread_may_call(note: Path) -> None:
+    found: list[str] = []
+
+    def read() -> None:
+        found.extend(loader.load(note, source="a").text for _ in range(20))
+
+    with Loader(timeout=60) as loader:
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(children()) == 1
+    assert found == ["# 标题\n\nKaoju 考据"] * 80
+
+
+@pytest.mark.usefixtures("bad")
+def test_a_loader_closed_while_it_reads_blames_no_file(tmp_path: Path) -> None:
+    caught: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            loader.load(save(tmp_path, "deafen"), source="a")
+        except RuntimeError as exc:
+            caught.append(exc)
+
+    loader = Loader(timeout=60)
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(1)
+    loader.close()
+    thread.join(5)
+    assert [str(exc) for exc in caught] == ["the loader was closed while it read"]
+    assert children() == []
+
+
 def test_the_child_is_light() -> None:
-    code = (
-        "import sys, rag.load.child; print({'torch', 'gradio', 'transformers', 'faiss'} & sys.modules.keys())"
-    )
+    heavy = "{'torch', 'gradio', 'transformers', 'faiss', 'lxml', 'PIL', 'pypdfium2', 'olefile', 'psutil'}"
+    code = f"import sys, rag.load.child; print({heavy} & sys.modules.keys())"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "set()"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from rag.load.content import Content
 from rag.load.detect import detect
 from rag.load.source import Settings, Source
 
+SOMETHING: Final = re.compile(rb"[^\0 \t\r\n]")
 Reader: TypeAlias = Callable[[Source], Content]
 READERS: Final = {  # what `detect` finds -> who reads it
     "code": "rag.load.source_code:read_code",
@@ -36,12 +38,14 @@ READERS: Final = {  # what `detect` finds -> who reads it
     "ods": "rag.load.opendocument:read_spreadsheet",
     "odt": "rag.load.opendocument:read_text_document",
     "org": "rag.load.org:read_org",
+    "packed": "rag.load.tarball:read_packed",
     "pdf": "rag.load.pdf:read_pdf",
     "ppt": "rag.load.old_office:read_old_office",
     "pptx": "rag.load.pptx:read_pptx",
     "rst": "rag.load.rst:read_rst",
     "rtf": "rag.load.rtf:read_rtf",
     "subtitles": "rag.load.subtitles:read_subtitles",
+    "tar": "rag.load.tarball:read_tar",
     "text": "rag.load.text:read_text",
     "xls": "rag.load.xls:read_xls",
     "xlsx": "rag.load.xlsx:read_xlsx",
@@ -81,21 +85,29 @@ def read(source: Source) -> Content:
     Raises:
         LoadError: as `load`.
     """
-    if not source.data.strip(b"\0 \t\r\n"):
+    if not SOMETHING.search(source.data):
         raise LoadError("the file is empty")
-    module, _, name = READERS[detect(source.data, source.name)].partition(":")
-    reader: Reader = getattr(importlib.import_module(module), name)
     try:
-        content = reader(source)
+        content = _reader_of(source)(source)
     except LoadError:
         raise
     except MemoryError as exc:
         raise LoadError("reading it takes more memory than one document may use") from exc
+    except ImportError as exc:
+        raise LoadError(f"{exc.name}, which reads such files, is not installed: install Kaoju anew") from exc
+    except RecursionError as exc:
+        raise LoadError("it is nested too deeply to be read") from exc
     except Exception as exc:  # a damaged file makes a parser raise anything
         raise LoadError(f"the file is damaged or unusual: {type(exc).__name__}: {exc}"[:300]) from exc
     if not content.text.strip():
         raise LoadError("; ".join(content.notes)[:300] or "there is no text in it")
     return content
+
+
+def _reader_of(source: Source) -> Reader:
+    module, _, name = READERS[detect(source.data, source.name)].partition(":")
+    reader: Reader = getattr(importlib.import_module(module), name)
+    return reader
 
 
 def _bytes_of(path: Path) -> bytes:

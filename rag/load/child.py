@@ -1,40 +1,45 @@
 """The process that reads documents: requests come in as lines of JSON, replies go out with their length.
 
-It runs under limits of memory and time, and ends when its parent does.
+It runs under limits of memory, disk and time, and ends when its parent does.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
 import queue
+import shutil
 import signal
 import struct
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from rag.datatypes import Document
 from rag.errors import LoadError
 from rag.load import load
-from rag.load.source import Settings
+from rag.load.limits import cut, limit_process
+from rag.load.source import LimitError, Settings
 from rag.places import pack
 
 LENGTH: Final = struct.Struct("<Q")
-MAX_MEMORY: Final = 2 << 30  # bytes of address space beyond what the interpreter itself takes
-MAX_REPLY: Final = 256 << 20  # bytes
+MAX_REPLY: Final = 512 << 20  # bytes
+MAX_STEPS: Final = 10_000  # times a file may renew its time
+MAX_TIMES: Final = 100  # as long as it may take between two steps, in all
 FAREWELL: Final = 0.5  # seconds the main thread has to end by itself
 GRACE: Final = 5  # seconds after which the child ends itself, had its parent no time to do so
 
 
 def main() -> None:
-    """Serve requests from standard input until it is closed."""
-    _ignore_interrupts()
-    _limit_memory()
+    """Serve requests from standard input until it is closed; the last argument is a folder to write in."""
+    tempfile.tempdir = sys.argv[2]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a Ctrl-C ends the child
+    limit_process()
     replies = _private_output()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(requests,), daemon=True).start()
@@ -53,27 +58,50 @@ def _receive(requests: queue.SimpleQueue[bytes]) -> None:
         requests.put(line)
     requests.put(b"")
     time.sleep(FAREWELL)
-    os._exit(0)  # the parent is gone, and the main thread still busy
+    # The parent is gone, and the main thread still busy.
+    shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # and whatever it started
+    os._exit(0)
 
 
 def _answer(request: dict[str, Any], replies: BinaryIO) -> bytes:
-    def advance(stage: str) -> None:
-        _end_after(request["timeout"] + GRACE)
-        _send(replies, json.dumps({"stage": stage}).encode())
-
     _end_after(request["timeout"] + GRACE)
+    advance = _renewal(request["timeout"], replies)
     settings = Settings(passwords=tuple(request["passwords"]), ocr=request["ocr"])
     try:
         path = Path(request["path"])
-        reply = _encode(load(path, source=request["source"], settings=settings, advance=advance))
+        reply = _encode(cut(load(path, source=request["source"], settings=settings, advance=advance)))
     except LoadError as exc:
-        reply = json.dumps({"error": str(exc), "spent": isinstance(exc.__cause__, MemoryError)}).encode()
+        reply = _error(str(exc), spent=isinstance(exc.__cause__, MemoryError))
     except MemoryError:
-        reply = json.dumps({"error": "reading it takes too much memory", "spent": True}).encode()
+        reply = _error("reading it takes more memory than one document may use", spent=True)
+    except Exception as exc:  # noqa: BLE001 - a fault of ours costs one file, and says so
+        reply = _error(f"its reader failed: {type(exc).__name__}: {exc}"[:300], spent=False)
     if len(reply) > MAX_REPLY:
-        reply = json.dumps({"error": f"its text is larger than {MAX_REPLY >> 20} MB"}).encode()
+        reply = _error("it holds more text and places than one document may have", spent=False)
     _end_after(0)
     return reply
+
+
+def _renewal(timeout: float, replies: BinaryIO) -> Callable[[str], None]:
+    """Return what a reader calls to tell how far it is: it has `timeout` seconds more, but not for ever."""
+    end = time.monotonic() + MAX_TIMES * timeout
+    steps = iter(range(MAX_STEPS))
+
+    def advance(stage: str) -> None:
+        if time.monotonic() > end:
+            raise LimitError(f"reading it takes longer than {math.ceil(MAX_TIMES * timeout / 60)} minutes")
+        if next(steps, None) is None:
+            raise LimitError(f"reading it takes more than {MAX_STEPS:,} steps")
+        _end_after(timeout + GRACE)
+        _send(replies, json.dumps({"stage": stage}).encode())
+
+    return advance
+
+
+def _error(reason: str, *, spent: bool) -> bytes:
+    return json.dumps({"error": reason, "spent": spent}).encode()
 
 
 def _encode(document: Document) -> bytes:
@@ -88,27 +116,6 @@ def _private_output() -> BinaryIO:
     return replies
 
 
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a Ctrl-C ends the child
-
-
 def _end_after(seconds: float) -> None:
     if hasattr(signal, "alarm"):
         signal.alarm(math.ceil(seconds))  # ends the process even within a library's C code
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ModuleNotFoundError:  # not on Windows
-        return
-    with contextlib.suppress(ValueError, OSError):  # where the system knows no such limit
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_AS, (_address_space() + MAX_MEMORY,) * 2)
-
-
-def _address_space() -> int:
-    with contextlib.suppress(OSError):  # only Linux has it
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
-    return 0

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
-import rag
 from rag.datatypes import Document
 from rag.errors import LoadError
-from rag.load.child import LENGTH, MAX_REPLY
+from rag.load.child import MAX_STEPS, MAX_TIMES
+from rag.load.limits import MAX_RESIDENT, WORN
+from rag.load.process import Child
 from rag.load.source import Settings
 from rag.places import unpack
 
 PATIENCE: Final = 2.0  # seconds a child may take to end when it is told so
 LONGEST: Final = 1e6  # seconds; the system's timers take no more than a few years
-START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from rag.load.child import main; main()"
+TICK: Final = 0.5  # seconds between two looks at the child's memory
+TOO_MUCH_MEMORY: Final = "reading it takes more memory than one document may use"
 
 
 def load_guarded(path: Path, *, source: str, timeout: float, settings: Settings | None = None) -> Document:
@@ -38,7 +37,10 @@ def load_guarded(path: Path, *, source: str, timeout: float, settings: Settings 
 
 
 class Loader:
-    """Reads files one after the other in one child, which is replaced when it dies or takes too long."""
+    """Reads files one after the other in one child, which is replaced when it dies or takes too long.
+
+    Any thread may call it; files are read in the order of the calls.
+    """
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class Loader:
         self._timeout = min(timeout, LONGEST)  # seconds a file may take
         self._settings = settings or Settings()
         self._advance = advance or (lambda _: None)
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -63,40 +65,30 @@ class Loader:
         self.close()
 
     def close(self) -> None:
-        """End the child; a later `load` starts another."""
+        """End the child, though it be reading for another thread; a later `load` starts another."""
         child, self._child = self._child, None
-        if child is None:
-            return
-        for pipe in (child.stdin, child.stdout):
-            with contextlib.suppress(OSError):  # it died with a request in its pipe
-                if pipe is not None:
-                    pipe.close()
-        try:
-            child.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        if child is not None:
+            child.end(patience=PATIENCE)
 
     def load(self, path: Path, *, source: str) -> Document:
         """Read the file at `path`.
 
         Raises:
-            LoadError: as `rag.load.load` does, and when reading takes too long or ends the child.
+            LoadError: as `rag.load.load` does, and when reading takes too long, too much memory or ends the
+                child.
+            RuntimeError: when the loader is closed meanwhile.
         """
         with self._lock:
             try:
                 reply = self._ask(path, source)
             except BaseException:
-                self.close()  # whatever is left in its pipe belongs to this file
+                self._replace()  # whatever is left in its pipe belongs to this file
                 raise
-            if reply.get("spent"):
-                self.close()
         if "error" in reply:
             raise LoadError(reply["error"])
         return unpack(reply["places"], source=source, digest=reply["digest"], text=reply["text"])
 
     def _ask(self, path: Path, source: str) -> dict[str, Any]:
-        child = self._living_child()
         request = {
             "path": os.fspath(path.absolute()),
             "source": source,
@@ -104,92 +96,72 @@ class Loader:
             "passwords": self._settings.passwords,
             "ocr": self._settings.ocr,
         }
-        with _Deadline(child, self._timeout) as deadline:
-            try:
-                _send(child, json.dumps(request).encode("ascii") + b"\n")
-                while "stage" in (reply := _receive(child)):
-                    deadline.renew()
-                    self._advance(reply["stage"])
-            except (EOFError, OSError, ValueError) as exc:
-                if deadline.passed:
-                    raise LoadError(f"reading it took longer than {self._timeout:g} seconds") from exc
-                child.kill()
-                raise LoadError(f"reading it ended the reader: {_death(child.wait())}") from exc
-            return reply
+        while True:
+            child = self._living_child()
+            is_new = child.served == 0
+            reply = self._answer(child, request)
+            spent = reply.get("spent", False)
+            if spent or child.resident() > WORN:
+                self._replace()
+            if is_new or not spent:  # else what earlier files left in the child may be to blame
+                return reply
 
-    def _living_child(self) -> subprocess.Popen[bytes]:
-        if self._child is None or self._child.poll() is not None:
-            self.close()
-            root = str(Path(rag.__file__).parents[1])
+    def _answer(self, child: Child, request: dict[str, Any]) -> dict[str, Any]:
+        clock = _Clock(self._timeout)
+        child.send(request)
+        try:
+            while True:
+                message = child.receive(min(TICK, clock.left()))
+                if message is not None and "stage" not in message:
+                    child.served += 1
+                    return message
+                if message is not None:
+                    clock.renew()
+                    self._advance(message["stage"])
+                elif child.resident_of_all() > MAX_RESIDENT:
+                    return {"error": TOO_MUCH_MEMORY, "spent": True}
+                if not clock.left():
+                    raise LoadError(f"reading it took longer than {self._timeout:g} seconds")
+        except EOFError as exc:
+            if child is not self._child:
+                raise RuntimeError("the loader was closed while it read") from exc
+            return {"error": _death(child.end(patience=PATIENCE)), "spent": True}
+
+    def _living_child(self) -> Child:
+        if self._child is not None and not self._child.is_alive():
+            self._replace()
+        if self._child is None:
             try:
-                self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-                    [sys.executable, "-c", START, root],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                )
+                self._child = Child()
             except OSError as exc:
                 raise LoadError(f"no process can be started to read it: {exc.strerror}") from exc
         return self._child
 
+    def _replace(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.end()
 
-class _Deadline:
-    """Kills the child when neither its end nor a sign of life comes in time."""
 
-    def __init__(self, child: subprocess.Popen[bytes], seconds: float) -> None:
-        self.passed = False
-        self._child = child
+class _Clock:
+    """The time a file may take: it is renewed by each sign of life, within a bound."""
+
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._timer = self._new_timer()
+        self._steps = MAX_STEPS + 1  # the child gives up before
+        self._last = time.monotonic() + (MAX_TIMES + 1) * seconds
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        return max(0.0, self._end - time.monotonic())
 
     def renew(self) -> None:
-        self._timer.cancel()
-        self._timer = self._new_timer()
-
-    def _new_timer(self) -> threading.Timer:
-        timer = threading.Timer(self._seconds, self._pass)
-        timer.daemon = True
-        timer.start()
-        return timer
-
-    def _pass(self) -> None:
-        self.passed = True
-        self._child.kill()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-
-
-def _send(child: subprocess.Popen[bytes], request: bytes) -> None:
-    if child.stdin is None:
-        raise EOFError
-    child.stdin.write(request)
-    child.stdin.flush()
-
-
-def _receive(child: subprocess.Popen[bytes]) -> dict[str, Any]:
-    if child.stdout is None:
-        raise EOFError
-    (length,) = LENGTH.unpack(_read(child.stdout, LENGTH.size))
-    if length > MAX_REPLY:
-        raise EOFError
-    reply: dict[str, Any] = json.loads(_read(child.stdout, length))
-    return reply
-
-
-def _read(pipe: IO[bytes], size: int) -> bytes:
-    data = pipe.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data
+        self._steps -= 1
+        if self._steps >= 0:
+            self._end = min(self._last, time.monotonic() + self._seconds)
 
 
 def _death(status: int) -> str:
     if status >= 0:
-        return f"it stopped with status {status}"
-    return f"it was killed by {signal.Signals(-status).name}"
+        return f"reading it ended the reader: it stopped with status {status}"
+    return f"reading it ended the reader: it was killed by {signal.Signals(-status).name}"

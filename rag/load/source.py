@@ -10,7 +10,12 @@ from rag.errors import LoadError
 
 MAX_DEPTH: Final = 4  # containers within containers
 MAX_UNPACKED: Final = 1_000_000_000  # bytes that all members of one file may unpack to
-MAX_MEMBERS: Final = 10_000
+MAX_MEMBER: Final = 256_000_000  # bytes that one member may unpack to
+MAX_MEMBERS: Final = 100_000
+
+
+class LimitError(LoadError):
+    """The whole file has used up what one may: its reader keeps what it has and reads no further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,22 +37,22 @@ class Budget:
         """Take a member of `size` bytes.
 
         Raises:
-            LoadError: when it is one too many, or makes the file unpack to too much.
+            LimitError: when it is one too many, or makes the file unpack to too much.
         """
         self.unpack(size)
         self.members -= 1
         if self.members < 0:
-            raise LoadError(f"it holds more than {MAX_MEMBERS:,} members")
+            raise LimitError(f"it holds more than {MAX_MEMBERS:,} members")
 
     def unpack(self, size: int) -> None:
         """Take `size` bytes that are no member of their own, such as a part of an Office file.
 
         Raises:
-            LoadError: when they make the file unpack to too much.
+            LimitError: when they make the file unpack to too much.
         """
         self.unpacked -= size
         if self.unpacked < 0:
-            raise LoadError(f"it unpacks to more than {MAX_UNPACKED // 1_000_000} MB")
+            raise LimitError(f"it unpacks to more than {MAX_UNPACKED // 1_000_000} MB")
 
 
 def _unheard(stage: str) -> None:
@@ -64,13 +69,17 @@ class Source:
     budget: Budget = field(default_factory=Budget)
     depth: int = 0  # containers around it
     advance: Callable[[str], None] = _unheard
-    """Tell that reading goes on and how far it is ("page 3 of 90"); it renews the time the file may take."""
+    """Tell that reading goes on and how far it is ("page 3 of 90"); it renews the time the file may take.
+
+    It raises LimitError when the file has had all the time that one may have.
+    """
 
     def member(self, data: bytes, name: str) -> Source:
         """Return what lies inside this file, for `rag.load.read`.
 
         Raises:
-            LoadError: when it lies too deep, or the file holds or unpacks to too much.
+            LoadError: when it lies too deep.
+            LimitError: when the file holds or unpacks to too much.
         """
         if self.depth >= MAX_DEPTH:
             raise LoadError(f"it lies in more than {MAX_DEPTH} containers, one inside the other")
