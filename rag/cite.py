@@ -179,11 +179,22 @@ def _citation(marker: int, passage: Passage, start: int, end: int) -> Citation:
     return Citation(
         marker=marker,
         document=passage.source,
-        page=passage.page,
+        page=_page(passage, passage.start + start),
         quote=passage.text[start:end],
         start=passage.start + start,
         end=passage.start + end,
+        unit=passage.unit,
+        part=passage.part,
+        cells=passage.cells,
+        boxes=passage.boxes,
+        confidence=passage.confidence,
     )
+
+
+def _page(passage: Passage, offset: int) -> int | None:
+    """Return the page of an offset into the document."""
+    begun = [number for number, start in passage.later_pages if start <= offset]
+    return begun[-1] if begun else passage.page
 
 
 def _quote(sentence: str, passage: Passage) -> tuple[int, int]:

@@ -18,7 +18,7 @@ Role: TypeAlias = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Page `number` (from 1) is `document.text[start:end]`."""
+    """Page `number` (from 1; 0: a part without pages) is `document.text[start:end]`."""
 
     number: int
     start: int
@@ -85,6 +85,7 @@ class Passage:
     end: int
     text: str
     page: int | None = None  # of `start`
+    later_pages: tuple[tuple[int, int], ...] = ()  # (number, start in the document) of those begun within
     heading: str = ""  # the titles above it, outermost first, joined by " > "
     unit: PageUnit = "page"  # what `page` counts
     part: str = ""  # the member of an archive or the attachment that it stands in
@@ -164,10 +165,15 @@ class Citation:
 
     marker: int
     document: str
-    page: int | None
+    page: int | None  # of `start`
     quote: str
     start: int
     end: int
+    unit: PageUnit = "page"  # the rest is that of the passage
+    part: str = ""
+    cells: str = ""
+    boxes: tuple[Box, ...] = ()
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +269,8 @@ class SyncReport:
     failed: tuple[Failure, ...]
     passages: int
     seconds: float
+    waiting: int = 0  # files still being written, left for the next sync
+    ignored: int = 0  # files and folders that .kaojuignore leaves out
     notice: str = ""  # what had to be mended first, for a person
 
 
@@ -275,6 +283,10 @@ class Progress:
     total: float | None  # None while unknown
     unit: Literal["bytes", "files", "passages", "layers", "rounds"]
     item: str = ""  # the file or layer at hand
+    passages: int = 0  # embedded so far
+    rate: float = 0.0  # passages a second, lately
+    left: float | None = None  # seconds, about; None while unknown
+    failed: int = 0  # files that could not be read so far
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]

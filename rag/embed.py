@@ -44,6 +44,11 @@ class Embedder(Protocol):
     name: str
     dim: int
 
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a passage's text that it reads; what comes after them would be lost."""
+        ...
+
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         """Return one unit row per text, in the order given; see `text_for_embedding`."""
         ...
@@ -99,6 +104,7 @@ class HashingEmbedder:
 
     name: str = "hashing"
     dim: int = 1024
+    max_tokens: int = 1_000_000  # it reads all
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         rows = [self.embed_query(text) for text in texts]
@@ -167,6 +173,12 @@ class SentenceEmbedder:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
+
+    @property
+    def max_tokens(self) -> int:
+        special: int = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        prefix = len(self.token_offsets(self._passage_prefix))
+        return int(self._model.max_seq_length or MAX_SEQUENCE) - special - prefix
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         if not texts:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rag.datatypes import Box, Document, Heading, Page, Passage, Region
 
-PLACE: Final = ("page", "unit", "part", "cells", "boxes", "confidence")
+PLACE: Final = ("page", "later_pages", "unit", "part", "cells", "boxes", "confidence")
 
 
 def pack(document: Document) -> str:
@@ -40,7 +40,7 @@ def pack_place(passage: Passage) -> str:
     """Return where a passage stands beside its offsets; "" for one that has no such place."""
     value = {name: getattr(passage, name) for name in PLACE}
     value["boxes"] = [astuple(box) for box in passage.boxes]
-    kept = {name: each for name, each in value.items() if each and each != "page"}
+    kept = {name: each for name, each in value.items() if each not in (None, "", "page", (), [])}
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""
 
 
@@ -49,6 +49,8 @@ def unpack_place(packed: str) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(packed) if packed else {}
     if "boxes" in value:
         value["boxes"] = tuple(Box(**_named(Box, row)) for row in value["boxes"])
+    if "later_pages" in value:
+        value["later_pages"] = tuple((number, start) for number, start in value["later_pages"])
     return value
 
 

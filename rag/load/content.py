@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -99,11 +100,12 @@ class ContentBuilder:
     def add_part(self, name: str, part: Content) -> None:
         """Append a member of an archive or an attachment below a heading that names it."""
         self.add_heading(1, name)
-        pages = tuple(replace(page, part=f"{name}/{page.part}" if page.part else name) for page in part.pages)
+        pages = tuple(
+            replace(page, part=f"{name}/{page.part}" if page.part else name) for page in _paged(part)
+        )
         headings = tuple(replace(heading, level=heading.level + 1) for heading in part.headings)
         notes = tuple(f"{name}: {note}" for note in part.notes)
-        whole = Page(number=1, start=0, end=len(part.text), part=name)
-        self.add_content(replace(part, pages=pages or (whole,), headings=headings, notes=notes))
+        self.add_content(replace(part, pages=pages, headings=headings, notes=notes))
 
     def add_content(self, content: Content) -> tuple[int, int] | None:
         """Append what another reader made, with all its places, and return its span."""
@@ -137,6 +139,18 @@ class ContentBuilder:
         self._pieces.append(text)
         self._length += len(text)
         return start, self._length
+
+
+def _paged(part: Content) -> Iterator[Page]:
+    """Yield the pages of a part, and for text on none a page without a number, so that it keeps its name."""
+    end = 0
+    for page in part.pages:
+        if part.text[end : page.start].strip():
+            yield Page(number=0, start=end, end=page.start)
+        yield page
+        end = max(end, page.end)
+    if part.text[end:].strip():
+        yield Page(number=0, start=end, end=len(part.text))
 
 
 Placed = TypeVar("Placed", Page, Heading, Region)
