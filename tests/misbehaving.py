@@ -27,7 +27,7 @@ FEW_TIMES: Final = 4
 
 def run() -> None:
     """Be the child, with this reader for plain text."""
-    rag.load.child.MAX_TIMES = FEW_TIMES
+    vars(rag.load.child)["MAX_TIMES"] = FEW_TIMES
     rag.load.READERS["text"] = "tests.misbehaving:misbehave"
     main()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
 from codecs import BOM_UTF8
 from pathlib import PurePath
@@ -13,6 +14,7 @@ from rag.errors import LoadError
 from rag.load.encoding import decode
 
 PDF: Final = b"%PDF-"
+EPUB: Final = b"mimetypeapplication/epub+zip"
 ZIP: Final = b"PK\x03\x04"
 EMPTY_ZIP: Final = b"PK\x05\x06"
 OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -24,14 +26,17 @@ MARKS: Final = (  # first bytes of what is read
     (b"GIF8", "image"),
     (b"II*\0", "image"),
     (b"MM\0*", "image"),
+    (b"\x1f\x8b", "packed"),
+    (b"BZh", "packed"),
+    (b"\xfd7zXZ\0", "packed"),
     (b"BM", "image"),
 )
 WEBP: Final = re.compile(rb"RIFF....WEBP", re.S)
 BITMAP: Final = re.compile(rb"BM.{4}\0\0\0\0", re.S)  # "BM" alone may begin a sentence
 UNREAD: Final = (
-    (b"\x1f\x8b", "gzip archive"),
     (b"7z\xbc\xaf\x27\x1c", "7z archive"),
     (b"Rar!", "RAR archive"),
+    (b"MSCF", "cabinet archive"),
     (b"\x7fELF", "program"),
     (b"MZ\x90", "program"),
     (b"SQLite format 3\0", "SQLite database"),
@@ -39,6 +44,7 @@ UNREAD: Final = (
     (b"OggS", "sound file"),
     (b"RIFF", "sound file or video"),
 )
+TAR: Final = slice(257, 262)  # where a tar says "ustar" (POSIX.1-2017, pax)
 VIDEO: Final = re.compile(rb".{4}ftyp", re.S)  # ISO/IEC 14496-12
 ZIP_MEMBERS: Final = (  # a member that tells what a zip is
     ("word/document.xml", "docx"),
@@ -68,6 +74,7 @@ XML: Final = re.compile(r"\s*<\?xml\s")
 MAIL: Final = re.compile(
     r"(?:[A-Za-z][\w-]*:.*\n(?:[ \t].*\n)*)*?(?:MIME-Version|Received|Message-ID):", re.I
 )
+MBOX: Final = re.compile(r"From \S.{0,200}\d{4}.{0,20}\n[A-Za-z][\w-]*:")
 PAGE_IN_MAIL: Final = re.compile(r"^Content-Type:\s*multipart/related", re.I | re.M)
 SUFFIXES: Final = {  # of files that are text, and how it is marked up
     "text": ".txt .text .log",
@@ -82,7 +89,7 @@ SUFFIXES: Final = {  # of files that are text, and how it is marked up
     "org": ".org",
     "notebook": ".ipynb",
     "subtitles": ".srt .vtt",
-    "eml": ".eml",
+    "eml": ".eml .emlx",
     "mbox": ".mbox .mbx",
     "code": (
         ".py .pyi .js .mjs .cjs .jsx .ts .tsx .java .kt .kts .scala .c .h .cc .cpp .cxx .hpp .hh .cs .go "
@@ -147,7 +154,10 @@ def _marked(data: bytes) -> str:
         return "image"
     for mark, noun in UNREAD:
         if data.startswith(mark):
-            raise LoadError(f"{_a(noun)} cannot be read")
+            advice = ": unpack it and put its files here" if noun.endswith(" archive") else ""
+            raise LoadError(f"{_a(noun)} cannot be read{advice}")
+    if data[TAR] == b"ustar":
+        return "tar"
     if VIDEO.match(data):
         raise LoadError("a video or sound file cannot be read")
     return ""
@@ -157,18 +167,37 @@ def _in_zip(data: bytes) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = set(archive.namelist())
-            said = archive.read("mimetype")[:HEAD].decode("ascii", "replace") if "mimetype" in members else ""
+            said = _mimetype(archive) if "mimetype" in members else ""
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as exc:
+        if EPUB in data[:HEAD]:
+            return "epub"  # its reader takes out what is whole
         raise LoadError("the file is damaged: it begins as a zip file and is not whole") from exc
     by_member = next((kind for member, kind in ZIP_MEMBERS if member in members), "zip")
     return MIMETYPES.get(said.strip().removesuffix("-template"), by_member)
 
 
+def _mimetype(archive: zipfile.ZipFile) -> str:
+    with archive.open("mimetype") as file:
+        return file.read(HEAD).decode("ascii", "replace")
+
+
 def _in_ole(data: bytes) -> str:
+    streams = _ole_streams(data)
     for stream, kind in OLE_STREAMS:
-        if stream.encode("utf-16-le") in data:
+        if stream in streams or (not streams and stream.encode("utf-16-le") in data):
             return kind
     raise LoadError("an Office file of an unknown type cannot be read")
+
+
+def _ole_streams(data: bytes) -> set[str]:
+    """Return what lies at the root: an attached file has streams of its own. A damaged file: nothing."""
+    import olefile
+
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as compound:
+            return {path[0] for path in compound.listdir(storages=True)}
+    except (OSError, ValueError, IndexError, struct.error):
+        return set()
 
 
 def _as_text(data: bytes, suffix: str) -> str:
@@ -185,6 +214,8 @@ def _as_text(data: bytes, suffix: str) -> str:
 
 def _by_its_look(head: str, data: bytes) -> str:
     """Return what a text without a telling name is; "" where nothing tells."""
+    if MBOX.match(head):
+        return "mbox"
     if MAIL.match(head):
         return "mhtml" if PAGE_IN_MAIL.search(head) else "eml"
     if XML.match(head):
