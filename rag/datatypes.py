@@ -92,6 +92,7 @@ class Passage:
     cells: str = ""  # of a sheet: "A2:F9"
     boxes: tuple[Box, ...] = ()  # its lines on the page
     confidence: float | None = None  # of the OCR that read it, 0 to 1; None: it was text
+    also: tuple[str, ...] = ()  # the other files of the same content
 
     @property
     def id(self) -> str:
@@ -174,6 +175,7 @@ class Citation:
     cells: str = ""
     boxes: tuple[Box, ...] = ()
     confidence: float | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

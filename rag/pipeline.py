@@ -147,7 +147,6 @@ class Rag:
                 self.config.data_dir,
                 index=index,
                 embedder=self.embedder,
-                passage_tokens=self.config.passage_tokens,
                 file_timeout=self.config.file_timeout,
                 reading=Settings(passwords=self.config.passwords, ocr=self.config.ocr),
                 progress=progress or (lambda _: None),

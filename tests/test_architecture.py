@@ -15,7 +15,7 @@ LAYERS = [
     {"datatypes", "errors"},
     {"config", "ignore", "places", "scan", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "prompt", "render", "split"},
-    {"cite", "chat_model", "folder", "retrieve"},
+    {"ahead", "batches", "cite", "chat_model", "folder", "meter", "reader", "retrieve"},
     {"chain"},
     {"run"},
     {"pipeline", "setup"},

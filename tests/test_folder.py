@@ -70,7 +70,6 @@ class Place:
             self.data,
             index=index,
             embedder=self.embedder,
-            passage_tokens=TOKENS,
             file_timeout=60,
             reading=Settings(),
             progress=self.steps.append,
@@ -210,7 +209,6 @@ def test_a_file_that_vanishes_while_syncing_is_no_error(
             place.data,
             index=index,
             embedder=place.embedder,
-            passage_tokens=TOKENS,
             file_timeout=60,
             reading=Settings(),
             progress=step,
@@ -223,7 +221,7 @@ def test_a_file_that_changes_while_it_is_read_is_seen_by_the_next_sync(place: Pl
     path = place.write("a.txt", "First version.")
 
     def step(progress: Progress) -> None:
-        if progress.unit == "passages":
+        if progress.passages:
             path.write_text("Second version.", encoding="utf-8")
 
     with place.open() as index:
@@ -231,7 +229,6 @@ def test_a_file_that_changes_while_it_is_read_is_seen_by_the_next_sync(place: Pl
             place.data,
             index=index,
             embedder=place.embedder,
-            passage_tokens=TOKENS,
             file_timeout=60,
             reading=Settings(),
             progress=step,
@@ -242,22 +239,30 @@ def test_a_file_that_changes_while_it_is_read_is_seen_by_the_next_sync(place: Pl
         assert index.document_text("a.txt").strip() == "Second version."
 
 
-def test_progress_counts_files_and_passages(place: Place) -> None:
-    place.write("a.txt", "word " * 2000)
+def test_progress_counts_files_passages_and_failures(place: Place) -> None:
+    place.write("a.txt", "word " * 20_000)
     place.write("b.txt", "Short.")
-    place.sync()
-    files = [(step.done, step.total, step.item) for step in place.steps if step.unit == "files"]
-    assert files == [(0, 2, "a.txt"), (1, 2, "b.txt"), (2, 2, "")]
-    passages = [step for step in place.steps if step.unit == "passages" and step.item == "a.txt"]
-    assert [step.done for step in passages] == [0, 32, passages[0].total]
+    place.write("c.pdf", "%PDF-1.7 and then nothing")
+    report = place.sync()
+    assert {(step.stage, step.total, step.unit) for step in place.steps} == {
+        ("Reading documents", 3, "files")
+    }
+    for counted in ("done", "passages", "failed"):
+        seen = [getattr(step, counted) for step in place.steps]
+        assert seen == sorted(seen)
+    last = place.steps[-1]
+    assert (last.done, last.passages, last.failed) == (3, report.passages, 1)
+    assert last.rate > 0
+    assert len({step.passages for step in place.steps if step.item.startswith("a.txt")}) > 2
 
 
-def test_an_interrupt_keeps_what_is_done(place: Place) -> None:
+def test_an_interrupt_keeps_what_is_done(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.batches.WINDOW", 1)
     for number in range(4):
         place.write(f"{number}.txt", f"Document {number}.")
 
     def step(progress: Progress) -> None:
-        if progress.item == "2.txt":
+        if progress.done == 2:
             raise KeyboardInterrupt
 
     with place.open() as index, pytest.raises(KeyboardInterrupt):
@@ -265,7 +270,6 @@ def test_an_interrupt_keeps_what_is_done(place: Place) -> None:
             place.data,
             index=index,
             embedder=place.embedder,
-            passage_tokens=TOKENS,
             file_timeout=60,
             reading=Settings(),
             progress=step,
@@ -304,7 +308,6 @@ def test_two_syncs_at_once_are_one_and_an_error(place: Place) -> None:
             place.data,
             index=index,
             embedder=place.embedder,
-            passage_tokens=TOKENS,
             file_timeout=60,
             reading=Settings(),
             progress=step,
@@ -313,16 +316,16 @@ def test_two_syncs_at_once_are_one_and_an_error(place: Place) -> None:
     assert place.sources() == ["a.txt"]
 
 
-def test_another_passage_size_remakes_the_passages_and_survives_an_interrupt(place: Place) -> None:
+def test_another_passage_size_remakes_the_passages_and_survives_an_interrupt(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.batches.WINDOW", 1)
     for number in range(4):
         place.write(f"{number}.txt", f"A sentence about topic {number}. " * 30)
     before = place.sync().passages
-    steps = 0
 
     def step(progress: Progress) -> None:
-        nonlocal steps
-        steps += progress.unit == "files"
-        if steps == 3:
+        if progress.done == 2:
             raise KeyboardInterrupt
 
     def resync(progress: Callable[[Progress], None]) -> SyncReport:
@@ -331,7 +334,6 @@ def test_another_passage_size_remakes_the_passages_and_survives_an_interrupt(pla
                 place.data,
                 index=index,
                 embedder=place.embedder,
-                passage_tokens=32,
                 file_timeout=60,
                 reading=Settings(),
                 progress=progress,
@@ -402,7 +404,7 @@ with Index.open_for_sync(folder, embedder=e.name, dim=e.dim, passage_tokens=64) 
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     try:
         sync_folder(
-            data, index=index, embedder=e, passage_tokens=64, file_timeout=60, reading=Settings(),
+            data, index=index, embedder=e, file_timeout=60, reading=Settings(),
             progress=lambda p: None,
         )
     except DiskError as exc:
@@ -430,7 +432,7 @@ while sys.stdin.readline():
         os.setpgid(0, 0)
         with Index.open_for_sync(folder, embedder=e.name, dim=e.dim, passage_tokens=64) as index:
             sync_folder(
-                data, index=index, embedder=e, passage_tokens=64, file_timeout=60, reading=Settings(),
+                data, index=index, embedder=e, file_timeout=60, reading=Settings(),
             progress=lambda p: None,
             )
         os._exit(0)

@@ -158,8 +158,8 @@ def test_a_renamed_file_keeps_its_passages_and_its_vectors(index: Index) -> None
     vector = EMBEDDER.embed_query("tea 龙井")
     before = index.search_dense(vector, 1)[0][0]
     with index.writing():
-        index.point(FileState(source="z.txt", size=1, mtime_ns=2, digest=before.digest))
-        index.remove("tea.txt")
+        index.point([FileState(source="z.txt", size=1, mtime_ns=2, digest=before.digest)])
+        index.remove(["tea.txt"])
     after = index.search_dense(vector, 1)[0][0]
     assert (after.source, after.id) == ("z.txt", before.id)
     assert index.passage_count() == len(TEXTS)
@@ -168,14 +168,14 @@ def test_a_renamed_file_keeps_its_passages_and_its_vectors(index: Index) -> None
 def test_equal_files_are_stored_once_and_go_with_the_last_of_them(index: Index) -> None:
     text = TEXTS["tea.txt"]
     with index.writing():
-        index.point(FileState(source="copy.txt", size=1, mtime_ns=1, digest=digest_of(text)))
+        index.point([FileState(source="copy.txt", size=1, mtime_ns=1, digest=digest_of(text))])
     assert index.passage_count() == len(TEXTS)
     assert index.search_lexical("龙井", 5)[0][0].source == "copy.txt"
     with index.writing():
-        index.remove("copy.txt")
+        index.remove(["copy.txt"])
     assert index.search_lexical("龙井", 5)[0][0].source == "tea.txt"
     with index.writing():
-        index.remove("tea.txt")
+        index.remove(["tea.txt"])
     assert index.search_lexical("龙井", 5) == []
     assert index.passage_count() == len(TEXTS) - 1
 
@@ -203,7 +203,7 @@ def test_another_process_sees_new_documents_at_once(index: Index, folder: Path) 
         with index.writing():
             passage = add(index, "volcano.txt", "The volcano is quiet.")
             assert reader.search_dense(vector, 1)[0][0] == passage  # before the FAISS file is written
-            index.remove("bridge.txt")
+            index.remove(["bridge.txt"])
         assert reader.search_lexical("volcano", 1)[0][0] == passage
         assert "bridge.txt" not in [p.source for p, _ in reader.search_dense(vector, 10)]
 
@@ -218,7 +218,7 @@ def test_a_bad_faiss_file_is_rebuilt(index: Index, folder: Path, damage: str) ->
         path.unlink()
     elif damage == "of another time":
         with index.writing():
-            index.remove("bridge.txt")
+            index.remove(["bridge.txt"])
         path.write_bytes(old)
         want = [hit for hit in want if hit[0].source != "bridge.txt"]
     elif damage == "foreign":

@@ -70,6 +70,11 @@ class Index:
         index.notice = notice
         return index
 
+    @property
+    def passage_tokens(self) -> int:
+        """Return the most tokens that a passage of this index has."""
+        return self._manifest.passage_tokens
+
     def close(self) -> None:
         self._store.close()
 
@@ -172,36 +177,31 @@ class Index:
         with self._store.reading() as connection:
             return rows.read_files(connection)
 
-    def holds(self, content: str) -> bool:
-        """Say whether a file of this content is indexed already, by whatever name."""
-        with self._store.reading() as connection:
-            query = "SELECT 1 FROM contents WHERE key = ?"
-            return connection.execute(query, (content,)).fetchone() is not None
-
     def add(self, file: FileState, document: Document, passages: Sequence[Passage], vectors: Vectors) -> None:
         """Store a file with all that was made of it, in one transaction."""
         self._check_shape(passages, vectors)
         with self._store.writing() as connection:
             rows.write_content(connection, file.content, document, str(self._manifest))
             rows.write_passages(connection, file.content, passages, vectors)
-            rows.write_file(connection, file, file.content)
+            rows.write_files(connection, [file])
             connection.execute(BUMP)
 
-    def point(self, file: FileState) -> None:
-        """Let a new or touched file name a content that the index holds: nothing is embedded again."""
+    def point(self, files: Sequence[FileState]) -> None:
+        """Let new, moved or touched files name contents that the index holds: nothing is embedded again."""
         with self._store.writing() as connection:
-            rows.write_file(connection, file, file.content)
+            rows.write_files(connection, files)
             connection.execute(BUMP)
 
     def fail(self, file: FileState) -> None:
         """Record why a file could not be indexed, in place of what it said before."""
         with self._store.writing() as connection:
-            rows.write_file(connection, file, None)
+            rows.write_files(connection, [file])
             connection.execute(BUMP)
 
-    def remove(self, source: str) -> None:
+    def remove(self, sources: Sequence[str]) -> None:
         with self._store.writing() as connection:
-            rows.delete_file(connection, source)
+            for source in sources:
+                rows.delete_file(connection, source)
             connection.execute(BUMP)
 
     def stale(self) -> list[str]:

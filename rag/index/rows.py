@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,10 @@ PASSAGE: Final = """
            (SELECT min(source) FROM documents WHERE documents.content = contents.key)
     FROM passages JOIN contents ON contents.number = passages.content
     WHERE passages.number = ?
+"""
+FILES: Final = """
+    SELECT source, size, mtime_ns, documents.digest, reason, version, synced_at, contents.notes
+    FROM documents LEFT JOIN contents ON contents.key = documents.content
 """
 STATES: Final = """
     SELECT source, content IS NULL, size, coalesce(contents.passages, 0), reason, synced_at,
@@ -44,8 +48,9 @@ class FileState:
     mtime_ns: int
     digest: str = ""  # sha256 of its bytes; empty when it could not be read
     reason: str = ""  # why it failed
-    version: str = rag.__version__  # of Kaoju, when it read the file
+    version: str = rag.__version__  # of Kaoju, when it read the file, and with what settings
     synced_at: float = 0.0  # seconds since the epoch, just before it was read
+    partial: bool = False  # there are notes: part of it could not be read, or had to be repaired
 
     @property
     def content(self) -> str:
@@ -54,9 +59,19 @@ class FileState:
 
 
 def read_files(connection: sqlite3.Connection) -> dict[str, FileState]:
-    query = "SELECT source, size, mtime_ns, digest, reason, version, synced_at FROM documents"
-    names = FileState.__dataclass_fields__
-    return {row[0]: FileState(**dict(zip(names, row, strict=True))) for row in connection.execute(query)}
+    files = {}
+    for source, size, mtime_ns, digest, reason, version, synced_at, notes in connection.execute(FILES):
+        files[source] = FileState(
+            source=source,
+            size=size,
+            mtime_ns=mtime_ns,
+            digest=digest,
+            reason=reason,
+            version=version,
+            synced_at=synced_at,
+            partial=notes not in {None, "[]"},
+        )
+    return files
 
 
 def read_states(connection: sqlite3.Connection) -> list[DocumentState]:
@@ -133,14 +148,19 @@ def write_passages(
         connection.execute("INSERT INTO lexicon (rowid, words) VALUES (?, ?)", (number, said))
 
 
-def write_file(connection: sqlite3.Connection, file: FileState, content: str | None) -> None:
-    """Let `file` name `content` (None: it failed); what it named before goes when nothing else names it."""
-    before = _content_of(connection, file.source)
-    connection.execute(
-        "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (*astuple(file)[:1], content, *astuple(file)[1:]),
-    )
-    _forget(connection, before)
+def write_files(connection: sqlite3.Connection, files: Sequence[FileState]) -> None:
+    """Let each file name its content, or none when it failed; what nothing names any more then goes.
+
+    All together, so that files which changed places find each other's content.
+    """
+    before = [_content_of(connection, file.source) for file in files]
+    for file in files:
+        content = None if file.reason else file.content
+        state = (file.size, file.mtime_ns, file.digest, file.reason, file.version, file.synced_at)
+        query = "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        connection.execute(query, (file.source, content, *state))
+    for key in before:
+        _forget(connection, key)
 
 
 def delete_file(connection: sqlite3.Connection, source: str) -> None:
