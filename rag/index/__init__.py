@@ -5,20 +5,26 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from math import log
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from rag.datatypes import Document, DocumentState, Passage, Vector, Vectors
+from rag.datatypes import Document, DocumentState, Passage, ProgressCallback, Vector, Vectors
 from rag.errors import IndexMismatchError, InputError, RagError
 from rag.index import rows
-from rag.index.lexical import match_any, question_words
+from rag.index.bm25 import LARGE as MANY_WORDS
+from rag.index.bm25 import WordSearch
+from rag.index.faiss_file import take_place, write_stamp
+from rag.index.faults import translated
+from rag.index.lexical import question_words
 from rag.index.lock import writer_lock
 from rag.index.rows import FileState
 from rag.index.schema import Manifest
+from rag.index.shapes import LARGE
 from rag.index.store import BUMP, Store, mend, move_aside, read_meta
-from rag.index.vectors import FlatVectors
+from rag.index.vectors import NearestVectors
 
 __all__ = ["FileState", "Index", "set_aside"]
 
@@ -26,24 +32,31 @@ __all__ = ["FileState", "Index", "set_aside"]
 class Index:
     """Any number of readers, from any thread and process; one writer, inside `writing()`."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, *, large: int = LARGE) -> None:
         """Use `Index.open`."""
         self.folder = folder
         self.notice = ""  # what opening it for a sync had to mend, for a person
         self._manifest = manifest
         self._store = Store(folder)
-        self._vectors = FlatVectors(folder, dim=manifest.dim, maker=str(manifest))
+        self._vectors = NearestVectors(folder, dim=manifest.dim, maker=str(manifest), large=large)
+        self._words = WordSearch(large=min(large, MANY_WORDS))
+        self._large = large
+        self._progress: ProgressCallback = lambda _: None
+        self._unsaved = 0  # passages stored since the FAISS file was written
 
     @classmethod
-    def open(cls, folder: Path, *, embedder: str, dim: int, passage_tokens: int) -> Self:
+    def open(cls, folder: Path, *, embedder: str, dim: int, passage_tokens: int, large: int = LARGE) -> Self:
         """Open the index in `folder`; an empty one is made when there is none.
+
+        From `large` passages on FAISS is quantised, and what it finds is scored again exactly.
 
         Raises:
             IndexMismatchError: when it was made by another embedder or splitter.
             IndexDamagedError: when SQLite cannot read it.
             DiskError: when the folder cannot be used.
         """
-        index = cls(folder, Manifest(embedder=embedder, dim=dim, passage_tokens=passage_tokens))
+        manifest = Manifest(embedder=embedder, dim=dim, passage_tokens=passage_tokens)
+        index = cls(folder, manifest, large=large)
         try:
             index._store.create(index._manifest)
             index._store.check(index._manifest)
@@ -114,7 +127,7 @@ class Index:
         return self.document(source).text
 
     def search_dense(self, vector: Vector, top_k: int) -> list[tuple[Passage, float]]:
-        """Return the passages of the highest cosine with `vector`, best first (exact search)."""
+        """Return the passages of the highest cosine with `vector`, best first; the cosines are exact."""
         with self._store.reading() as connection:
             found = self._vectors.search(connection, vector, top_k)
             return _passages(connection, found)
@@ -124,10 +137,8 @@ class Index:
         wanted = question_words(query)
         if not wanted:
             return []
-        ranked = "SELECT rowid, -rank FROM lexicon WHERE lexicon MATCH ? ORDER BY rank, rowid LIMIT ?"
         with self._store.reading() as connection:
-            found = connection.execute(ranked, (match_any(wanted), top_k)).fetchall()
-            return _passages(connection, found)
+            return _passages(connection, self._words.search(connection, wanted, top_k))
 
     def cosines(self, vector: Vector, passages: Sequence[Passage]) -> dict[str, float]:
         """Return the cosine of `vector` and each of `passages` that is embedded, by passage id."""
@@ -143,20 +154,34 @@ class Index:
         """
         held: dict[str, float] = {passage.id: 0.0 for passage in passages}
         total = 0.0
+        wanted = question_words(question)
         with self._store.reading() as connection:
             size = int(read_meta(connection, "passages"))
             numbers = _numbers(connection, passages)
-            for word in question_words(question):
-                holders = {row[0] for row in connection.execute(HOLDERS, (f'"{word}"',))}
-                weight = log(1 + (size - len(holders) + 0.5) / (len(holders) + 0.5))
+            stems = self._words.stems(connection, wanted)
+            counts = self._words.held(connection, stems)
+            among = HOLDERS.format(",".join(map(str, numbers)))  # integers: nothing to escape
+            for word, stem in zip(wanted, stems, strict=True):
+                count = min(counts[stem].passages, size)
+                weight = log(1 + (size - count + 0.5) / (count + 0.5))
                 total += weight
-                for number in holders & numbers.keys():
-                    held[numbers[number]] += weight
+                for row in connection.execute(among, (f'"{word}"',)):
+                    held[numbers[row[0]]] += weight
         return {key: weight / total if total else 0.0 for key, weight in held.items()}
 
+    def warm_up(self) -> None:
+        """Read what every search needs, so that the first one need not wait for it."""
+        wanted = question_words(WARM_WORDS)
+        with self._store.reading() as connection:
+            self._vectors.refresh(connection)
+            self._words.search(connection, wanted, 1)
+
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Be the only writer; what is stored meanwhile is in the FAISS file afterwards.
+    def writing(self, progress: ProgressCallback = lambda _: None) -> Iterator[None]:
+        """Be the only writer; what is stored meanwhile can be searched at once.
+
+        The FAISS file is written at the end, and in between whenever the index has doubled; of a large index
+        it may stay behind by a little, which whoever reads it catches up. `progress` hears of large ones.
 
         Raises:
             LockedError: at once, when another process or thread is writing; names its pid and since when.
@@ -164,6 +189,7 @@ class Index:
         with writer_lock(self.folder):
             self._store.create(self._manifest)
             self._store.check(self._manifest)
+            self._progress = progress
             try:
                 yield
             except BaseException:
@@ -185,6 +211,7 @@ class Index:
             rows.write_passages(connection, file.content, passages, vectors)
             rows.write_files(connection, [file])
             connection.execute(BUMP)
+        self._save_when_grown(len(passages))
 
     def point(self, files: Sequence[FileState]) -> None:
         """Let new, moved or touched files name contents that the index holds: nothing is embedded again."""
@@ -224,6 +251,7 @@ class Index:
             rows.write_passages(connection, key, passages, vectors)
             connection.execute("UPDATE contents SET maker = ? WHERE key = ?", (str(self._manifest), key))
             connection.execute(BUMP)
+        self._save_when_grown(len(passages))
 
     def _check_shape(self, passages: Sequence[Passage], vectors: Vectors) -> None:
         if vectors.shape != (len(passages), self._manifest.dim):
@@ -232,12 +260,22 @@ class Index:
                 f"{(len(passages), self._manifest.dim)}, for {self.folder}/; choose another embedder"
             )
 
+    def _save_when_grown(self, passages: int) -> None:
+        self._unsaved += passages
+        if self._unsaved >= max(self._large, self._vectors.count):
+            self._save_vectors()
+
     def _save_vectors(self) -> None:
+        self._unsaved = 0
         with self._store.reading() as connection:
-            data = self._vectors.unsaved(connection)
-        if data is not None:
+            if not self._vectors.is_unsaved(connection):
+                return
+            writing, stamp = self._vectors.unsaved(connection, self._progress)
+        with translated(self.folder), writing as (beside, digest):
             with self._store.writing() as connection:
-                self._vectors.save(connection, data)
+                write_stamp(connection, replace(stamp, digest=digest))
+            self._store.settle()  # else a power cut could leave a file that SQLite does not know
+            take_place(beside)
 
 
 def set_aside(folder: Path) -> Path | None:
@@ -251,7 +289,8 @@ def set_aside(folder: Path) -> Path | None:
         return move_aside(folder)
 
 
-HOLDERS: Final = "SELECT rowid FROM lexicon WHERE lexicon MATCH ?"
+HOLDERS: Final = "SELECT rowid FROM lexicon WHERE lexicon MATCH ? AND rowid IN ({})"
+WARM_WORDS: Final = "index 索引"
 
 
 def _passages(

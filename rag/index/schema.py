@@ -73,6 +73,13 @@ CREATE TRIGGER forget_passage AFTER DELETE ON passages BEGIN
 END;
 INSERT INTO meta VALUES ('origin', lower(hex(randomblob(16)))), ('generation', '0'), ('passages', '0');
 """
+READER_SCHEMA: Final = """
+PRAGMA temp_store = MEMORY;
+CREATE VIRTUAL TABLE temp.word_rows USING fts5vocab(main, lexicon, row);
+CREATE VIRTUAL TABLE temp.word_places USING fts5vocab(main, lexicon, instance);
+CREATE VIRTUAL TABLE temp.stemmer USING fts5(words, tokenize="{tokenizer}");
+CREATE VIRTUAL TABLE temp.stemmed USING fts5vocab(temp, stemmer, instance);
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +115,10 @@ def has_this_format(manifest: str) -> bool:
         return False
 
 
-def statements() -> Iterator[str]:
-    """Yield the schema's statements one by one: `executescript` would commit before and between them."""
+def statements(schema: str = SCHEMA) -> Iterator[str]:
+    """Yield a schema's statements one by one: `executescript` would commit before and between them."""
     statement = ""
-    for line in SCHEMA.format(tokenizer=TOKENIZER).splitlines(keepends=True):
+    for line in schema.format(tokenizer=TOKENIZER).splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
             yield statement

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from rag.errors import IndexDamagedError, IndexMismatchError
 from rag.index.faults import damaged, translated
-from rag.index.schema import Manifest, has_this_format, made_with, named, statements
+from rag.index.schema import READER_SCHEMA, Manifest, has_this_format, made_with, named, statements
 
 DATABASE: Final = "index.sqlite"
 BUSY_SECONDS: Final = 20.0
@@ -64,6 +64,11 @@ class Store:
                 with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
                     connection.execute("ROLLBACK")
                 raise
+
+    def settle(self) -> None:
+        """Write what was committed to the disk for good, as far as readers let it: a power cut loses none."""
+        with translated(self.folder):
+            self._current_writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         with self._lock:
@@ -190,6 +195,8 @@ def _open_reader(path: Path) -> sqlite3.Connection:
             connection = _connect(path, options)
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+            for statement in statements(READER_SCHEMA):
+                connection.execute(statement)
         except sqlite3.OperationalError as exc:
             last = exc
         else:

@@ -2,148 +2,209 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from rag.datatypes import Vector, Vectors
+from rag.datatypes import Progress, ProgressCallback, Vector, Vectors
+from rag.index import shapes
+from rag.index.faiss_file import Stamp, digest_of, read_file, read_stamps, written_beside
 from rag.index.faults import damaged
-from rag.index.store import read_meta, write_meta
+from rag.index.store import read_meta
 
-FILE: Final = "vectors.faiss"
-STAMP: Final = "vectors_file"  # the key in `meta` that ties the file to this database
 CHUNK: Final = 4096  # vectors read from SQLite at once
+RESCORED: Final = 4  # candidates of a quantised index, for each passage asked for
+LAG: Final = 0.02  # share of a quantised index by which its file may be behind: what is missing is caught up
 
-log = logging.getLogger(__name__)
+VECTORS: Final = "SELECT number, vector FROM vectors WHERE number > ? {rest} ORDER BY number"
+OF_MAKER: Final = """
+    AND (SELECT maker FROM contents JOIN passages ON content = contents.number
+         WHERE passages.number = vectors.number) = ?
+"""
+GONE: Final = "SELECT position, number FROM gone WHERE position > ? ORDER BY position"
+HIGHEST: Final = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 
 
-class FlatVectors:
-    """Exact inner product over the passages made by `maker`; not thread-safe, its owner holds a lock."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Followed:
+    """How far the FAISS index in memory has followed SQLite."""
 
-    def __init__(self, folder: Path, *, dim: int, maker: str) -> None:
+    origin: str = ""  # names the database: another one has other passages under the same numbers
+    generation: int = -1
+    newest: str = ""  # digest of the newest file when it was looked at
+    last: int = 0
+    gone: int = 0
+
+
+class NearestVectors:
+    """Inner product over the passages made by `maker`; not thread-safe, its owner holds a lock."""
+
+    def __init__(self, folder: Path, *, dim: int, maker: str, large: int) -> None:
         self._folder = folder
         self._dim = dim
         self._maker = maker
+        self._large = large
         self._faiss: Any = None
-        self._numbers: set[int] = set()
-        self._origin = ""  # names the database: another one has other passages under the same numbers
-        self._generation = -1
+        self._followed = _Followed()
+
+    @property
+    def count(self) -> int:
+        return 0 if self._faiss is None else int(self._faiss.ntotal)
+
+    @property
+    def lists(self) -> int:
+        """In how many lists they are; 0: all are compared."""
+        return shapes.lists_of(self._faiss)
 
     def search(self, connection: sqlite3.Connection, vector: Vector, top_k: int) -> list[tuple[int, float]]:
         """Return (passage number, cosine) of the nearest passages, best first."""
         self.refresh(connection)
-        if not self._numbers:
+        if not self.count:
             return []
-        scores, numbers = self._faiss.search(self._row(vector), min(top_k, len(self._numbers)))
-        return [(int(number), float(score)) for number, score in zip(numbers[0], scores[0], strict=True)]
+        row = np.ascontiguousarray(vector.reshape(1, self._dim), dtype=np.float32)
+        if not shapes.is_quantised(self._faiss):
+            return list(shapes.nearest(self._faiss, row, min(top_k, self.count)))
+        rough = [number for number, _ in shapes.nearest(self._faiss, row, RESCORED * top_k)]
+        scored = self._scored(connection, vector, rough)
+        return sorted(scored.items(), key=lambda item: (-item[1], item[0]))[:top_k]
 
     def cosines(self, connection: sqlite3.Connection, vector: Vector, numbers: list[int]) -> dict[int, float]:
         """Return the cosine of each passage that has a vector of this maker."""
-        self.refresh(connection)
-        known = [number for number in numbers if number in self._numbers]
-        row = self._row(vector)[0]
-        return {number: float(self._faiss.reconstruct(number) @ row) for number in known}
+        made = "" if self._is_alone(connection) else OF_MAKER
+        return self._scored(connection, vector, numbers, made=made)
 
-    def refresh(self, connection: sqlite3.Connection) -> None:
+    def refresh(self, connection: sqlite3.Connection, progress: ProgressCallback = lambda _: None) -> None:
         """Follow what was committed since the last look, by this process or another."""
         origin, generation = read_meta(connection, "origin"), int(read_meta(connection, "generation"))
-        if (origin, generation) == (self._origin, self._generation):
+        followed = self._followed
+        if (origin, generation) == (followed.origin, followed.generation):
             return
-        if self._faiss is None or origin != self._origin:
-            self._faiss, self._numbers = self._read(connection)
-        wanted = {int(row[0]) for row in connection.execute(WANTED, (self._maker,))}
-        self._drop(self._numbers - wanted)
-        for numbers, vectors in self._fetch(connection, sorted(wanted - self._numbers)):
+        if self._faiss is None or origin != followed.origin or self._is_left_behind(connection):
+            self._load(connection, progress)
+        self._catch_up(connection, progress)
+        self._followed = replace(self._followed, origin=origin, generation=generation)
+
+    def is_unsaved(self, connection: sqlite3.Connection) -> bool:
+        """Say whether the FAISS file is missing, damaged or too far behind what is committed."""
+        stamps = [stamp for stamp in read_stamps(connection) if stamp.maker == self._maker]
+        digest = digest_of(self._folder)
+        found = next((stamp for stamp in reversed(stamps) if stamp.digest == digest), None)
+        if found is None:
+            return True
+        passed = _highest(connection, "passages") - found.last + _highest(connection, "gone") - found.gone
+        return passed > (LAG * found.count if found.lists else 0)
+
+    def unsaved(
+        self, connection: sqlite3.Connection, progress: ProgressCallback
+    ) -> tuple[AbstractContextManager[tuple[Path, str]], Stamp]:
+        """Return what writes the FAISS file, and its stamp, still without a digest; for the one writer."""
+        self.refresh(connection, progress)
+        lists = shapes.lists_for(self.count, now=self.lists, large=self._large)
+        if lists != self.lists:
+            self._build(connection, lists, progress)
+        stamp = Stamp(
+            digest="",
+            maker=self._maker,
+            last=self._followed.last,
+            gone=self._followed.gone,
+            count=self.count,
+            lists=self.lists,
+        )
+        return written_beside(self._folder, self._faiss), stamp
+
+    def _is_left_behind(self, connection: sqlite3.Connection) -> bool:
+        """Say whether the file is of another shape by now, or what is gone was forgotten since."""
+        stamps = read_stamps(connection)
+        if not stamps:
+            return False
+        newest = stamps[-1]
+        reshaped = newest.maker == self._maker and newest.lists != self.lists
+        return self._followed.gone < stamps[0].gone or (reshaped and newest.digest != self._followed.newest)
+
+    def _load(self, connection: sqlite3.Connection, progress: ProgressCallback) -> None:
+        stamps = read_stamps(connection)
+        newest = stamps[-1].digest if stamps else ""
+        read = read_file(self._folder, stamps, self._maker)
+        if read is not None and shapes.fits(read[0], self._dim):
+            self._faiss, stamp = read
+            self._followed = _Followed(newest=newest, last=stamp.last, gone=stamp.gone)
+            return
+        self._followed = _Followed(newest=newest)
+        count = int(read_meta(connection, "passages"))
+        self._build(connection, shapes.lists_for(count, now=0, large=self._large), progress)
+
+    def _build(self, connection: sqlite3.Connection, lists: int, progress: ProgressCallback) -> None:
+        if lists:
+            _tell(progress, 0, int(read_meta(connection, "passages")))
+            self._faiss = shapes.quantised(self._dim, lists, self._sample(connection, lists))
+        else:
+            self._faiss = shapes.exact(self._dim)
+        self._followed = replace(self._followed, last=0, gone=_highest(connection, "gone"))
+        self._catch_up(connection, progress)
+
+    def _catch_up(self, connection: sqlite3.Connection, progress: ProgressCallback) -> None:
+        gone = connection.execute(GONE, (self._followed.gone,)).fetchall()
+        if gone:
+            shapes.remove(self._faiss, [number for _, number in gone])
+        for numbers, vectors in self._fetch(connection, VECTORS, after=self._followed.last):
             self._faiss.add_with_ids(vectors, numbers)
-            self._numbers.update(numbers.tolist())
-        self._origin, self._generation = origin, generation
+            if self.lists:
+                _tell(progress, self.count, int(read_meta(connection, "passages")))
+        self._followed = replace(
+            self._followed,
+            last=_highest(connection, "passages"),
+            gone=_highest(connection, "gone"),
+        )
 
-    def unsaved(self, connection: sqlite3.Connection) -> bytes | None:
-        """Return what the FAISS file should hold; None when it holds that."""
-        import faiss
+    def _sample(self, connection: sqlite3.Connection, lists: int) -> Vectors:
+        """Return vectors from everywhere, enough to train `lists` lists."""
+        step = max(1, int(read_meta(connection, "passages")) // (shapes.PER_LIST * lists))
+        query = VECTORS.format(rest="{rest} AND number % " + f"{step} = 0")
+        found = [vectors for _, vectors in self._fetch(connection, query, after=0)]
+        return np.concatenate(found) if found else np.zeros((1, self._dim), dtype=np.float32)
 
-        self.refresh(connection)
-        stamp = json.loads(read_meta(connection, STAMP) or "{}")
-        path = self._folder / FILE
-        if (
-            path.exists()
-            and stamp.get("generation") == self._generation
-            and stamp.get("digest") == _digest(path)
-        ):
-            return None
-        data: bytes = faiss.serialize_index(self._faiss).tobytes()
-        return data
+    def _fetch(
+        self, connection: sqlite3.Connection, query: str, *, after: int
+    ) -> Iterator[tuple[Any, Vectors]]:
+        """Yield (numbers, vectors) of this maker, `CHUNK` at a time."""
+        if self._is_alone(connection):
+            cursor = connection.execute(query.format(rest=""), (after,))
+        else:
+            cursor = connection.execute(query.format(rest=OF_MAKER), (after, self._maker))
+        while rows := cursor.fetchmany(CHUNK):
+            yield np.array([number for number, _ in rows], dtype=np.int64), self._stacked(rows)
 
-    def save(self, connection: sqlite3.Connection, data: bytes) -> None:
-        """Write the FAISS file and stamp it in `meta`; for the one writer, after `unsaved`."""
-        _write_whole(self._folder / FILE, data)
-        stamp = {"generation": self._generation, "digest": hashlib.sha256(data).hexdigest()}
-        write_meta(connection, STAMP, json.dumps(stamp))
+    def _scored(
+        self, connection: sqlite3.Connection, vector: Vector, numbers: list[int], *, made: str = ""
+    ) -> dict[int, float]:
+        wanted = ",".join(map(str, numbers))  # integers: nothing to escape
+        query = VECTORS.format(rest=f"AND number IN ({wanted}) {made}")
+        rows = connection.execute(query, (0, self._maker) if made else (0,)).fetchall()
+        scores = self._stacked(rows) @ vector if rows else ()
+        return {number: float(score) for (number, _), score in zip(rows, scores, strict=True)}
 
-    def _row(self, vector: Vector) -> Vectors:
-        return np.ascontiguousarray(vector.reshape(1, self._dim), dtype=np.float32)
+    def _stacked(self, rows: list[tuple[int, bytes]]) -> Vectors:
+        vectors = np.frombuffer(b"".join(blob for _, blob in rows), dtype="<f4")
+        if vectors.size != len(rows) * self._dim:
+            raise damaged(self._folder, "vectors of a wrong length")
+        return vectors.reshape(len(rows), self._dim).astype(np.float32, copy=False)
 
-    def _drop(self, numbers: set[int]) -> None:
-        if numbers:
-            self._faiss.remove_ids(np.fromiter(numbers, dtype=np.int64))
-            self._numbers -= numbers
-
-    def _fetch(self, connection: sqlite3.Connection, numbers: list[int]) -> Iterator[tuple[Any, Vectors]]:
-        for start in range(0, len(numbers), CHUNK):
-            some = numbers[start : start + CHUNK]
-            query = (
-                "SELECT vector FROM vectors WHERE number BETWEEN ? AND ? AND number IN ({}) ORDER BY number"
-            )
-            query = query.format(",".join(map(str, some)))  # integers: nothing to escape
-            blobs = [row[0] for row in connection.execute(query, (some[0], some[-1]))]
-            vectors = np.frombuffer(b"".join(blobs), dtype="<f4")
-            if vectors.size != len(some) * self._dim:
-                raise damaged(self._folder, "vectors of a wrong length")
-            yield np.array(some, dtype=np.int64), vectors.reshape(len(some), self._dim).astype(np.float32)
-
-    def _read(self, connection: sqlite3.Connection) -> tuple[Any, set[int]]:
-        """Return the file's index when it is the one stamped in `meta`, else an empty one."""
-        import faiss
-
-        stamp = json.loads(read_meta(connection, STAMP) or "{}")
-        with suppress(OSError, RuntimeError):  # FAISS reports a bad file as RuntimeError
-            data = (self._folder / FILE).read_bytes()
-            if hashlib.sha256(data).hexdigest() == stamp.get("digest"):
-                index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
-                if isinstance(index, faiss.IndexIDMap2) and index.d == self._dim:
-                    return index, set(faiss.vector_to_array(index.id_map).tolist())
-            log.info("%s is not the one this index wrote last; rebuilding it", self._folder / FILE)
-        return faiss.IndexIDMap2(faiss.IndexFlatIP(self._dim)), set()
+    def _is_alone(self, connection: sqlite3.Connection) -> bool:
+        """Say whether no passage is of another maker, so that none need be told apart."""
+        query = "SELECT 1 FROM contents WHERE maker < ?1 OR maker > ?1 LIMIT 1"
+        return connection.execute(query, (self._maker,)).fetchone() is None
 
 
-WANTED: Final = """
-    SELECT passages.number FROM passages JOIN contents ON contents.number = content WHERE maker = ?
-"""
+def _highest(connection: sqlite3.Connection, table: str) -> int:
+    """Return the highest number that a row of `table` ever had."""
+    row = connection.execute(HIGHEST, (table,)).fetchone()
+    return 0 if row is None else int(row[0])
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` so that a reader or a crash sees the old or the new file, never a part."""
-    for left_over in path.parent.glob(f".{path.name}.*"):
-        left_over.unlink()
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+def _tell(progress: ProgressCallback, done: int, total: int) -> None:
+    progress(Progress(stage="Building the vector index", done=done, total=total, unit="passages"))
