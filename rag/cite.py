@@ -188,6 +188,7 @@ def _citation(marker: int, passage: Passage, start: int, end: int) -> Citation:
         cells=passage.cells,
         boxes=passage.boxes,
         confidence=passage.confidence,
+        also=passage.also,
     )
 
 

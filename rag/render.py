@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
-from rag.datatypes import Answer, SyncReport
+from rag.datatypes import Answer, Citation, Passage, SyncReport
 
-WIDTH = 100
+WIDTH: Final = 100
+DOUBTFUL: Final = 0.8  # confidence of the OCR below which its text is marked
 
 
 def to_terminal(answer: Answer) -> str:
@@ -20,8 +21,9 @@ def to_terminal(answer: Answer) -> str:
 def to_markdown(answer: Answer) -> str:
     """Return the same in Markdown; text from documents is escaped, so that it stays text."""
     quotes = [
-        f"{each.marker}. **{_escape(place(each.document, each.page))}** — {_escape(_one_line(each.quote))}"
+        f"{each.marker}. **{_escape(place(each))}**{_escape(remarks(each))} — {quote}"
         for each in answer.citations
+        for quote in [_escape(_one_line(each.quote))]
     ]
     return "\n\n".join([_escape(answer.text), *quotes, f"<small>{_escape(footer(answer))}</small>"])
 
@@ -30,10 +32,12 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     """Return what `rag ask --json` prints; times in seconds."""
     citations = [
         {"marker": each.marker, "document": each.document, "page": each.page, "quote": each.quote}
+        | _place_json(each)
         for each in answer.citations
     ]
     hits = [
         {"document": each.source, "page": each.page, "text": each.text, "score": hit.score}
+        | _place_json(each)
         for hit in answer.hits
         for each in [hit.passage]
     ]
@@ -74,7 +78,7 @@ def source_lines(answer: Answer) -> Iterator[str]:
     if answer.citations:
         yield "Sources"
         for citation in answer.citations:
-            yield f"  [{citation.marker}] {place(citation.document, citation.page)}"
+            yield f"  [{citation.marker}] {place(citation)}{remarks(citation)}"
             yield textwrap.indent(textwrap.fill(f"“{_one_line(citation.quote)}”", WIDTH), "      ")
         yield ""
     elif answer.refused and answer.hits:
@@ -82,13 +86,47 @@ def source_lines(answer: Answer) -> Iterator[str]:
         for hit in answer.hits:
             line = _one_line(hit.passage.text)
             shown = line if len(line) <= WIDTH else f"{line[: WIDTH - 2]} …"
-            yield f"  {place(hit.passage.source, hit.passage.page)}: {shown}"
+            yield f"  {place(hit.passage)}{remarks(hit.passage)}: {shown}"
         yield ""
 
 
-def place(document: str, page: int | None) -> str:
-    """Return a place in a document, for a person."""
-    return f"{document}, page {page}" if page else document
+def place(of: Passage | Citation) -> str:
+    """Return the file, the member within it, and the page or cells, for a person."""
+    if of.cells:
+        where = of.cells if "!" in of.cells else f"cells {of.cells}"
+    else:
+        first, last = page_range(of)
+        where = f"{of.unit} {first}" if first == last else f"{of.unit}s {first}–{last}"
+    return f"{file_name(of)}, {where}" if of.cells or of.page else file_name(of)
+
+
+def file_name(of: Passage | Citation) -> str:
+    """Return the file and, of an archive or a mail, the member that a person has to open."""
+    source = of.source if isinstance(of, Passage) else of.document
+    return f"{source} › {of.part}" if of.part else source
+
+
+def page_range(of: Passage | Citation) -> tuple[int | None, int | None]:
+    """Return the first and the last page; a citation has one."""
+    later = of.later_pages if isinstance(of, Passage) else ()
+    return of.page, later[-1][0] if later else of.page
+
+
+def is_doubtful(of: Passage | Citation) -> bool:
+    """Say whether it was read by OCR with so little confidence that a person should look at the page."""
+    return of.confidence is not None and of.confidence < DOUBTFUL
+
+
+def remarks(of: Passage | Citation) -> str:
+    """Return what else a person should know about a source, in brackets."""
+    said = ["read by OCR, may contain errors"] if is_doubtful(of) else []
+    if of.also:
+        said.append(f"also {', '.join(of.also)}")
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _place_json(of: Passage | Citation) -> dict[str, Any]:
+    return {"place": place(of), "confidence": of.confidence, "also": list(of.also)}
 
 
 def footer(answer: Answer) -> str:

@@ -86,9 +86,15 @@ def test_ask_as_json_has_the_documented_keys(folder: Path) -> None:
             "document": "leave.md",
             "page": None,
             "quote": "Staff have 27 days of paid leave a year.",
+            "place": "leave.md",
+            "confidence": None,
+            "also": [],
         }
     ]
-    assert set(answer["hits"][0]) == {"document", "page", "text", "score"}
+    assert set(answer["hits"][0]) == {
+        *("document", "page", "text", "score"),
+        *("place", "confidence", "also"),
+    }
     assert set(answer["timings"]) == {"retrieve", "first_token", "total"}
 
 

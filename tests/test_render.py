@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from markdown_it import MarkdownIt
 
 from rag.datatypes import Answer, Citation, Failure, Hit, Passage, SyncReport, Timings, Usage
-from rag.render import answer_json, report_json, report_text
+from rag.render import answer_json, place, report_json, report_text
 
 QUOTE = "Staff have 27 days\nof paid leave."
 PASSAGE = Passage(source="a.pdf", digest="d", start=5, end=5 + len(QUOTE), text=QUOTE, page=3)
@@ -22,6 +24,7 @@ ANSWER = Answer(
     usage=Usage(prompt_tokens=100, answer_tokens=6, cached_tokens=40),
     timings=Timings(retrieve=0.1, first_token=1.26, total=2.0),
 )
+PLACE_JSON = {"place": "a.pdf, page 3", "confidence": None, "also": []}
 REFUSED = replace(
     ANSWER,
     text="No.",
@@ -67,14 +70,54 @@ def test_in_a_notebook_text_from_documents_is_never_markup() -> None:
     assert page.count("&lt;script&gt;") == 2
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"page": None}, "a.pdf"),
+        ({"page": 3}, "a.pdf, page 3"),
+        ({"page": 3, "later_pages": ((4, 90), (5, 120))}, "a.pdf, pages 3–5"),
+        ({"page": 4, "unit": "slide"}, "a.pdf, slide 4"),
+        ({"page": 1, "unit": "slide", "later_pages": ((2, 90),)}, "a.pdf, slides 1–2"),
+        ({"page": 2, "unit": "sheet"}, "a.pdf, sheet 2"),
+        ({"page": 2, "unit": "sheet", "cells": "Prices!A2:F9"}, "a.pdf, Prices!A2:F9"),
+        ({"page": None, "cells": "A2:F9"}, "a.pdf, cells A2:F9"),
+        ({"page": 2, "part": "report.pdf"}, "a.pdf › report.pdf, page 2"),
+        ({"page": None, "part": "docs/a.md"}, "a.pdf › docs/a.md"),
+    ],
+)
+def test_a_place_is_where_a_person_would_look(fields: dict[str, Any], said: str) -> None:
+    passage = replace(PASSAGE, **fields)
+    assert place(passage) == said
+    citation = replace(
+        ANSWER.citations[0], **{name: value for name, value in fields.items() if name != "later_pages"}
+    )
+    assert place(citation) == said.replace("s 3–5", " 3").replace("s 1–2", " 1")
+
+
+def test_text_that_ocr_was_not_sure_of_is_marked_and_other_names_are_told() -> None:
+    def shown(confidence: float | None, *also: str) -> str:
+        citation = replace(ANSWER.citations[0], confidence=confidence, also=also)
+        return str(replace(ANSWER, citations=(citation,))).splitlines()[3]
+
+    assert shown(None) == shown(0.95) == "  [1] a.pdf, page 3"
+    assert shown(0.6) == "  [1] a.pdf, page 3 (read by OCR, may contain errors)"
+    assert shown(None, "b/a.pdf", "c.pdf") == "  [1] a.pdf, page 3 (also b/a.pdf, c.pdf)"
+    assert shown(0.0, "c.pdf") == "  [1] a.pdf, page 3 (read by OCR, may contain errors; also c.pdf)"
+    doubtful = replace(ANSWER, citations=(replace(ANSWER.citations[0], confidence=0.5),))
+    assert r"page 3** \(read by OCR, may contain errors\)" in doubtful._repr_markdown_()
+    assert answer_json(doubtful)["citations"][0]["confidence"] == 0.5
+    unsure = replace(REFUSED, hits=(Hit(passage=replace(PASSAGE, confidence=0.5), score=1.0),))
+    assert "a.pdf, page 3 (read by OCR, may contain errors): Staff" in str(unsure)
+
+
 def test_json_has_the_documented_shape() -> None:
     assert json.loads(json.dumps(answer_json(ANSWER))) == {
         "question": "How much?",
         "answer": "27 days. [1]",
         "refused": False,
         "reason": "",
-        "citations": [{"marker": 1, "document": "a.pdf", "page": 3, "quote": QUOTE}],
-        "hits": [{"document": "a.pdf", "page": 3, "text": QUOTE, "score": 0.5}],
+        "citations": [{"marker": 1, "document": "a.pdf", "page": 3, "quote": QUOTE, **PLACE_JSON}],
+        "hits": [{"document": "a.pdf", "page": 3, "text": QUOTE, "score": 0.5, **PLACE_JSON}],
         "model": "tiny",
         "engine": "echo",
         "prompt_tokens": 100,

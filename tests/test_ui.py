@@ -14,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import fields, replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -135,6 +136,61 @@ def test_only_markers_of_known_passages_become_buttons() -> None:
     assert re.findall(r'data-marker="(\d+)"', html) == ["1"]
     assert "[7]" in html
     assert "<code>x[1]</code>" in html
+
+
+@pytest.mark.parametrize(
+    ("given", "english", "chinese"),
+    [
+        ({}, "p. 3", "第 3 页"),
+        ({"later_pages": ((4, 9),)}, "pp. 3–4", "第 3–4 页"),
+        ({"unit": "slide"}, "slide 3", "幻灯片 3"),
+        ({"unit": "slide", "later_pages": ((4, 9),)}, "slides 3–4", "幻灯片 3–4"),
+        ({"unit": "sheet"}, "sheet 3", "工作表 3"),
+        ({"unit": "sheet", "cells": "'A & B'!A2:F9"}, "'A & B'!A2:F9", "'A & B'!A2:F9"),
+        ({"page": None, "cells": "A2:F9"}, "cells A2:F9", "单元格 A2:F9"),
+        ({"page": None}, "", ""),
+    ],
+)
+def test_a_card_names_the_place(given: dict[str, Any], english: str, chinese: str) -> None:
+    for texts, place in ((ENGLISH, english), (CHINESE, chinese)):
+        found = hit("one two")
+        found = replace(found, passage=replace(found.passage, part="b<.pdf", **given))
+        html = sources([done("One [1].", found)], texts)
+        places = [plain(each) for each in re.findall(r"<small[ >].*?</small>", html)]
+        assert places == ([place] if place else [])
+        assert plain(re.findall(r"<b[ >].*?</b>", html)[0]) == "a.md › b<.pdf"
+
+
+def test_a_card_warns_of_doubtful_text_and_tells_the_other_names() -> None:
+    found = hit("one two")
+    clear, doubtful = (
+        replace(found, passage=replace(found.passage, confidence=value, also=("<b>.pdf",)))
+        for value in (0.9, 0.5)
+    )
+    assert "doubtful" not in sources([done("One [1].", clear)], ENGLISH)
+    for texts in (ENGLISH, CHINESE):
+        html = sources([done("One [1].", doubtful)], texts)
+        assert texts.doubtful in html
+        assert texts.also.format(names="&lt;b&gt;.pdf") in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| a | b. |\n| c | d. |",
+        "Name: a; Price: b.\nName: c; Price: d.",
+        "one\ttwo\nthree\tfour",
+        "a | b\nc | d",
+    ],
+)
+def test_rows_stand_apart_in_a_card_and_a_quote_over_two_is_marked_in_both(text: str) -> None:
+    source = hit(text, start=40)
+    html = sources([done("It is [1].", source, citations=(quote(source, text[3:-3]),))], ENGLISH)
+    rows = re.findall(r"<span>(.*?)</span>", html)
+    assert [unescape(re.sub("</?mark>", "", row)) for row in rows] == text.split("\n")
+    marks = [unescape(found) for found in re.findall("<mark>(.*?)</mark>", html)]
+    assert marks == text[3:-3].split("\n")
+    assert "<span>" not in sources([done("It is [1].", hit("No row: here.\nNone here."))], ENGLISH)
 
 
 def test_exactly_the_quoted_words_are_marked() -> None:

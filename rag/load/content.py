@@ -101,7 +101,7 @@ class ContentBuilder:
         """Append a member of an archive or an attachment below a heading that names it."""
         self.add_heading(1, name)
         pages = tuple(
-            replace(page, part=f"{name}/{page.part}" if page.part else name) for page in _paged(part)
+            replace(page, part=f"{name} › {page.part}" if page.part else name) for page in _paged(part)
         )
         headings = tuple(replace(heading, level=heading.level + 1) for heading in part.headings)
         notes = tuple(f"{name}: {note}" for note in part.notes)

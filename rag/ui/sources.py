@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from typing import Final
 
-from rag.datatypes import Citation, Hit
+from rag.datatypes import Citation, Hit, Passage
+from rag.render import file_name, is_doubtful, page_range
 from rag.ui.markup import shorten
 from rag.ui.texts import Texts
 from rag.ui.turns import Turn
+
+LINE: Final = re.compile(r"[^\n]+")
+ROW: Final = re.compile(r"^\s*\||\S(?: \| |\t+)\S|[:：] [^;\n]*; [^:：;\n]*[:：] ")
 
 
 def sources(turns: Sequence[Turn], texts: Texts) -> str:
@@ -49,7 +55,9 @@ def _group(title: str, hits: Sequence[Hit], turn: Turn, texts: Texts, *, shown: 
 
 def _card(hit: Hit, turn: Turn, texts: Texts, *, shown: bool) -> str:
     passage = hit.passage
-    page = f"<small>{texts.page.format(page=passage.page)}</small>" if passage.page is not None else ""
+    name = escape(file_name(passage))
+    where = _where(passage, texts)
+    place = f'<small title="{escape(where)}">{escape(where)}</small>' if where else ""
     heading = f'<p class="heading">{escape(passage.heading)}</p>' if passage.heading else ""
     below = f"<i>{escape(passage.heading.rsplit(' > ', 1)[-1])}</i>" if passage.heading else ""
     number = f'<span class="number">{hit.marker}</span>' if hit.marker else ""
@@ -57,10 +65,30 @@ def _card(hit: Hit, turn: Turn, texts: Texts, *, shown: bool) -> str:
     return (
         f'<details class="card{"" if shown else " quiet"}" data-turn="{turn.number}"'
         f' data-marker="{hit.marker}"{" open" if shown else ""}>'
-        f"<summary>{number}<b>{escape(passage.source)}</b>{below}{page}</summary>"
-        f"{heading}<blockquote>{marked(hit, turn.citations)}</blockquote>"
+        f'<summary>{number}<b title="{name}">{name}</b>{below}{place}</summary>'
+        f"{heading}{_remarks(passage, texts)}{_quotation(hit, turn.citations)}"
         f'<p class="scores">{scores}</p></details>'
     )
+
+
+def _where(passage: Passage, texts: Texts) -> str:
+    if passage.cells:
+        return passage.cells if "!" in passage.cells else texts.cells.format(cells=passage.cells)
+    first, last = page_range(passage)
+    if first is None:
+        return ""
+    one, several = {
+        "page": (texts.page, texts.pages),
+        "slide": (texts.slide, texts.slides),
+        "sheet": (texts.sheet, texts.sheet),
+    }[passage.unit]
+    return one.format(page=first) if first == last else several.format(page=first, last=last)
+
+
+def _remarks(passage: Passage, texts: Texts) -> str:
+    doubtful = f'<p class="doubtful">{texts.doubtful}</p>' if is_doubtful(passage) else ""
+    names = escape(", ".join(passage.also))
+    return doubtful + (f'<p class="also">{texts.also.format(names=names)}</p>' if names else "")
 
 
 def _scores(hit: Hit, texts: Texts) -> Iterator[str]:
@@ -72,16 +100,25 @@ def _scores(hit: Hit, texts: Texts) -> Iterator[str]:
         yield texts.score_lexical.format(value=f"{hit.lexical:.1f}")
 
 
-def marked(hit: Hit, citations: Sequence[Citation]) -> str:
-    """Return the passage's text, escaped, with every quote that bears its marker inside `<mark>`."""
-    text, position, pieces = hit.passage.text, 0, []
-    for start, end in sorted(_spans(hit, citations)):
-        start = max(start, position)
-        if end <= start:
-            continue
-        pieces += [escape(text[position:start]), f"<mark>{escape(text[start:end])}</mark>"]
-        position = end
-    return "".join(pieces) + escape(text[position:])
+def _quotation(hit: Hit, citations: Sequence[Citation]) -> str:
+    """Return the passage with its quotes marked; the rows of a table stand apart."""
+    text = hit.passage.text
+    lines = [match.span() for match in LINE.finditer(text)]
+    if 2 * sum(bool(ROW.search(text, *line)) for line in lines) <= len(lines):
+        return f"<blockquote>{marked(hit, citations)}</blockquote>"
+    rows = "".join(f"<span>{marked(hit, citations, *line)}</span>" for line in lines)
+    return f'<blockquote class="rows">{rows}</blockquote>'
+
+
+def marked(hit: Hit, citations: Sequence[Citation], start: int = 0, end: int | None = None) -> str:
+    """Return the passage's text from `start` to `end`, escaped, every quote with its marker in `<mark>`."""
+    text, pieces = hit.passage.text[:end], []
+    for first, last in sorted(_spans(hit, citations)):
+        first, last = max(first, start), min(last, len(text))
+        if first < last:
+            pieces += [escape(text[start:first]), f"<mark>{escape(text[first:last])}</mark>"]
+            start = last
+    return "".join(pieces) + escape(text[start:])
 
 
 def _spans(hit: Hit, citations: Sequence[Citation]) -> Iterator[tuple[int, int]]:

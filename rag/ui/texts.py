@@ -41,6 +41,13 @@ class Texts:
     not_used: str
     nearest: str
     page: str
+    pages: str
+    slide: str
+    slides: str
+    sheet: str
+    cells: str
+    doubtful: str
+    also: str
     score: str
     score_dense: str
     score_lexical: str
@@ -105,6 +112,13 @@ ENGLISH: Final = Texts(
     not_used="Found, not read",
     nearest="The nearest passages",
     page="p. {page}",
+    pages="pp. {page}–{last}",
+    slide="slide {page}",
+    slides="slides {page}–{last}",
+    sheet="sheet {page}",
+    cells="cells {cells}",
+    doubtful="read by OCR, may contain errors",
+    also="also {names}",
     score="rank score {value}",
     score_dense="meaning {value}",
     score_lexical="words {value}",
@@ -165,6 +179,13 @@ CHINESE: Final = Texts(
     not_used="检索到，未读",
     nearest="最接近的段落",
     page="第 {page} 页",
+    pages="第 {page}–{last} 页",
+    slide="幻灯片 {page}",
+    slides="幻灯片 {page}–{last}",
+    sheet="工作表 {page}",
+    cells="单元格 {cells}",
+    doubtful="由 OCR 识别，可能有误",
+    also="亦见于 {names}",
     score="综合 {value}",
     score_dense="语义 {value}",
     score_lexical="字词 {value}",
