@@ -277,7 +277,10 @@ class _Sync:
 
     def _split(self, document: Document) -> list[Passage]:
         return split(
-            document, token_offsets=self._embedder.token_offsets, passage_tokens=self._index.passage_tokens
+            document,
+            token_offsets=self._embedder.token_offsets,
+            passage_tokens=self._index.passage_tokens,
+            embedded_tokens=self._embedder.max_tokens,
         )
 
     def _finish(self, file: FileState) -> None:

@@ -15,7 +15,7 @@ from rag.index.faults import damaged
 from rag.index.lexical import TOKENIZER
 
 FORMAT: Final = 3  # of the tables, and of the words in `lexicon`
-SPLITTER: Final = 1  # raise it when rag.split cuts otherwise
+SPLITTER: Final = 2  # raise it when rag.split cuts otherwise
 MADE_WITH: Final = ("jieba", "faiss-cpu")
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
