@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Final
 
 from rag.errors import LoadError
 from rag.load.content import Content, ContentBuilder
+from rag.load.parts import Parts
 from rag.load.source import LimitError, Source
 from rag.load.zipped import Member, members
 
 JUNK: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 HIDDEN: Final = (".", "~$")
-MAX_NOTES: Final = 20  # members named that could not be read; the others are counted
-BREATH: Final = 1.0  # seconds between two words of progress
 
 
 def read_zip(source: Source) -> Content:
@@ -22,67 +20,34 @@ def read_zip(source: Source) -> Content:
     return read_members(source, members(source))
 
 
-def read_members(source: Source, all_members: Iterable[Member]) -> Content:
-    """Read `all_members` of the archive `source`, as far as its limits allow."""
-    reader = _Reader(source)
+def read_members(source: Source, members: Iterable[Member]) -> Content:
+    """Read the members of the archive `source`, as far as its limits allow."""
+    builder = ContentBuilder()
+    parts = Parts(source, builder)
+    empty, stopped = False, ""
     try:
-        for member in all_members:
-            if not _is_junk(member.name):
-                reader.add(member)
-    except LoadError as exc:  # of the archive itself, or of the limits of the whole file
-        reader.stop(str(exc))
-    return reader.content()
+        for member in members:
+            if member.size and not _is_junk(member.name):
+                _add(parts, member)
+            empty = empty or not member.size
+    except LoadError as exc:  # the archive itself is damaged, or over its limits
+        stopped = str(exc)
+    parts.finish(stopped)
+    content = builder.build()
+    if not content.text and not content.notes:
+        raise LoadError("its members are empty" if empty else "there is nothing in the archive")
+    return content
 
 
-class _Reader:
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._builder = ContentBuilder()
-        self._done = self._failed = self._empty = 0
-        self._told = time.monotonic()
-
-    def add(self, member: Member) -> None:
-        """Read one member; raises LimitError when the whole file may have no more."""
-        self._tell(member.name)
-        try:
-            self._builder.add_part(member.name, self._read(member))
-            self._done += 1
-        except LimitError:
-            raise
-        except LoadError as exc:
-            self._note(member, str(exc))
-
-    def stop(self, reason: str) -> None:
-        self._builder.note(f"the rest of the archive was not read: {reason}")
-
-    def content(self) -> Content:
-        if self._failed > MAX_NOTES:
-            self._builder.note(f"{self._failed - MAX_NOTES:,} more members could not be read")
-        content = self._builder.build()
-        if not content.text and not content.notes:
-            raise LoadError("its members are empty" if self._empty else "the archive is empty")
-        return content
-
-    def _read(self, member: Member) -> Content:
-        from rag.load import read
-
+def _add(parts: Parts, member: Member) -> None:
+    try:
         data = member.read()
-        inner = self._source.member(data, member.name.rpartition("/")[2])
-        return read(inner)
-
-    def _note(self, member: Member, reason: str) -> None:
-        if not member.size:
-            self._empty += 1
-            return
-        self._failed += 1
-        if self._failed <= MAX_NOTES:
-            self._builder.note(f"{member.name}: {reason}")
-
-    def _tell(self, name: str) -> None:
-        """Tell of progress, now and then: ten thousand small members are no news each."""
-        if time.monotonic() - self._told > BREATH:
-            self._source.advance(f"{name}, after {self._done + self._failed:,} others")
-            self._told = time.monotonic()
+    except LimitError:
+        raise
+    except LoadError as exc:
+        parts.fail(member.name, str(exc))
+    else:
+        parts.add_file(member.name, data)
 
 
 def _is_junk(name: str) -> bool:
