@@ -35,7 +35,8 @@ READABLE: Final = re.compile(
     r".+\.(?:docx|docm|xlsx|xlsm|xlsb|pptx|pptm|doc|xls|ppt|pdf|rtf|odt|ods|odp|txt)", re.I
 )
 NO_WORDS: Final = re.compile(  # an alt text that a program made
-    r"\S*\.(?:png|jpe?g|gif|bmp|tiff?|emf|wmf|svg)|[A-Za-z]:\\.*|[\w-]*[_\d][\w-]*|(?:picture|image|图片|图像) ?\d+",
+    r"\S*\.(?:png|jpe?g|gif|bmp|tiff?|[ew]mf|svg)|[A-Za-z]:\\.*|[\w-]*[_\d][\w-]*"
+    r"|(?:picture|image|图[片像]) ?\d+",
     re.I | re.A,
 )
 

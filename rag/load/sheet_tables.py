@@ -1,0 +1,223 @@
+"""The tables of a sheet: where they stand, and which of their rows name the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final, NamedTuple, TypeAlias
+
+MAX_NESTING: Final = 4  # how often a block is cut again by columns and rows
+MAX_TITLES: Final = 10  # rows of one cell above a table
+MAX_HEADER_ROWS: Final = 4
+MAX_NAME: Final = 80  # characters of a column's name, unless the file says that it is one
+LOOK_AHEAD: Final = 20  # rows below a header that tell what its columns hold
+PAIR: Final = 2
+SURE_ROWS: Final = 5  # of a table of two columns of text that has a header
+YEARS: Final = range(1900, 2101)
+
+
+class Cell(NamedTuple):
+    text: str
+    is_value: bool = False  # a number, a date or a truth, not text
+    is_bold: bool = False
+
+
+class Row(NamedTuple):
+    number: int  # from 1
+    cells: Mapping[int, Cell]  # by column from 0, none of them empty, in order
+
+
+Merge: TypeAlias = tuple[int, int, int, int]  # first row, first column, last row, last column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    name: str
+    rows: Sequence[Row]  # those that are not empty, in order
+    merges: Sequence[Merge] = ()
+    header_rows: Collection[int] = field(default_factory=frozenset)  # those of which the file says so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """`names` is empty for a table without a header; `titles` are lines above it."""
+
+    titles: Sequence[Row]
+    names: Mapping[int, str]  # by column
+    rows: Sequence[Row]
+    width: int  # columns
+
+
+def tables(sheet: Sheet) -> Iterator[Table]:
+    """Yield the tables of a sheet in reading order; a block of text is a table without names."""
+    rows = _filled(sheet)
+    before: Table | None = None
+    for block in _blocks(rows, 0):
+        table = _table(block, sheet)
+        if before is not None and _goes_on(before, table):
+            table = Table(titles=(), names=before.names, rows=table.rows, width=before.width)
+        yield table
+        before = table
+
+
+def _filled(sheet: Sheet) -> Sequence[Row]:
+    """Return the rows, a cell merged over several of them standing in each."""
+    merges = sorted(merge for merge in sheet.merges if merge[2] > merge[0])
+    if not merges:
+        return sheet.rows
+    rows, active, at = [], [], 0
+    values: dict[Merge, Cell] = {}
+    for row in sheet.rows:
+        while at < len(merges) and merges[at][0] <= row.number:
+            active.append(merges[at])
+            at += 1
+        active = [merge for merge in active if merge[2] >= row.number]
+        cells = dict(row.cells)
+        for merge in active:
+            if merge[0] == row.number and merge[1] in cells:
+                values[merge] = cells[merge[1]]
+            elif merge in values:
+                cells.setdefault(merge[1], values[merge])
+        rows.append(
+            Row(row.number, dict(sorted(cells.items())) if len(cells) > len(row.cells) else row.cells)
+        )
+    return rows
+
+
+def _blocks(rows: Sequence[Row], depth: int) -> Iterator[Sequence[Row]]:
+    """Cut rows at empty ones, and each block at an empty column where two tables stand side by side."""
+    for block in _between_empty_rows(rows):
+        parts = _side_by_side(block) if depth < MAX_NESTING else []
+        if not parts:
+            yield block
+        for part in parts:
+            yield from _blocks(part, depth + 1)
+
+
+def _between_empty_rows(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    starts = [0, *(at for at, (one, two) in enumerate(pairwise(rows), 1) if two.number > one.number + 1)]
+    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        if start < end:
+            yield rows[start:end]
+
+
+def _side_by_side(block: Sequence[Row]) -> list[list[Row]]:
+    """Return the tables of a block, [] where it is but one: they end at other rows, or share their names."""
+    columns = sorted({column for row in block for column in row.cells})
+    groups = _runs(columns)
+    if len(groups) < PAIR or any(len(group) < PAIR for group in groups):
+        return []
+    parts = [_of_columns(block, group) for group in groups]
+    extents = {(part[0].number, part[-1].number) for part in parts}
+    heads = [{cell.text for cell in part[0].cells.values()} for part in parts]
+    same = any(one & two for one, two in pairwise(heads))
+    return parts if len(extents) > 1 or same else []
+
+
+def _of_columns(block: Sequence[Row], columns: Collection[int]) -> list[Row]:
+    wanted = frozenset(columns)
+    cut = (Row(row.number, {at: cell for at, cell in row.cells.items() if at in wanted}) for row in block)
+    return [row for row in cut if row.cells]
+
+
+def _runs(columns: Sequence[int]) -> list[list[int]]:
+    runs: list[list[int]] = []
+    for column in columns:
+        if runs and column == runs[-1][-1] + 1:
+            runs[-1].append(column)
+        else:
+            runs.append([column])
+    return runs
+
+
+def _goes_on(before: Table, table: Table) -> bool:
+    """Say whether a block is the rest of the table above it, set off by empty rows."""
+    if table.names or table.titles or not before.names or table.width < PAIR:
+        return False
+    return all(column in before.names for row in table.rows for column in row.cells)
+
+
+def _table(block: Sequence[Row], sheet: Sheet) -> Table:
+    width = len({column for row in block for column in row.cells})
+    first = _first_full_row(block, width)
+    body = block[first:]
+    if not body or not (body[0].number in sheet.header_rows or _looks_like_header(body, width)):
+        return Table(titles=(), names={}, rows=block, width=width)
+    merges = {(merge[0], merge[1]): merge[3] for merge in sheet.merges}
+    height = _header_height(body, merges, sheet.header_rows, width)
+    names = _names(body[:height], merges)
+    return Table(titles=block[:first], names=names, rows=body[height:], width=width)
+
+
+def _first_full_row(block: Sequence[Row], width: int) -> int:
+    """Return how many rows of one cell stand above the table's first row."""
+    if width < PAIR:
+        return 0
+    for at, row in enumerate(block[:MAX_TITLES]):
+        if len(row.cells) > 1:
+            return at
+    return 0
+
+
+def _looks_like_header(body: Sequence[Row], width: int) -> bool:
+    head, below = body[0].cells, body[1 : LOOK_AHEAD + 1]
+    names = [cell.text for cell in head.values()]
+    if not below or width < PAIR or len(names) * 2 < width or len(set(names)) < len(names):
+        return False
+    if not _are_names(list(head.values())) or max(map(len, names)) > MAX_NAME:
+        return False
+    if all(cell.is_bold for cell in head.values()) and not all(
+        cell.is_bold for cell in below[0].cells.values()
+    ):
+        return True
+    if width == PAIR:
+        return _names_two(body, below)
+    return any(cell.is_value for row in below for cell in row.cells.values()) or len(names) == width
+
+
+def _are_names(cells: Sequence[Cell]) -> bool:
+    """Say whether cells are text, years among them borne."""
+    values = [cell.text for cell in cells if cell.is_value]
+    are_years = all(text.isdecimal() and int(text) in YEARS for text in values)
+    return are_years and (len(values) < len(cells) or not values)
+
+
+def _names_two(body: Sequence[Row], below: Sequence[Row]) -> bool:
+    """Tell a table of two columns from a list of names and values."""
+    labels = [row.cells[min(row.cells)].text for row in body[: LOOK_AHEAD + 1]]
+    if any(label.endswith((":", "：")) for label in labels):
+        return False
+    first, last = (
+        {row.cells[column].is_value for row in below if column in row.cells}
+        for column in (min(body[0].cells), max(body[0].cells))
+    )
+    return {True} in (first, last) or (last == {False} and len(body) >= SURE_ROWS)
+
+
+def _header_height(
+    body: Sequence[Row], merges: Mapping[tuple[int, int], int], sure: Collection[int], width: int
+) -> int:
+    """Return the number of rows that name the columns: more than one below names merged over several."""
+    height = 1
+    while height < min(MAX_HEADER_ROWS, len(body) - 1):
+        row = body[height - 1]
+        spans = [merges.get((row.number, column), column) > column for column in row.cells]
+        following = list(body[height].cells.values())
+        if not any(spans) or len(row.cells) == 1 < width or not _are_names(following):
+            break
+        if body[height].number in sure and row.number in sure:
+            break
+        height += 1
+    return height
+
+
+def _names(rows: Sequence[Row], merges: Mapping[tuple[int, int], int]) -> dict[int, str]:
+    parts: dict[int, list[str]] = {}
+    for at, row in enumerate(rows):
+        for column, cell in row.cells.items():
+            last = merges.get((row.number, column), column) if at < len(rows) - 1 else column
+            for covered in range(column, min(last, column + 1000) + 1):
+                if cell.text not in parts.setdefault(covered, []):
+                    parts[covered].append(cell.text)
+    return {column: " ".join(texts) for column, texts in parts.items()}
