@@ -260,7 +260,12 @@ def test_plain_faiss_reads_the_file(index: Index, folder: Path) -> None:
 
 def test_only_faiss_and_sqlite_files_are_written(index: Index, folder: Path) -> None:
     index.close()
-    assert sorted(path.name for path in folder.iterdir()) == ["index.sqlite", "vectors.faiss", "writer.lock"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "index.sqlite",
+        "index.sqlite.left",
+        "vectors.faiss",
+        "writer.lock",
+    ]
 
 
 def test_an_index_of_another_embedder_is_refused_by_name(index: Index, folder: Path) -> None:

@@ -66,7 +66,9 @@ class Index:
         return index
 
     @classmethod
-    def open_for_sync(cls, folder: Path, *, embedder: str, dim: int, passage_tokens: int) -> Self:
+    def open_for_sync(
+        cls, folder: Path, *, embedder: str, dim: int, passage_tokens: int, large: int = LARGE
+    ) -> Self:
         """Open the index so that a sync can mend it; `notice` says what was found.
 
         A damaged file is set aside beside the new one. An index of another embedder or splitter keeps its
@@ -79,7 +81,7 @@ class Index:
         manifest = Manifest(embedder=embedder, dim=dim, passage_tokens=passage_tokens)
         with writer_lock(folder):
             notice = mend(folder, manifest)
-        index = cls.open(folder, embedder=embedder, dim=dim, passage_tokens=passage_tokens)
+        index = cls.open(folder, embedder=embedder, dim=dim, passage_tokens=passage_tokens, large=large)
         index.notice = notice
         return index
 
@@ -197,6 +199,7 @@ class Index:
                     self._save_vectors()
                 raise
             self._save_vectors()
+            self._store.leave()
 
     def files(self) -> dict[str, FileState]:
         """Return the files of the last sync by source."""
@@ -272,9 +275,9 @@ class Index:
                 return
             writing, stamp = self._vectors.unsaved(connection, self._progress)
         with translated(self.folder), writing as (beside, digest):
-            with self._store.writing() as connection:
+            # Durable, else a power cut could leave a file that SQLite does not know.
+            with self._store.writing(durable=True) as connection:
                 write_stamp(connection, replace(stamp, digest=digest))
-            self._store.settle()  # else a power cut could leave a file that SQLite does not know
             take_place(beside)
 
 

@@ -21,6 +21,7 @@ BUSY_SECONDS: Final = 20.0
 PAGE_BYTES: Final = 8192  # five vectors of 384 dimensions; a page of 4096 would hold two and waste a quarter
 WAL_BYTES: Final = 32 * 2**20  # written back to the database from here on
 CACHE_KB: Final = 64 * 1024  # of pages, for each connection
+LEFT: Final = "index.sqlite.left"  # how the last sync left the database file
 OWN_FILES: Final = ("index.sqlite", "vectors.faiss")
 BUMP: Final = "UPDATE meta SET value = value + 1 WHERE key = 'generation'"
 
@@ -52,10 +53,14 @@ class Store:
                 connection.rollback()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Hold one transaction: everything in it is stored, or nothing."""
+    def writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Hold one transaction: everything in it is stored, or nothing.
+
+        After a power cut the last transactions may be gone, but none before one that is `durable`.
+        """
         with translated(self.folder):
             connection = self._current_writer()
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -65,10 +70,12 @@ class Store:
                     connection.execute("ROLLBACK")
                 raise
 
-    def settle(self) -> None:
-        """Write what was committed to the disk for good, as far as readers let it: a power cut loses none."""
+    def leave(self) -> None:
+        """Bring what was committed into the database file and note its state: whole, as far as we know."""
         with translated(self.folder):
-            self._current_writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            busy, pages, moved = self._current_writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if not busy and pages == moved:
+                (self.folder / LEFT).write_text(_look_of(self.folder), encoding="utf-8")
 
     def close(self) -> None:
         with self._lock:
@@ -111,13 +118,21 @@ class Store:
         return before
 
     def is_sound(self) -> bool:
-        """Read the whole file; say whether SQLite finds it in order and of this version's format."""
+        """Say whether SQLite finds the file in order.
+
+        All of it is read, gigabytes perhaps, unless it is just as the last sync left it.
+        """
         try:
             with self.reading() as connection:
-                checked = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-                return bool(checked == "ok" and has_this_format(read_meta(connection, "manifest")))
+                untouched = _left(self.folder) == _look_of(self.folder)
+                checked = untouched or connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+                return bool(checked and read_meta(connection, "manifest"))
         except IndexDamagedError:
             return False
+
+    def has_this_format(self) -> bool:
+        with self.reading() as connection:
+            return has_this_format(read_meta(connection, "manifest"))
 
     def _current_reader(self) -> sqlite3.Connection:
         inode = self._inode()
@@ -159,7 +174,12 @@ def mend(folder: Path, manifest: Manifest) -> str:
     try:
         with suppress(IndexDamagedError):
             store.create(manifest)
-        if store.is_sound():
+        trouble = ""
+        if not store.is_sound():
+            trouble = "could not be read"
+        elif not store.has_this_format():
+            trouble = "was made by another version of Kaoju"
+        else:
             before = store.adopt(manifest)
             if before == str(manifest):
                 return ""
@@ -171,7 +191,7 @@ def mend(folder: Path, manifest: Manifest) -> str:
         store.create(manifest)
     finally:
         store.close()
-    return f"the index could not be read; it is kept in {place}/ and built anew from your documents"
+    return f"the index {trouble}; it is kept in {place}/ and built anew from your documents"
 
 
 def move_aside(folder: Path) -> Path | None:
@@ -185,6 +205,20 @@ def move_aside(folder: Path) -> Path | None:
         for path in files:
             path.replace(place / path.name)
         return place
+
+
+def _look_of(folder: Path) -> str:
+    """Return what changes whenever another than a sync of ours writes the database file."""
+    found = (folder / DATABASE).stat()
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
+
+
+def _left(folder: Path) -> str:
+    """Return how the last sync left the database file; "" when none said."""
+    try:
+        return (folder / LEFT).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
 
 
 def _open_reader(path: Path) -> sqlite3.Connection:
