@@ -20,7 +20,7 @@ from rag.load.source import MAX_MEMBER, Source
 from rag.load.zip_names import path_of
 from rag.load.zipped import TOO_LARGE, Member
 
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 16
 GZIP: Final = b"\x1f\x8b"
 BZIP2: Final = b"BZh"
 TARRED: Final = {"tgz": ".tar", "tbz": ".tar", "tbz2": ".tar", "txz": ".tar"}
@@ -49,7 +49,7 @@ def _unpacked(data: bytes) -> tuple[bytes, bool]:
     unpacked = bytearray()
     try:
         with _opened(data) as file:
-            while piece := file.read(CHUNK):
+            while piece := file.read1(CHUNK):
                 unpacked += piece
                 if len(unpacked) > MAX_MEMBER:
                     raise LoadError(f"{TOO_LARGE}; unpack it and put the files here")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 import zlib
@@ -19,7 +20,8 @@ EVERYDAY: Final = {  # encoding -> lead bytes of its everyday characters, least 
     "cp949": ((0xA1, 0xA3), (0xB0, 0xC8), 0xA1),
 }
 KANA: Final = range(0x829F, 0x8397)  # in Shift-JIS
-MOST: Final = 0.9  # part of the characters that must be everyday ones
+PAIR: Final = re.compile(rb"[\x80-\xff]{2}")
+MOST: Final = 0.75  # part of the characters that must be everyday ones
 # Syllables frequent in Korean names; the bytes of Hangul are those of everyday Chinese characters.
 HANGUL: Final = frozenset(
     "이다는을를의에가은한고하지로기사도서리어나대시인자수정있그아해것세일원부전제보장주스상과들안요공계획"
@@ -35,6 +37,8 @@ def member_names(infos: Sequence[zipfile.ZipInfo]) -> list[str]:
 
 def encoding_of(names: bytes) -> str:
     """Return the encoding of `names`, one a line, that do not say theirs."""
+    if not PAIR.search(names):
+        return "cp437"  # single accented letters between others
     for encoding in ("utf-8", "cp949"):
         text = _decoded(names, encoding)
         if text and (encoding == "utf-8" or _is_korean(names, text)):
