@@ -24,7 +24,7 @@ ANSWER = Answer(
     usage=Usage(prompt_tokens=100, answer_tokens=6, cached_tokens=40),
     timings=Timings(retrieve=0.1, first_token=1.26, total=2.0),
 )
-PLACE_JSON = {"place": "a.pdf, page 3", "confidence": None, "also": []}
+PLACE_JSON: dict[str, Any] = {"place": "a.pdf, page 3", "confidence": None, "also": []}
 REFUSED = replace(
     ANSWER,
     text="No.",

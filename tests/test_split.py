@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from rag.datatypes import Document, Heading, Page, Passage
-from rag.embed import HashingEmbedder
+from rag.datatypes import Box, Document, Heading, Page, PageUnit, Passage, Region
+from rag.embed import HashingEmbedder, text_for_embedding
+from rag.load.content import Content, ContentBuilder
 from rag.load.text import markdown_headings
 from rag.sentences import cut_points
 from rag.split import split
+from rag.split.ruler import TokenOffsets
 
 TOKENS = HashingEmbedder().token_offsets
 ENGLISH = (
@@ -26,6 +31,17 @@ def document(text: str, *, pages: tuple[Page, ...] = (), headings: tuple[Heading
     return Document(source="a.md", digest="d", text=text, pages=pages, headings=headings)
 
 
+def built(content: Content) -> Document:
+    return Document(
+        source="a.zip",
+        digest="d",
+        text=content.text,
+        pages=content.pages,
+        headings=content.headings,
+        regions=content.regions,
+    )
+
+
 def markdown(text: str) -> Document:
     return document(text, headings=tuple(markdown_headings(text)))
 
@@ -34,12 +50,12 @@ def pieces(value: Document, limit: int = 64) -> list[Passage]:
     return split(value, token_offsets=TOKENS, passage_tokens=limit)
 
 
-def check(value: Document, passages: list[Passage], limit: int) -> None:
+def check(value: Document, passages: list[Passage], limit: int, tokens: TokenOffsets = TOKENS) -> None:
     """Check what holds for every document: exact offsets, order, limits, nothing lost or doubled."""
     for passage in passages:
         assert value.text[passage.start : passage.end] == passage.text
         assert passage.text == passage.text.strip() != ""
-        assert len(TOKENS(passage.text)) <= limit
+        assert len(tokens(passage.text)) <= limit or len(passage.text) == 1
     spans = [(passage.start, passage.end) for passage in passages]
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
     assert all(not gap.strip() for gap in gaps(value, passages))
@@ -176,48 +192,320 @@ def test_a_page_of_a_few_words_joins_the_next() -> None:
     assert (passage.page, passage.text) == (1, text)
 
 
+TABLE = "| Name | Price |\n|:-----|------:|\n"
+
+
+def test_the_rows_of_a_table_are_never_cut_and_name_their_columns() -> None:
+    rows = [f"| Lamp no. {at}. Bright! Of brass | {at}.50 |" for at in range(30)]
+    passages = pieces(markdown("# Prices\n\nAll in crowns.\n\n" + TABLE + "\n".join(rows) + "\n\nThe end."))
+    assert [line for passage in passages for line in passage.text.split("\n") if "Lamp" in line] == rows
+    assert passages[0].text.startswith(
+        "# Prices\n\nAll in crowns.\n\n| Name | Price |\n|:-----|------:|\n| Lamp"
+    )
+    assert passages[0].heading == "Prices"
+    assert {passage.heading for passage in passages[1:]} == {"Prices > Name | Price"}
+
+
+def test_a_header_row_is_never_left_behind() -> None:
+    for words in range(1, 90):
+        text = "tea " * words + "ends.\n\n" + TABLE + "| lamp | 1 |\n" * 40
+        for passage in pieces(markdown(text)):
+            assert not passage.text.endswith(("Price |", "------:|"))
+
+
+def test_a_row_longer_than_a_passage_is_cut_between_its_cells() -> None:
+    cells = [f"cell {at} of the long row" for at in range(40)]
+    for row in (f"| {' | '.join(cells)} |", "; ".join(f"name{at}: {cell}" for at, cell in enumerate(cells))):
+        passages = pieces(document(row + "\n" + row))
+        assert len(passages) > 4
+        assert all(passage.text.rstrip("|; ").endswith("row") for passage in passages)
+
+
+def test_a_row_below_a_long_heading_stays_whole() -> None:
+    row = "| " + "cell " * 50 + "|"
+    text = f"# {'tea ' * 20}\n\nBefore.\n\n## {'cup ' * 20}\n\n{row}\n{row}\n"
+    assert sum(row in passage.text for passage in pieces(markdown(text))) == 2
+
+
+def test_records_with_named_values_are_cut_between_lines() -> None:
+    rows = [f"Name: lamp {at}. New; Price: {at}. Net; Colour: red" for at in range(30)]
+    lines = [line for passage in pieces(document("\n".join(rows))) for line in passage.text.split("\n")]
+    assert lines == rows
+
+
+def test_code_is_whole_where_it_fits_and_else_cut_between_definitions() -> None:
+    def fenced(count: int) -> str:
+        body = "\n\n".join(
+            f"@cached\ndef f{at}(x):\n    y = x\n\n    return y * {at}\n" for at in range(count)
+        )
+        return f"Prose before it. More of it.\n\nRun this:\n\n```python\n{body}```\n\nProse after it."
+
+    (whole,) = [passage for passage in pieces(document(fenced(2)), 64) if "```" in passage.text]
+    assert whole.text.count("```") == 2
+    first, *others = pieces(document(fenced(9)), 64)
+    assert "Run this:\n\n```python\n@cached\ndef f0" in first.text
+    assert len(others) > 2
+    for passage in others:
+        assert passage.text.startswith("@cached\ndef f")
+        assert passage.heading == "Run this:"
+
+
+def test_a_long_definition_is_cut_at_its_blank_lines_and_then_at_its_lines() -> None:
+    steps = [f"    step_{at}(a, b)\n    step_{at}(c, d)" for at in range(20)]
+    passages = pieces(document("```\ndef f():\n" + "\n\n".join(steps) + "\n```"), 64)
+    assert all("(c, d)" in passage.text[-20:] for passage in passages)
+    lines = "```\n" + "\n".join(f"call_{at}(first, second)" for at in range(60)) + "\n```"
+    assert all(passage.text.endswith((")", "```")) for passage in pieces(document(lines), 64))
+
+
+def test_a_fence_that_is_never_closed_is_text() -> None:
+    assert all(passage.text[-1] in ".!" for passage in pieces(document("```\n" + (ENGLISH + " ") * 20)))
+
+
+def test_a_list_stays_with_what_leads_to_it_and_its_rest_is_told_of_it() -> None:
+    items = "\n".join(f"- part {at} of the lamp is cleaned" for at in range(6))
+    for words in range(1, 90):
+        text = "tea " * words + "ends.\n\nEvery day, without fail:\n\n" + items + "\n\nThe end."
+        (passage,) = [each for each in pieces(document(text)) if "part 0" in each.text]
+        assert f"Every day, without fail:\n\n{items}" in passage.text
+    many = "灯塔很高。每天必须：\n" + "\n".join(f"（{at}）清洁灯具的第{at}个部分；" for at in range(1, 40))
+    first, *others = pieces(document(many))
+    assert first.heading == ""
+    assert {passage.heading for passage in others} == {"每天必须："}
+    assert all(passage.text.startswith("（") for passage in others)
+
+
+def sheet(number: int, name: str, rows: int) -> Content:
+    builder = ContentBuilder()
+    builder.add_heading(1, name)
+    for row in range(2, rows + 2):
+        builder.add_region(f"Item: lamp {row}. Red; Price: {row}", cells=f"A{row}:B{row}")
+    return builder.build()
+
+
+def test_a_passage_of_a_sheet_names_its_cells() -> None:
+    builder = ContentBuilder()
+    builder.add_page(1, sheet(1, "Prices", 30), unit="sheet")
+    builder.add_page(2, sheet(2, "Don's notes", 1), unit="sheet")
+    builder.add_page(3, sheet(3, "库存", 1), unit="sheet")
+    passages = pieces(built(builder.build()))
+    rows = [passage.text.count("Item:") for passage in passages]
+    ends = list(itertools.accumulate(rows[:-2]))
+    assert [passage.cells for passage in passages] == [
+        *(f"Prices!A{end - count + 2}:B{end + 1}" for count, end in zip(rows, ends, strict=False)),
+        "'Don''s notes'!A2:B2",
+        "库存!A2:B2",
+    ]
+    assert len(ends) > 2
+    assert [passage.page for passage in passages] == [*([1] * len(ends)), 2, 3]
+    assert {passage.unit for passage in passages} == {"sheet"}
+
+
+def test_rows_without_a_sheet_have_bare_cells() -> None:
+    builder = ContentBuilder()
+    builder.add_region("a; b", cells="A1")
+    builder.add_region("c; d", cells="Z2:AA2")
+    (passage,) = pieces(built(builder.build()))
+    assert passage.cells == "A1:AA2"
+
+
+def test_members_are_never_joined_and_bear_their_names() -> None:
+    inner, report = ContentBuilder(), ContentBuilder()
+    report.add_page(1, "Cover.")
+    report.add_page(2, ENGLISH)
+    inner.add("Hello.")
+    inner.add_part("report.pdf", report.build())
+    outer = ContentBuilder()
+    outer.add("From: Ada")
+    outer.add_part("a.md", Content(text="Tea."))
+    outer.add_part("b.eml", inner.build())
+    places = [(p.text, p.part, p.page, p.later_pages != ()) for p in pieces(built(outer.build()), 256)]
+    assert places == [
+        ("From: Ada", "", None, False),
+        ("a.md\n\nTea.", "a.md", None, False),
+        ("b.eml\n\nHello.", "b.eml", None, False),
+        (f"report.pdf\n\nCover.\n\n{ENGLISH}", "b.eml › report.pdf", 1, True),
+    ]
+
+
+def test_a_passage_knows_where_its_later_pages_begin() -> None:
+    text = "Title\n\n" + ENGLISH
+    pages = tuple(
+        Page(number=at, start=start, end=end, unit="slide") for at, start, end in [(3, 0, 5), (4, 7, 99)]
+    )
+    (passage,) = pieces(document(text, pages=pages), 256)
+    assert (passage.page, passage.later_pages, passage.unit) == (3, ((4, 7),), "slide")
+
+
+def test_a_passage_has_the_boxes_of_its_lines_and_the_confidence_of_nearly_all_of_them() -> None:
+    def read(*confidences: float | None) -> Passage:
+        builder = ContentBuilder()
+        for line, confidence in enumerate(confidences):
+            box = Box(page=1, left=0, bottom=line, right=9, top=line + 1)
+            builder.add_region(f"Line {line} says tea.", box=box, confidence=confidence)
+        (passage,) = pieces(built(builder.build()), 256)
+        return passage
+
+    assert [box.bottom for box in read(None, None, None).boxes] == [0, 1, 2]
+    assert read(None, None).confidence is None
+    assert read(0.3).confidence == 0.3
+    assert read(*[0.9] * 10, 0.2).confidence == 0.9
+    assert read(*[0.9] * 8, 0.2).confidence == 0.2
+    assert read(0.0, None).confidence == 0.0
+
+
+def test_boxes_and_cells_belong_to_the_passage_that_shows_them() -> None:
+    builder = ContentBuilder()
+    for row in range(40):
+        builder.add_region(ENGLISH, box=Box(page=1, left=0, bottom=row, right=9, top=row + 1))
+    value = built(builder.build())
+    for passage in pieces(value):
+        inside = [
+            region.box
+            for region in value.regions
+            if region.start < passage.end and region.end > passage.start
+        ]
+        assert list(passage.boxes) == inside
+
+
+@pytest.mark.parametrize("limit", [32, 100, 256, 480])
+def test_the_titles_leave_room_for_the_text_in_what_the_embedder_reads(limit: int) -> None:
+    titles = "".join(f"{'#' * level} {'长标题 ' * 40}{level}\n\n" for level in range(1, 5))
+    text = titles + TABLE.replace("Name", "name " * 60) + "| lamp | 1 |\n" * 300
+    passages = split(markdown(text), token_offsets=TOKENS, passage_tokens=limit, embedded_tokens=500)
+    sizes = [len(TOKENS(text_for_embedding(passage))) for passage in passages]
+    assert max(sizes) <= 500
+    assert all(passage.heading for passage in passages) or limit == 480
+
+
+def characters(text: str) -> list[tuple[int, int]]:
+    return [(at, at + 1) for at in range(len(text))]
+
+
+def in_bytes(text: str) -> list[tuple[int, int]]:
+    return [(at, at + 1) for at, char in enumerate(text) for _ in char.encode("utf-8", "replace")]
+
+
+def words(text: str) -> list[tuple[int, int]]:
+    """A tokenizer to which every word, however long, is one unknown token."""
+    return [match.span() for match in re.finditer(r"\S+", text)]
+
+
+@pytest.mark.parametrize("tokens", [TOKENS, characters, in_bytes, words])
 @pytest.mark.parametrize("seed", range(40))
-def test_any_text_is_covered_once_in_order_within_the_limit(seed: int) -> None:
+def test_any_text_is_covered_once_in_order_within_the_limits(seed: int, tokens: TokenOffsets) -> None:
     rng = random.Random(seed)
     value = random_document(rng)
     limit = rng.choice([32, 64, 256])
-    passages = pieces(value, limit)
-    check(value, passages, limit)
+    embedded = limit + rng.choice([0, 3, 40, 244])
+    passages = split(value, token_offsets=tokens, passage_tokens=limit, embedded_tokens=embedded)
+    check(value, passages, limit, tokens)
+    assert all(len(tokens(text_for_embedding(passage))) <= embedded for passage in passages)
+    check_places(value, passages)
+    for region in value.regions:
+        if region.cells and len(tokens(value.text[region.start : region.end])) <= limit - 2:
+            held = [p for p in passages if p.start < region.end and p.end > region.start]
+            assert len(held) == 1 or region.end - region.start > 8 * (limit - 2)
+
+
+def check_places(value: Document, passages: list[Passage]) -> None:
+    """Check that a page, member or region is a passage's if and only if some of its text is."""
+    for passage in passages:
+        overlaps = [page for page in value.pages if page.start < passage.end and page.end > passage.start]
+        touched = [
+            page
+            for page in overlaps
+            if value.text[max(page.start, passage.start) : min(page.end, passage.end)].strip()
+        ]
+        assert {page.part for page in touched} <= {passage.part}
+        assert not passage.page or passage.page in {page.number for page in touched}
+        later = {(page.number, page.start) for page in overlaps if page.start > passage.start and page.number}
+        assert {number for number, _ in later} <= {number for number, _ in passage.later_pages}
+        assert all(passage.start < start < passage.end for _, start in passage.later_pages)
+        assert len(touched) <= 1 or "sheet" not in {page.unit for page in touched}
 
 
 def random_document(rng: random.Random) -> Document:
+    """Return a document of every structure there is, much of it broken."""
     words = [
-        "灯塔",
-        "看守人。",
-        "Lamp",
-        "door. ",
-        "e.g. ",
-        "\n",
-        "\n\n",
-        "# H",
-        " ",
-        "，",
-        "3.5",
-        "？",
-        "\u3000",
-        "x" * 50,
-        "é",
+        *(
+            "灯塔",
+            "看守人。",
+            "Lamp",
+            "door. ",
+            "e.g. ",
+            "\n",
+            "\n\n",
+            "# H",
+            " ",
+            "，",
+            "3.5",
+            "？",
+            "\u3000",
+        ),
+        *(
+            "x" * 50,
+            "é",
+            "\n| a. b | c |",
+            "\n|---|---|\n",
+            "\n```\n",
+            "\n~~~\n",
+            "\n- one",
+            "\n  two",
+            "as follows:\n",
+        ),
+        *(
+            "\na: b; c: d",
+            "\n\tcode()",
+            "\ndef f():\n    x",
+            "\n\n\n\n",
+            "a\tb\n",
+            "\n（一）",
+            "\ud800",
+            "👩‍🚀",
+            "：",
+            "." * 9,
+        ),
     ]
     text = "".join(rng.choice(words) * rng.choice([1, 1, 1, 5]) for _ in range(rng.randrange(0, 1500)))
     starts = sorted(rng.sample(range(len(text) + 1), min(len(text), rng.randrange(0, 12))))
+    spans = [(start, after) for start, after in itertools.pairwise([*starts, len(text)]) if start < after]
     headings = tuple(
         Heading(
-            level=rng.randint(1, 4), start=start, end=min(start + rng.randint(1, 40), following), title="T"
+            level=rng.randint(1, 4),
+            start=start,
+            end=min(start + rng.randint(1, 40), after),
+            title="T" * rng.randint(1, 99),
         )
-        for start, following in itertools.pairwise([*starts, len(text)])
-        if start < following
+        for start, after in spans
     )
-    pages = tuple(
-        Page(number=number, start=start, end=following)
-        for number, (start, following) in enumerate(itertools.pairwise([0, *starts, len(text)]), start=1)
-        if start < following
-    )
-    return document(text, headings=headings, pages=pages if rng.random() < 0.5 else ())
+    pages = tuple(random_pages(rng, len(text))) if rng.random() < 0.6 else ()
+    value = document(text, headings=headings, pages=pages)
+    return replace(value, regions=tuple(random_rows(rng, value))) if rng.random() < 0.6 else value
+
+
+def random_pages(rng: random.Random, size: int) -> Iterator[Page]:
+    at, part = 0, ""
+    unit: PageUnit = rng.choice(["page", "slide", "sheet"])
+    for number in range(1, 9):
+        start = at + rng.choice([0, 0, 5, 300])
+        at = start + rng.choice([1, 10, 100, 1000])
+        part = rng.choice([part, part, f"part {number}"])
+        if at <= size:
+            yield Page(
+                number=rng.choice([0, number]) if part else number, start=start, end=at, unit=unit, part=part
+            )
+
+
+def random_rows(rng: random.Random, value: Document) -> Iterator[Region]:
+    """Yield rows of one or two lines; as in any real document, none crosses a page or touches a heading."""
+    bounds = [at for page in value.pages for at in (page.start, page.end)]
+    bounds += [at for heading in value.headings for at in range(heading.start, heading.end + 1)]
+    for row in re.finditer(r"[^\n]+\n?[^\n]+", value.text):
+        start, end = row.span()
+        if rng.random() < 0.5 and row[0].strip() and not any(start <= bound < end for bound in bounds):
+            cells = rng.choice(["", f"A{start}:B{start}"])
+            yield Region(start=start, end=end, cells=cells, confidence=rng.choice([None, 0.5]))
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ class _Splitter:
 
     def _parts(self, last: Atom, tokens: int, atom: Atom) -> bool:
         """Say whether a new section begins with `atom`, after `tokens` tokens that end with `last`."""
-        if atom.page is not last.page and _is_apart(atom.page, last.page):
+        if atom.start - last.end > self._limit or _is_apart(atom.page, last.page):
             return True
         if last.level and tokens <= self._limit // SMALL:
             return False  # a heading stays with what follows it
@@ -191,5 +191,7 @@ class Spans:
 
 def _is_apart(page: Page | None, other: Page | None) -> bool:
     """Say whether no passage may stand on both pages: a cell range and a member's name are of one."""
+    if page is other:
+        return False
     units = {each.unit for each in (page, other) if each}
-    return "sheet" in units or (page.part if page else "") != (other.part if other else "")
+    return "sheet" in units or len({each.part if each else "" for each in (page, other)}) > 1

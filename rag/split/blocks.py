@@ -110,12 +110,16 @@ class _Scan:
         return self._block("table", at, after), after
 
     def _list(self, at: int) -> tuple[Block, int] | None:
-        if not self._match(ITEM, at) or self._lines[at][0] in self._rows or " | " in self._line(at):
+        if not self._is_item(at):
             return None
         after = at + 1
-        while after < len(self._lines) and (self._match(ITEM, after) or self._continues(after)):
+        while after < len(self._lines) and (self._is_item(after) or self._continues(after)):
             after += 1
         return (self._block("list", at, after), after) if after > at + 1 else None
+
+    def _is_item(self, at: int) -> bool:
+        known = self._lines[at][0] in self._rows or " | " in self._line(at)
+        return not known and self._match(ITEM, at) is not None
 
     def _is_row(self, at: int) -> bool:
         start, _ = self._lines[at]

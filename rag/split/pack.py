@@ -57,10 +57,12 @@ def pack(atoms: Sequence[Atom], room: int) -> Iterator[Span]:
     left = sum(atom.tokens for atom in atoms)  # from atoms[first] on
     for index, atom in enumerate(atoms):
         if index > first and _is_full(taken, left, room, atom):
-            cut = index
+            cut, carried = index, 0
             while cut - 1 > first and atoms[cut - 1].leads:
+                if carried + atoms[cut - 1].tokens + atom.tokens > room:
+                    break
                 cut -= 1  # it stays with what follows it
-            carried = sum(atom.tokens for atom in atoms[cut:index])
+                carried += atoms[cut].tokens
             yield atoms[first].start, atoms[cut - 1].end, taken - carried
             first, left, taken = cut, left - taken + carried, carried
         taken += atom.tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final, TypeAlias
 
 TokenOffsets: TypeAlias = Callable[[str], list[tuple[int, int]]]
@@ -35,30 +35,33 @@ class Ruler:
     def measured(self, spans: Iterator[tuple[int, int]]) -> Iterator[Span]:
         """Count the tokens of each span, calling the tokenizer on windows of many; cut the long ones.
 
-        The tokens of a gap, if the tokenizer counts white space, are those of the span before it.
+        The tokens of a gap of at most `limit` characters, if the tokenizer counts white space, are those of
+        the span before it.
         """
         batch: list[tuple[int, int]] = []
-        for start, end in spans:
-            if batch and end - batch[0][0] > WINDOW:
+        for (start, end), (following, _) in pairwise(chain(spans, [(len(self._text),) * 2])):
+            reach = min(following, end + self.limit)
+            if batch and reach - batch[0][0] > WINDOW:
                 yield from self._measure(batch)
                 batch = []
-            if end - start > WINDOW:
-                yield from self.chop(start, end)
+            if reach - start > WINDOW:
+                yield from self.chop(start, reach)
             else:
-                batch.append((start, end))
+                batch.append((start, reach))
         yield from self._measure(batch)
 
     def _measure(self, batch: Sequence[tuple[int, int]]) -> Iterator[Span]:
         if not batch:
             return
-        base, last = batch[0][0], batch[-1][1]
-        ends = [base + end for _, end in self._token_offsets(self._text[base:last])]
-        for (start, end), (following, _) in pairwise([*batch, (last, last)]):
-            tokens = bisect_right(ends, following) - bisect_right(ends, start)
-            if max(tokens, (end - start) // MAX_CHARS_PER_TOKEN) > self.room:
-                yield from self.chop(start, end)
+        base = batch[0][0]
+        ends = [base + end for _, end in self._token_offsets(self._text[base : batch[-1][1]])]
+        for start, reach in batch:
+            end = start + len(self._text[start:reach].rstrip())
+            before, within, after = (bisect_right(ends, offset) for offset in (start, end, reach))
+            if max(within - before, (end - start) // MAX_CHARS_PER_TOKEN) > self.room:
+                yield from self.chop(start, reach)
             else:
-                yield start, end, tokens
+                yield start, end, min(after - before, self.room)
 
     def chop(self, start: int, end: int) -> Iterator[Span]:
         """Cut a span that is too long at its softest places, reading a few hundred characters at a time."""

@@ -44,6 +44,18 @@ def test_rows_are_unit_vectors_in_the_order_of_the_texts(embedder: Embedder) -> 
         np.testing.assert_allclose(row, embedder.embed_passages([text])[0], atol=1e-4)
 
 
+def test_the_last_of_max_tokens_is_read_and_none_after_it_promised(embedder: Embedder) -> None:
+    count = min(embedder.max_tokens, 5000)
+    text = "tea " * count
+    while len(embedder.token_offsets(text)) > count:
+        text = text[:-1]
+    assert len(embedder.token_offsets(text)) == count
+    *_, (start, _) = embedder.token_offsets(text)
+    same, other = embedder.embed_passages([text, text[:start] + "9"])
+    assert len(embedder.token_offsets(text[:start] + "9")) == count
+    assert float(same @ other) < 0.9999995
+
+
 def test_no_texts_make_no_rows(embedder: Embedder) -> None:
     assert embedder.embed_passages([]).shape == (0, embedder.dim)
 
