@@ -54,7 +54,6 @@ def read_xlsx(source: Source) -> Content:
 
 class _Reader:
     def __init__(self, source: Source, package: Package, main: str, root: etree._Element) -> None:
-        self._source = source
         self._package = package
         self._root = root
         self._relations = package.relations(main)
@@ -80,7 +79,6 @@ class _Reader:
             builder.add_page(number, content, unit="sheet")
             if node.get("state", "visible") != "visible" and content.text:
                 builder.note(hidden_note(name))
-            self._source.advance(f"sheet {number}")
         for sentence in (
             *self._package.notes,
             *self._allowance.notes,

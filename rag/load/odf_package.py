@@ -1,0 +1,82 @@
+"""The package of an OpenDocument file (OASIS ODF 1.3 part 2): its XML and pictures, read within limits."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import IO, Final
+
+from lxml import etree
+
+from rag.errors import LoadError
+from rag.load.ooxml import DAMAGES, MAX_PART
+from rag.load.source import Source
+
+OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+DRAW: Final = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
+PRESENTATION: Final = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
+STYLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
+SVG: Final = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
+MANIFEST: Final = "{urn:oasis:names:tc:opendocument:xmlns:manifest:1.0}"
+XLINK: Final = "{http://www.w3.org/1999/xlink}"
+DC: Final = "{http://purl.org/dc/elements/1.1/}"
+CONTENT: Final = "content.xml"
+ENCRYPTED: Final = "the document is encrypted: save a copy of it without a password"
+
+
+class OdfPackage:
+    """The members of an OpenDocument file; `notes` says which of them are damaged."""
+
+    def __init__(self, source: Source) -> None:
+        self._budget = source.budget
+        self.notes: list[str] = []
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(source.data))
+        except zipfile.BadZipFile as exc:
+            raise LoadError("the OpenDocument file is damaged: its zip container is not whole") from exc
+        self.names = frozenset(self._zip.namelist())
+        manifest = self.parse("META-INF/manifest.xml")
+        if manifest is not None and next(manifest.iter(MANIFEST + "encryption-data"), None) is not None:
+            raise LoadError(ENCRYPTED)
+        if CONTENT not in self.names:
+            raise LoadError("the OpenDocument file is damaged: it has no content")
+
+    def open(self, name: str) -> IO[bytes]:
+        """Return a member as a stream."""
+        info = self._zip.getinfo(name)
+        if info.file_size > MAX_PART:
+            raise LoadError(f"it unpacks to more than {MAX_PART // 1_000_000} MB")
+        self._budget.unpack(info.file_size)
+        return self._zip.open(info)
+
+    def read(self, name: str) -> bytes:
+        """Return a member's bytes.
+
+        Raises:
+            LoadError: when it is damaged or too large.
+        """
+        try:
+            with self.open(name) as stream:
+                return stream.read()
+        except DAMAGES as exc:
+            raise LoadError("the OpenDocument file is damaged: its zip container is not whole") from exc
+
+    def parse(self, name: str) -> etree._Element | None:
+        """Return a member's XML, None where there is no such member or nothing to be made of it."""
+        if name not in self.names:
+            return None
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True, remove_comments=True)
+        root = etree.fromstring(self.read(name), parser)
+        if any(entry.level == etree.ErrorLevels.FATAL for entry in parser.error_log):
+            self.notes.append(f"{name} inside it is damaged: what follows the damage may be missing")
+        return root
+
+    def body(self, kind: str) -> etree._Element:
+        """Return the office:text, office:presentation or office:spreadsheet of the content."""
+        root = self.parse(CONTENT)
+        found = None if root is None else root.find(f"{OFFICE}body/{OFFICE}{kind}")
+        if found is None:
+            raise LoadError("the OpenDocument file is damaged: its content cannot be read")
+        return found
