@@ -1,4 +1,4 @@
-"""Bytes -> text: byte-order mark, UTF-8, declaration, then the encoding that fits; what is damaged is said."""
+"""Bytes -> text: byte-order mark, UTF-8, declaration, then what fits; what is damaged is said."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ MOST: Final = 0.5  # part of the lines beyond ASCII that are repaired, or it is 
 
 
 def repaired(text: str) -> tuple[str, str]:
-    """Return `text` with what was encoded twice put right, and a sentence that says so, "" when nothing was."""
+    """Return `text` with what was encoded twice put right, and a sentence that says so, if so."""
     if not (SUSPECT.search(text) or GBK_SIGNS.search(text)):
         return text, ""
     lines = 0

@@ -1,0 +1,103 @@
+"""Which names and first bytes go with which kind of file."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MARKS: Final = (  # first bytes of what is read
+    (b"{\\rtf", "rtf"),
+    (b"\x89PNG\r\n", "image"),
+    (b"\xff\xd8\xff", "image"),
+    (b"II*\0", "image"),
+    (b"MM\0*", "image"),
+    (b"\x1f\x8b", "packed"),
+    (b"\xfd7zXZ\0", "packed"),
+)
+WORDLIKE: Final = (  # the same, where a text may begin so too
+    (re.compile(rb"GIF8[79]a"), "image"),
+    (re.compile(rb"BM.{4}\0\0\0\0", re.S), "image"),
+    (re.compile(rb"RIFF.{4}WEBP", re.S), "image"),
+    (re.compile(rb"BZh[1-9]"), "packed"),
+)
+UNREAD: Final = (  # first bytes and what they tell a person
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "7z archive", "unpack it and put its files here"),
+    (re.compile(rb"Rar!\x1a\x07"), "RAR archive", "unpack it and put its files here"),
+    (re.compile(rb"MSCF\0"), "cabinet archive", "unpack it and put its files here"),
+    (re.compile(rb".{4}ftyp(?:hei[cxms]|mif1|msf1|avif)", re.S), "HEIC or AVIF image", "save it as JPEG"),
+    (re.compile(rb"\0\0\0\x0cjP  "), "JPEG 2000 image", "save it as JPEG"),
+    (re.compile(rb"8BPS\0"), "Photoshop image", "save it as JPEG"),
+    (re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"), "PostScript document", "save it as PDF"),
+    (re.compile(rb"AT&TFORM"), "DjVu document", "save it as PDF"),
+    (re.compile(rb".{60}(?:BOOKMOBI|TEXtREAd)", re.S), "Kindle book", "save it as EPUB"),
+    (re.compile(rb"ITSF\x03"), "compiled help file", "save it as HTML"),
+    (re.compile(rb"\xffWPC"), "WordPerfect document", "save it as DOCX"),
+    (re.compile(rb".{4}Standard (?:Jet|ACE) DB", re.S), "Access database", "save its tables as CSV"),
+    (re.compile(rb"SQLite format 3\0"), "SQLite database", "save its tables as CSV"),
+    (re.compile(rb"PAR1"), "Parquet table", "save it as CSV"),
+    (re.compile(rb"\x7fELF|MZ\x90|MZ[^a-z]{2}\0|\xca\xfe\xba\xbe|\xcf\xfa\xed\xfe"), "program", ""),
+    (
+        re.compile(rb"ID3[\x02-\x04]|OggS\0|fLaC\0|\xff[\xfb\xf3\xf2]|MThd\0|RIFF.{4}WAVE", re.S),
+        "sound file",
+        "",
+    ),
+    (
+        re.compile(rb".{4}ftyp|RIFF.{4}AVI |\x1a\x45\xdf\xa3|FLV\x01|\0\0\x01\xba", re.S),
+        "video or sound file",
+        "",
+    ),
+)
+SUFFIXES: Final = {  # of files that are text, and how it is marked up
+    "text": ".txt .text .log",
+    "markdown": ".md .markdown .mdx .mkd .rmd .qmd",
+    "html": ".html .htm .xhtml .shtml",
+    "mhtml": ".mhtml .mht",
+    "xml": (
+        ".xml .xsl .xslt .xsd .rss .atom .svg .opml .kml .gpx .wsdl .plist .dita .ditamap .docbook .dbk .tei "
+        ".fb2 .rdf .owl .xliff .xlf .tmx .resx .nfo .fodt .fods .fodp"
+    ),
+    "json": ".json .jsonl .ndjson .geojson .json5 .jsonc",
+    "csv": ".csv .tsv .tab .psv",
+    "yaml": ".yaml .yml",
+    "rst": ".rst .rest",
+    "org": ".org",
+    "notebook": ".ipynb",
+    "subtitles": ".srt .vtt .sbv",
+    "eml": ".eml .emlx",
+    "mbox": ".mbox .mbx",
+    "code": (
+        ".py .pyi .pyw .js .mjs .cjs .jsx .ts .tsx .java .kt .kts .scala .c .h .cc .cpp .cxx .hpp .hh .cs "
+        ".go .rs .rb .php .pl .pm .lua .r .jl .swift .m .mm .sh .bash .zsh .fish .ps1 .bat .cmd .sql .css "
+        ".scss .less .vue .svelte .ex .exs .erl .hrl .hs .ml .mli .clj .lisp .el .scm .dart .f90 .f .pas "
+        ".asm .s .cmake .gradle .groovy .proto .graphql .tf .toml .ini .cfg .conf .properties .env .tex "
+        ".bib .ipy .vb .vba .bas .awk .sed .zig .nim .d .v .sv .vhd .cu .pyx .diff .patch .desktop .reg"
+    ),
+}
+KINDS: Final = {suffix: kind for kind, suffixes in SUFFIXES.items() for suffix in suffixes.split()} | {
+    "": "text"
+}
+PACKED: Final = {  # read, but never text
+    ".pdf": "PDF",
+    ".docx": "Word document",
+    ".docm": "Word document",
+    ".dotx": "Word template",
+    ".pptx": "PowerPoint presentation",
+    ".ppsx": "PowerPoint presentation",
+    ".xlsx": "Excel workbook",
+    ".xlsm": "Excel workbook",
+    ".odt": "OpenDocument text",
+    ".ods": "OpenDocument spreadsheet",
+    ".odp": "OpenDocument presentation",
+    ".epub": "EPUB book",
+    ".zip": "zip archive",
+    ".png": "PNG image",
+    ".jpg": "JPEG image",
+    ".jpeg": "JPEG image",
+    ".gif": "GIF image",
+    ".tif": "TIFF image",
+    ".tiff": "TIFF image",
+    ".webp": "WebP image",
+    ".bmp": "bitmap image",
+    ".msg": "Outlook message",
+}
+SHEETS: Final = frozenset({".xls", ".xlsx", ".xlsm"})  # names that programs give to plain tables, too
