@@ -1,10 +1,10 @@
-"""PDF: the text layer page by page, its lines put together again as paragraphs."""
+"""PDF: its pages as displayed, by their text layer, and by OCR where that is missing or means nothing."""
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import pypdfium2
@@ -12,107 +12,156 @@ import pypdfium2.raw as pdfium
 
 from rag.errors import LoadError
 from rag.load.content import Content, ContentBuilder
-from rag.load.lines import Line, as_paragraphs
+from rag.load.headings import Entry, with_headings
+from rag.load.layout import add_lines, lines_of
+from rag.load.lines import compounds_of
+from rag.load.pdf_page import PageReader, Sheet
+from rag.load.running import without_running_titles
 from rag.load.source import Source
 
 PASSWORD: Final = 4  # FPDF_ERR_PASSWORD
-HYPHEN: Final = "\x02"  # what pdfium writes for a hyphen at the end of a line
-BREAK: Final = re.compile(r"[^\r\n]+")
-DIGITS: Final = re.compile(r"\d+")
-EDGE: Final = 2  # lines at the top and at the bottom of a page that may be running titles
-REPEATED: Final = 0.6  # part of the pages on which a running title stands
-FEW_PAGES: Final = 3
+MAX_PAGES: Final = 10_000  # that are read
+MAX_CHARACTERS: Final = 40_000_000  # of all pages
+MAX_ENTRIES: Final = 5_000  # of the outline
+MAX_ATTACHMENTS: Final = 1_000
+AT_ONCE: Final = 50  # pages with a text layer that are told of together; they take a second or two
+TAIL: Final = 2048  # bytes in which the end of a whole file is marked
+ENCRYPTED: Final = "the PDF is encrypted: add its password to the setting `passwords` in rag.toml"
+OCR_OFF: Final = "hold pictures that need OCR, which is switched off: set `ocr = true` in rag.toml"
+
+
+TOLD: Final[tuple[tuple[str, Callable[[Sheet], bool]], ...]] = (
+    ("are damaged and were not read", lambda sheet: sheet.is_damaged),
+    (OCR_OFF, lambda sheet: sheet.is_unread),
+    ("have a text layer that means nothing: OCR read what they show", lambda sheet: sheet.was_garbage),
+    ("hold characters whose meaning the file does not tell: left out", lambda sheet: sheet.has_gaps),
+    ("hold too much text: the rest was not read", lambda sheet: sheet.is_cut),
+)
+SINGULARS: Final = {"are": "is", "were": "was", "have": "has", "hold": "holds", "they show": "it shows"}
+SINGULAR: Final = re.compile(r"^(?:are|have|hold)\b|\bwere(?= not read)|they show")
 
 
 def read_pdf(source: Source) -> Content:
-    """Read the text layer of a PDF with its page numbers; a page without text adds nothing.
+    """Read a PDF; boxes are in points from the lower left of each page as it is displayed.
+
+    As displayed means: cut to the page's CropBox and turned by its /Rotate, as a viewer or pdfium draws it.
 
     Raises:
-        LoadError: when it is encrypted, damaged, or has no text layer at all.
+        LoadError: when it is encrypted, damaged, or nothing can be read on its pages.
     """
-    document = _open(source.data)
-    pages = [_lines_of(document, index) for index in range(len(document))]
-    running = _running_titles(pages)
+    document = _open(source)
+    document.init_forms()
+    reader = PageReader(source)
+    sheets = list(_sheets(document, reader, source))
     builder = ContentBuilder()
-    for number, lines in enumerate(pages, start=1):
-        builder.add_page(number, as_paragraphs(_without(lines, running)))
+    _add_pages(builder, document, sheets)
+    _add_attachments(builder, document, source)
+    for note in _notes(document, sheets, source.data):
+        builder.note(note)
     content = builder.build()
-    if not content.text and _shows_something(document):
-        raise LoadError("there is no text layer: it looks scanned, and OCR is not available yet")
-    if not content.text:
-        raise LoadError("its pages are empty, or are coded in a way that cannot be read")
+    if not content.text.strip() and not content.notes:
+        raise LoadError(_nothing(sheets))
     return content
 
 
-def _open(data: bytes) -> pypdfium2.PdfDocument:
-    try:
-        document = pypdfium2.PdfDocument(data)
+def _open(source: Source) -> pypdfium2.PdfDocument:
+    for password in (None, "", *source.settings.passwords):
+        try:
+            document = pypdfium2.PdfDocument(source.data, password=password)
+        except pypdfium2.PdfiumError as exc:
+            if getattr(exc, "err_code", None) != PASSWORD:
+                raise LoadError("the PDF is damaged: its structure cannot be read") from exc
+            continue
         if not len(document):
             raise LoadError("the PDF is damaged: it has no pages")
-    except pypdfium2.PdfiumError as exc:
-        if getattr(exc, "err_code", None) == PASSWORD:
-            raise LoadError("the PDF is encrypted: save a copy of it without a password") from exc
-        raise LoadError("the PDF is damaged: its structure cannot be read") from exc
-    return document
+        return document
+    raise LoadError(ENCRYPTED)
 
 
-def _shows_something(document: pypdfium2.PdfDocument) -> bool:
-    return any(next(page.get_objects(max_depth=1), None) is not None for page in document)
+def _sheets(document: pypdfium2.PdfDocument, reader: PageReader, source: Source) -> Iterator[Sheet]:
+    total = min(len(document), MAX_PAGES)
+    characters = 0
+    for index in range(total):
+        if index and index % AT_ONCE == 0:
+            source.advance(f"page {index + 1} of {total}")
+        sheet = reader.read(document, index, total)
+        characters += sum(len(piece.text) for piece in sheet.pieces)
+        if characters > MAX_CHARACTERS:
+            return
+        yield sheet
 
 
-def _lines_of(document: pypdfium2.PdfDocument, index: int) -> list[Line]:
+def _add_pages(builder: ContentBuilder, document: pypdfium2.PdfDocument, sheets: Sequence[Sheet]) -> None:
+    pages = [lines_of(sheet.pieces) for sheet in sheets]
+    pages = without_running_titles(pages, [sheet.height for sheet in sheets])
+    pages = with_headings(pages, list(_outline(document, sheets)), _title(document))
+    compounds = compounds_of(line for lines in pages for line in lines)
+    for number, (sheet, lines) in enumerate(zip(sheets, pages, strict=True), start=1):
+        page = ContentBuilder()
+        add_lines(page, number, lines, compounds)
+        for comment, box in sheet.comments:
+            page.add_region(comment, separator="\n\n", box=sheet.box(number, box))
+        builder.add_page(number, page.build())
+
+
+def _outline(document: pypdfium2.PdfDocument, sheets: Sequence[Sheet]) -> Iterator[Entry]:
     try:
-        page = document[index]
-        text_page = page.get_textpage()
+        for item in itertools.islice(document.get_toc(max_depth=8), MAX_ENTRIES):
+            destination, title = item.get_dest(), item.get_title().strip()
+            index = destination.get_index() if destination else None
+            if index is not None and 0 <= index < len(sheets) and title:
+                top = sheets[index].top_of(destination.get_view())
+                yield Entry(title=title, level=item.level + 1, page=index, top=top)
     except pypdfium2.PdfiumError:
-        return []  # one damaged page does not cost the others
-    try:
-        text = text_page.get_text_range()
-        return [_line(text_page, text, match) for match in BREAK.finditer(text) if match.group().strip()]
-    finally:
-        text_page.close()
-        page.close()
+        return  # a damaged outline costs no page
 
 
-def _line(text_page: pypdfium2.PdfTextPage, text: str, match: re.Match[str]) -> Line:
-    words = match.group().strip()
-    first = match.start() + match.group().index(words)
-    left, _, _, top = _box(text_page, text, first)
-    _, bottom, right, last_top = _box(text_page, text, first + len(words) - 1)
-    return Line(
-        text=words.replace(HYPHEN, ""),
-        left=left,
-        right=right,
-        bottom=bottom,
-        top=top,
-        height=last_top - bottom,
-    )
+def _title(document: pypdfium2.PdfDocument) -> str:
+    title: str = document.get_metadata_value("Title")
+    return title.strip()
 
 
-def _box(text_page: pypdfium2.PdfTextPage, text: str, at: int) -> tuple[float, float, float, float]:
-    """Return left, bottom, right, top of a character in points, by the font's height, not the glyph's."""
-    units = at + sum(char > "\uffff" for char in text[:at]) if not text.isascii() else at
-    index = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, units)
-    if index < 0:
-        return 0.0, 0.0, 0.0, 0.0
-    box: tuple[float, float, float, float] = text_page.get_charbox(index, loose=True)
-    return box
+def _add_attachments(builder: ContentBuilder, document: pypdfium2.PdfDocument, source: Source) -> None:
+    from rag.load import read
+
+    for at in range(min(document.count_attachments(), MAX_ATTACHMENTS)):
+        name = f"attachment {at + 1}"
+        try:
+            attachment = document.get_attachment(at)
+            name = " ".join(attachment.get_name().split()) or name
+            builder.add_part(name, read(source.member(bytes(attachment.get_data()), name)))
+        except pypdfium2.PdfiumError:
+            builder.note(f"{name}: the attachment is damaged and was not read")
+        except LoadError as exc:
+            builder.note(f"{name}: {exc}")
 
 
-def _running_titles(pages: Sequence[Sequence[Line]]) -> set[str]:
-    """Return the lines that stand at the edge of most pages, numbers aside."""
-    if len(pages) < FEW_PAGES:
-        return set()
-    seen = Counter(key for lines in pages for key in {_key(line) for line in (*lines[:EDGE], *lines[-EDGE:])})
-    return {key for key, count in seen.items() if count >= max(FEW_PAGES, REPEATED * len(pages))}
+def _notes(document: pypdfium2.PdfDocument, sheets: Sequence[Sheet], data: bytes) -> Iterator[str]:
+    for said, is_so in TOLD:
+        numbers = [number for number, sheet in enumerate(sheets, start=1) if is_so(sheet)]
+        if numbers:
+            yield _told(numbers, said)
+    total = len(document)
+    if len(sheets) < total:
+        yield f"only the first {len(sheets):,} of its {total:,} pages were read"
+    if b"%%EOF" not in data[-TAIL:] and pdfium.FPDF_GetPageCount(document.raw):
+        yield "the file is cut off at its end: what could be found was read"
 
 
-def _without(lines: Sequence[Line], running: set[str]) -> list[Line]:
-    last = len(lines) - EDGE
-    return [
-        line for at, line in enumerate(lines) if EDGE <= at < last or not running or _key(line) not in running
-    ]
+def _told(numbers: Sequence[int], said: str) -> str:
+    """Return a sentence about pages: "pages 1, 3-5 are damaged"."""
+    if len(numbers) == 1:
+        said = SINGULAR.sub(lambda verb: SINGULARS[verb[0]], said)
+    return f"page{'s' * (len(numbers) > 1)} {', '.join(_ranges(numbers))} {said}"
 
 
-def _key(line: Line) -> str:
-    return DIGITS.sub("#", line.text)
+def _ranges(numbers: Iterable[int]) -> Iterator[str]:
+    for _, group in itertools.groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in group]
+        yield str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"
+
+
+def _nothing(sheets: Sequence[Sheet]) -> str:
+    if any(sheet.was_read_as_picture for sheet in sheets):
+        return "there is no text in it: it has no text layer, and OCR found none in its pictures"
+    return "its pages are empty"
