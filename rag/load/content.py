@@ -85,11 +85,13 @@ class ContentBuilder:
                 Region(start=span[0], end=span[1], box=box, cells=cells, confidence=confidence)
             )
 
-    def add_heading(self, level: int, text: str) -> None:
+    def add_heading(self, level: int, text: str, *, box: Box | None = None) -> None:
         """Append a heading of `level` (1 is the outermost)."""
         span = self.add(text)
         if span is not None:
             self._headings.append(Heading(level=level, start=span[0], end=span[1], title=title_of(text)))
+            if box is not None:
+                self._regions.append(Region(start=span[0], end=span[1], box=box))
 
     def add_page(self, number: int, page: Content | str, *, unit: PageUnit = "page") -> None:
         """Append page `number` (from 1); a page without text is left out."""
