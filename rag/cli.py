@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from rag.bars import amount, progress_bars
-from rag.datatypes import Answer, Event, Queued, Reading, SyncReport, Token
+from rag.chores import notice, print_report, status, sync
+from rag.datatypes import Answer, Event, Queued, Reading, Token
 from rag.errors import ConfigError, RagError
-from rag.render import answer_json, footer, report_json, report_text, source_lines
+from rag.render import answer_json, footer, source_lines
 
 OK: Final = 0
 FAILED: Final = 1
@@ -74,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("run", run, "fetch and convert what is missing, sync, serve the web UI")
     syncing = as_json(add("sync", sync, "make the index equal to the data folder"))
     syncing.add_argument("--rebuild", action="store_true", help="set the old index aside and begin anew")
+    as_json(add("status", status, "list every file with its state, and what is ignored or not yet read"))
     asking = as_json(add("ask", ask, "answer one question, streamed, with its sources"))
     asking.add_argument("question")
     add("chat", chat, "ask question after question in one conversation")
@@ -112,22 +114,6 @@ def _setting_names() -> list[str]:
     from rag.config import Config
 
     return list(Config.model_fields)
-
-
-def sync(settings: dict[str, Any], *, as_json: bool, rebuild: bool) -> int:
-    from rag.config import Config
-    from rag.pipeline import Rag
-
-    with Rag(Config(**settings)) as rag, progress_bars() as progress:
-        report = rag.rebuild(progress) if rebuild else rag.sync(progress)
-    _report(report, as_json=as_json)
-    return OK
-
-
-def _report(report: SyncReport, *, as_json: bool) -> None:
-    if report.notice:
-        _notice(report.notice)
-    print(json.dumps(report_json(report), ensure_ascii=False) if as_json else report_text(report))
 
 
 def ask(settings: dict[str, Any], *, question: str, as_json: bool) -> int:
@@ -181,10 +167,10 @@ def run(settings: dict[str, Any]) -> int:
 
     with progress_bars() as progress:
         config = Config(**settings)
-        prepare(config, progress, notice=_notice)
+        prepare(config, progress, notice=notice)
         rag = Rag(config)
         report = rag.sync(progress)
-    _report(report, as_json=False)
+    print_report(report, as_json=False)
     return _serve(rag)
 
 
@@ -201,7 +187,7 @@ def _warm_up(rag: Any) -> None:
     try:
         rag.warm_up()
     except RagError as exc:
-        _notice(str(exc))
+        notice(str(exc))
 
 
 def models_command(settings: dict[str, Any], *, action: str, name: str | None) -> int:
@@ -217,9 +203,9 @@ def models_command(settings: dict[str, Any], *, action: str, name: str | None) -
     else:
         with progress_bars() as progress:
             if name:
-                setup.pull(name, config, progress, notice=_notice)
+                setup.pull(name, config, progress, notice=notice)
             else:
-                setup.prepare(config, progress, notice=_notice)
+                setup.prepare(config, progress, notice=notice)
     return OK
 
 
@@ -279,7 +265,3 @@ def _status(event: Event) -> str:
     if isinstance(event, Reading):
         return f"reading: {amount(event.done, event.total, 'tokens')}"
     return ""
-
-
-def _notice(text: str) -> None:
-    print(f"rag: {text}", file=sys.stderr, flush=True)

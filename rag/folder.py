@@ -125,9 +125,11 @@ class _Sync:
 
     def _point(self, todo: list[Found]) -> list[Found]:
         """Let moved, copied and touched files name their content, found by its hash; return the others."""
-        held = {state.content for state in self._known.values() if not state.reason}
         sizes = {state.size for state in self._known.values() if not state.reason}
         candidates = [found for found in todo if found.size in sizes and not found.reason]
+        if not candidates:
+            return todo
+        held = {state.content for state in self._known.values() if not state.reason}
         pointed: dict[str, FileState] = {}
         for done, found in enumerate(candidates):
             self._progress(

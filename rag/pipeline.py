@@ -24,15 +24,17 @@ from rag.datatypes import (
 )
 from rag.embed import Embedder, open_embedder
 from rag.engines import Engine, open_engine
-from rag.errors import ConfigError, EngineError, InputError
+from rag.errors import ConfigError, EngineError, InputError, RagError
 from rag.index import Index, set_aside
 from rag.prompt import check_question, fit
 from rag.run import Run
-from rag.scan import scan
+from rag.scan import Found, scan
 from rag.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
+
+    from rag.status import Status
 
 OPENING = threading.Lock()  # else two first questions at once would load the models twice
 LEAST_PROMPT = 512  # tokens: the system message, a question and a passage or two
@@ -60,6 +62,7 @@ class Rag:
         self._given_engine = engine
         self._given_embedder = embedder
         self._turnstile = Turnstile()
+        self._syncing = threading.Lock()
         self._readings: list[Reading] = []
 
     @cached_property
@@ -129,10 +132,16 @@ class Rag:
                 )
             yield from run.events()
 
-    def sync(self, progress: Callable[[Progress], None] | None = None) -> SyncReport:
+    def sync(
+        self,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        is_steady: Callable[[Found], bool] = lambda _: True,
+    ) -> SyncReport:
         """Make the index equal to `config.data_dir`; what cannot be read is reported, never in the way.
 
-        A damaged index is set aside and rebuilt; one made with other settings is brought up to date.
+        A damaged index is set aside and rebuilt; one made with other settings is brought up to date. Changed
+        files that `is_steady` denies are left for later. Syncs of one `Rag` wait for each other.
 
         Raises:
             ConfigError: when `config.data_dir` is not a folder.
@@ -142,7 +151,10 @@ class Rag:
         from rag.folder import sync_folder
         from rag.load.source import Settings
 
-        with Index.open_for_sync(self.config.index_dir, **self._index_settings()) as index:
+        with (
+            self._syncing,
+            Index.open_for_sync(self.config.index_dir, **self._index_settings()) as index,
+        ):
             report = sync_folder(
                 self.config.data_dir,
                 index=index,
@@ -150,8 +162,27 @@ class Rag:
                 file_timeout=self.config.file_timeout,
                 reading=Settings(passwords=self.config.passwords, ocr=self.config.ocr),
                 progress=progress or (lambda _: None),
+                is_steady=is_steady,
             )
             return replace(report, notice=index.notice)
+
+    def follow(
+        self,
+        sync: Callable[[Callable[[Found], bool]], SyncReport] | None = None,
+        *,
+        stop: threading.Event,
+        tell: Callable[[SyncReport | RagError], None],
+    ) -> None:
+        """Sync now and after every change of `config.data_dir` until `stop` is set; see `rag.watch`.
+
+        `sync` stands for this object's own, for whoever shows its progress.
+        """
+        from rag.watch import follow
+
+        def plain(is_steady: Callable[[Found], bool]) -> SyncReport:
+            return self.sync(is_steady=is_steady)
+
+        follow(self.config.data_dir, sync or plain, skip=self.config.index_dir, stop=stop, tell=tell)
 
     def rebuild(self, progress: Callable[[Progress], None] | None = None) -> SyncReport:
         """Set the index aside and make a new one from the documents; raises what `sync` does."""
@@ -177,6 +208,12 @@ class Rag:
     def documents(self) -> list[DocumentState]:
         """Return every file of the last sync, with its state and why it failed."""
         return self.index.documents()
+
+    def status(self) -> Status:
+        """Return every file of the last sync with the totals, and what has changed in the folder since."""
+        from rag.status import look_at
+
+        return look_at(self.config.data_dir, self.index)
 
     def drain_readings(self) -> list[Reading]:
         """Return how far the engine has read since the last call."""

@@ -59,7 +59,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 def report_json(report: SyncReport) -> dict[str, Any]:
     """Return what `rag sync --json` prints."""
     failed = [{"document": each.document, "reason": each.reason} for each in report.failed]
-    names = ("added", "changed", "removed", "unchanged", "passages", "seconds")
+    names = ("added", "changed", "removed", "unchanged", "waiting", "ignored", "passages", "seconds")
     return {**{name: getattr(report, name) for name in names}, "failed": failed}
 
 
@@ -67,8 +67,10 @@ def report_text(report: SyncReport) -> str:
     """Return the counts in one line, then a line for each file that failed."""
     counts = (
         f"{report.added} added, {report.changed} changed, {report.removed} removed, "
-        f"{report.unchanged} unchanged, {len(report.failed)} failed; "
-        f"{report.passages} passages; {report.seconds:.1f} s"
+        f"{report.unchanged} unchanged, {len(report.failed)} failed"
+        + (f", {report.waiting} still being written" if report.waiting else "")
+        + (f", {report.ignored} ignored" if report.ignored else "")
+        + f"; {report.passages} passages; {report.seconds:.1f} s"
     )
     return "\n".join([counts, *(f"  failed: {each.document}: {each.reason}" for each in report.failed)])
 

@@ -124,7 +124,7 @@ class _Walk:
         has_rules = any(entry.name == NAME for entry in children)
         rules = folder.rules.within(folder.source, folder.path, has_own=has_rules)
         for entry in children:
-            if not _is_left_out(entry.name):
+            if not is_left_out(entry.name):
                 self._look_at(entry, folder, rules)
 
     def _look_at(self, entry: os.DirEntry[str], folder: _Folder, rules: Rules) -> None:
@@ -183,6 +183,7 @@ def _unique(found: list[Found]) -> list[Found]:
     return list(named.values())
 
 
-def _is_left_out(name: str) -> bool:
+def is_left_out(name: str) -> bool:
+    """Say whether a name is that of something hidden, temporary or put there by the system."""
     lower = name.lower()
     return name.startswith((".", "~$")) or lower.endswith(TEMPORARY) or lower in JUNK

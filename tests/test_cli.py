@@ -55,12 +55,45 @@ def test_sync_reports_and_the_second_time_does_nothing(folder: Path) -> None:
     assert report["failed"][0]["document"] == "broken.pdf"
     again = json.loads(rag(folder, "sync", "--json").stdout)
     assert (again["added"], again["changed"], again["removed"], again["unchanged"]) == (0, 0, 0, 1)
-    assert set(report) == {"added", "changed", "removed", "unchanged", "failed", "passages", "seconds"}
+    assert set(report) == {
+        *("added", "changed", "removed", "unchanged", "failed", "waiting", "ignored", "passages", "seconds")
+    }
 
 
 def test_sync_in_words_names_the_failed_file(folder: Path) -> None:
     assert "1 added, 0 changed, 0 removed, 0 unchanged, 1 failed; 1 passages" in rag(folder, "sync").stdout
     assert "failed: broken.pdf: " in rag(folder, "sync").stdout
+
+
+def test_status_lists_every_file_with_its_state_and_what_is_not_read_yet(folder: Path) -> None:
+    (folder / "data" / ".kaojuignore").write_text("*.log\nprivate/\n", encoding="utf-8")
+    (folder / "data" / "a.log").write_text("x", encoding="utf-8")
+    (folder / "data" / "private").mkdir()
+    assert "1 failed, 2 ignored; 1 passages" in rag(folder, "sync").stdout
+    (folder / "data" / "new.txt").write_text("Tea is green.", encoding="utf-8")
+    said = rag(folder, "status")
+    lines = said.stdout.splitlines()
+    assert (said.returncode, said.stderr) == (0, "")
+    assert re.match(r"indexed  \d{4}-\d\d-\d\d \d\d:\d\d        1 passages  leave\.md$", lines[0])
+    assert re.match(r"failed   .*broken\.pdf$", lines[1])
+    assert lines[3:] == [
+        "2 files: 1 indexed, 1 failed, 0 with notes; 1 passages; 1 files and 1 folders ignored",
+        "1 files were added, changed or removed since; run `rag sync`",
+    ]
+    found = json.loads(rag(folder, "status", "--json").stdout)
+    document = next(each for each in found["documents"] if each["document"] == "broken.pdf")
+    assert set(document) == {"document", "state", "passages", "bytes", "reason", "notes", "read_at"}
+    assert (document["state"], document["reason"]) == ("failed", lines[2].strip())
+    del found["documents"]
+    assert found == {
+        "indexed": 1,
+        "failed": 1,
+        "with_notes": 0,
+        "passages": 1,
+        "ignored_files": 1,
+        "ignored_folders": 1,
+        "changed_since": 1,
+    }
 
 
 def test_ask_prints_the_answer_and_its_sources(folder: Path) -> None:

@@ -145,6 +145,8 @@ def test_a_sync_report_in_words_and_json() -> None:
         "changed": 0,
         "removed": 1,
         "unchanged": 3,
+        "waiting": 0,
+        "ignored": 0,
         "passages": 9,
         "seconds": 1.25,
         "failed": [{"document": "x.pdf", "reason": "it is encrypted"}],

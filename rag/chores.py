@@ -1,0 +1,81 @@
+"""The commands that look after the index: sync, status, export and import."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rag.bars import progress_bars
+from rag.datatypes import SyncReport
+from rag.errors import RagError
+from rag.render import report_json, report_text
+
+OK = 0
+
+
+def sync(settings: dict[str, Any], *, as_json: bool, rebuild: bool) -> int:
+    from rag.config import Config
+    from rag.pipeline import Rag
+
+    with Rag(Config(**settings)) as rag:
+        if settings.get("watch"):  # said on the command line: by default only the web page follows
+            return _follow(rag, as_json=as_json)
+        with progress_bars() as progress:
+            report = rag.rebuild(progress) if rebuild else rag.sync(progress)
+    print_report(report, as_json=as_json)
+    return OK
+
+
+def _follow(rag: Any, *, as_json: bool) -> int:
+    """Follow the folder until interrupted, which is how this ends well."""
+
+    def tell(news: SyncReport | RagError) -> None:
+        if isinstance(news, RagError):
+            notice(str(news))
+        else:
+            print_report(news, as_json=as_json)
+
+    notice(f"following {rag.config.data_dir}/; Ctrl-C ends it")
+    try:
+        rag.follow(_drawn(rag), stop=threading.Event(), tell=tell)
+    except KeyboardInterrupt:
+        notice(f"no longer following {rag.config.data_dir}/")
+    return OK
+
+
+def _drawn(rag: Any) -> Callable[[Any], SyncReport]:
+    """Return a sync that draws bars while it has something to do."""
+
+    def drawn(is_steady: Any) -> SyncReport:
+        with progress_bars() as progress:
+            report: SyncReport = rag.sync(progress, is_steady=is_steady)
+            return report
+
+    return drawn
+
+
+def print_report(report: SyncReport, *, as_json: bool) -> None:
+    if report.notice:
+        notice(report.notice)
+    print(json.dumps(report_json(report), ensure_ascii=False) if as_json else report_text(report), flush=True)
+
+
+def status(settings: dict[str, Any], *, as_json: bool) -> int:
+    from rag.config import Config
+    from rag.pipeline import Rag
+    from rag.status import status_json, status_lines
+
+    with Rag(Config(**settings)) as rag:
+        found = rag.status()
+    if as_json:
+        print(json.dumps(status_json(found), ensure_ascii=False))
+    else:
+        print(*status_lines(found), sep="\n")
+    return OK
+
+
+def notice(text: str) -> None:
+    print(f"rag: {text}", file=sys.stderr, flush=True)
