@@ -23,6 +23,7 @@ from rag.load.content import Content
 from rag.load.source import Settings, Source
 from rag.load.zip_names import encoding_of
 
+PROGRAM = b"\x7fELF\x02\x01\x01" + bytes(range(200)) * 9
 TEXT = "Kaoju finds the place. 考据"
 
 
@@ -98,7 +99,7 @@ def test_an_archive_in_which_nothing_can_be_read_says_why() -> None:
 
 
 def test_many_that_cannot_be_read_are_counted() -> None:
-    content = read_file(zipped({"a.txt": b"text", **{f"{n}.bin": b"\x7fELF" for n in range(100)}}))
+    content = read_file(zipped({"a.txt": b"text", **{f"{n}.bin": PROGRAM for n in range(100)}}))
     assert len(content.notes) == 21
     assert content.notes[-1] == "80 more could not be read"
 
@@ -141,6 +142,15 @@ def test_a_name_never_points_out_of_the_archive(tmp_path: Path, monkeypatch: pyt
     parts = [page.part for page in read_file(data).pages]
     assert parts == ["etc/evil.txt", "root/a.txt", "c:/b.txt"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cut_archive_yields_its_whole_members_and_says_so() -> None:
+    data = zipped(
+        {"a.txt": TEXT.encode(), "stored.md": b"# B", "文件.txt": b"x y " * 9000, "b.txt": bytes(9)}
+    )
+    content = read_file(data[: data.index(b"b.txt")])
+    assert [page.part for page in content.pages] == ["a.txt", "stored.md", "文件.txt"]
+    assert content.notes == ("the archive is cut or damaged: only what is whole of it was read",)
 
 
 # Encrypted members: written here by the specifications, as `zipfile` writes none.

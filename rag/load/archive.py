@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from rag.errors import LoadError
 from rag.load.content import Content, ContentBuilder
 from rag.load.parts import Parts
 from rag.load.source import LimitError, Source
-from rag.load.zipped import Member, members
+from rag.load.zipped import DamagedError, Member, members, rescued
 
 JUNK: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+DAMAGED: Final = "the archive is cut or damaged: only what is whole of it was read"
 HIDDEN: Final = (".", "~$")
 
 
 def read_zip(source: Source) -> Content:
     """Read the members of a zip; those that cannot be read are named in the notes."""
-    return read_members(source, members(source))
+    try:
+        return read_members(source, members(source))
+    except DamagedError:
+        content = read_members(source, rescued(source))
+        return replace(content, notes=(DAMAGED, *content.notes))
 
 
 def read_members(source: Source, members: Iterable[Member]) -> Content:

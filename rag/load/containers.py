@@ -13,8 +13,8 @@ from rag.errors import LoadError
 ZIP: Final = b"PK\x03\x04"
 EMPTY_ZIP: Final = b"PK\x05\x06"
 OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-EPUB: Final = b"mimetypeapplication/epub+zip"
-HEAD: Final = 1024  # bytes
+BOOK: Final = b"META-INF/container.xml"
+OFFICE_FOLDERS: Final = (b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis")
 CONTENT_TYPES: Final = "[Content_Types].xml"
 MOST: Final = 1_000_000  # bytes of a member that is read to tell what the archive is
 MAIN_PART: Final = re.compile(  # ECMA-376, part 1, 11.3, 12.3 and 13.3; [MS-OFFMACRO2]
@@ -74,9 +74,9 @@ def in_zip(data: bytes) -> str:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _by_members(archive, set(archive.namelist()))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as exc:
-        if EPUB in data[:HEAD]:
-            return "epub"  # its reader takes out what is whole
-        raise LoadError("the file is damaged: it begins as a zip file and is not whole") from exc
+        if any(folder in data for folder in OFFICE_FOLDERS):
+            raise LoadError("the file is damaged: it begins as a zip file and is not whole") from exc
+        return "epub" if BOOK in data else "zip"  # their readers take out what is whole
 
 
 def _by_members(archive: zipfile.ZipFile, members: set[str]) -> str:

@@ -16,7 +16,7 @@ from rag.errors import LoadError
 from rag.load.content import Content, ContentBuilder
 from rag.load.parts import Parts
 from rag.load.source import LimitError, Source
-from rag.load.zipped import Member, members, rescued
+from rag.load.zipped import DamagedError, Member, members, rescued
 
 CONTAINER: Final = "META-INF/container.xml"
 ENCRYPTION: Final = "META-INF/encryption.xml"
@@ -73,7 +73,7 @@ class _Book:
         self.is_whole = True
         try:
             found = members(source)
-        except LoadError:
+        except DamagedError:
             self.is_whole = False
             found = list(rescued(source))
         self._members = {member.name: member for member in found}

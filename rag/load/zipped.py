@@ -25,6 +25,10 @@ CHUNK: Final = 1 << 16
 TOO_LARGE: Final = f"it unpacks to more than {MAX_MEMBER // 1_000_000} MB"
 
 
+class DamagedError(LoadError):
+    """The zip has no table of its members; `rescued` may find some."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A file in the archive; `read` unpacks it and raises LoadError when it cannot."""
@@ -38,13 +42,14 @@ def members(source: Source) -> list[Member]:
     """Return the files in a zip, in its own order.
 
     Raises:
-        LoadError: when it is no zip, or one whose members share their bytes to unpack to more than they are.
+        DamagedError: when it is not whole.
+        LoadError: when its members share their bytes, as those of a bomb do.
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(source.data))
         infos = [info for info in archive.infolist() if not info.is_dir()]
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError, struct.error) as exc:
-        raise LoadError("the file is damaged: it begins as a zip file and is not whole") from exc
+        raise DamagedError("the file is damaged: it begins as a zip file and is not whole") from exc
     _refuse_overlaps(infos)
     names = member_names(infos)
     return [
