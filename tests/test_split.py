@@ -258,6 +258,22 @@ def test_a_long_definition_is_cut_at_its_blank_lines_and_then_at_its_lines() -> 
     assert all(passage.text.endswith((")", "```")) for passage in pieces(document(lines), 64))
 
 
+def test_a_program_is_cut_between_its_definitions_and_its_lines_are_no_sentences() -> None:
+    body = "(first, second):\n    log.info('It began. Now %s and more', first, second)\n    return"
+    text = "\n\n".join(f"def f{at}{body} {at}" for at in range(40))
+    for value in (replace(document(text), source="tool.py"), part("src/tool.py", text)):
+        passages = pieces(value)
+        assert len(passages) > 9
+        assert all(passage.text.startswith(("def f", "src/tool.py")) for passage in passages)
+        assert all(re.search(r"return \d+$", passage.text) for passage in passages)
+
+
+def part(name: str, text: str) -> Document:
+    builder = ContentBuilder()
+    builder.add_part(name, Content(text=text))
+    return built(builder.build())
+
+
 def test_a_fence_that_is_never_closed_is_text() -> None:
     assert all(passage.text[-1] in ".!" for passage in pieces(document("```\n" + (ENGLISH + " ") * 20)))
 
@@ -273,6 +289,29 @@ def test_a_list_stays_with_what_leads_to_it_and_its_rest_is_told_of_it() -> None
     assert first.heading == ""
     assert {passage.heading for passage in others} == {"每天必须："}
     assert all(passage.text.startswith("（") for passage in others)
+
+
+def test_a_passage_within_an_outline_bears_the_items_above_it() -> None:
+    def items(name: str, indent: int) -> str:
+        return "".join(f"{' ' * indent}- {name} {at} needs oil. And care\n" for at in range(12))
+
+    text = (
+        f"# Lamps\n\n- Old\n  1. Brass\n{items('lamp', 5)}  2. Tin\n{items('can', 5)}- New\n{items('led', 2)}"
+    )
+    first, *others = pieces(markdown(text), 32)
+    assert (first.text[:7], first.heading) == ("# Lamps", "Lamps")
+    found = {(passage.text[:5], passage.heading) for passage in others if passage.text.startswith("- ")}
+    assert found == {
+        ("- lam", "Lamps > Old > Brass"),
+        ("- can", "Lamps > Old > Tin"),
+        ("- led", "Lamps > New"),
+    }
+
+
+def test_the_rest_of_a_long_item_bears_its_beginning() -> None:
+    first, *others = pieces(document(f"- The lamp: {' '.join([ENGLISH] * 9)}\n- The door"))
+    assert first.heading == ""
+    assert {passage.heading for passage in others} == {("The lamp: " + ENGLISH)[:80]}
 
 
 def sheet(number: int, name: str, rows: int) -> Content:

@@ -7,19 +7,22 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
+from pathlib import PurePath
 from typing import Final
 
 from rag.datatypes import Document, Page, Passage
+from rag.load.kinds import KINDS
 from rag.sentences import cut_points
-from rag.split.blocks import LINE, Block, code_groups, find_blocks
+from rag.split.blocks import LINE, Block, code_groups, find_blocks, outline
 from rag.split.pack import Atom, joined, pack
-from rag.split.place import Places
+from rag.split.place import Places, innermost
 from rag.split.ruler import MAX_CHARS_PER_TOKEN, Ruler, Span, TokenOffsets
 
 SMALL: Final = 4  # a section below a quarter of a passage may share one with its neighbour or subsection
 TINY: Final = 8  # below an eighth of a passage, also with the next page or what a higher heading opens
 EDGE_TOKENS: Final = 16  # a passage this far below the limit is not counted again on its own
 COLONS: Final = (":", "：")
+PROSE: Final = frozenset({".tex", ".bib"})  # programs by name, but their text is sentences
 FAR: Final = 1000  # characters of white space after which nothing is announced any more
 
 
@@ -48,13 +51,18 @@ class _Splitter:
         self._count = lru_cache(maxsize=1000)(lambda text: len(token_offsets(text)))
         self._places = Places(document)
         rows = [(region.start, region.end) for region in document.regions if region.cells]
-        self._blocks = find_blocks(document.text, self._places.bounds, rows)
+        self._blocks = find_blocks(document.text, self._places.bounds, rows, self._is_code)
         self._block_starts = [block.start for block in self._blocks]
         code = [each for each in self._blocks if each.kind == "code"]
         self._code = [line for block in code for line in code_groups(document.text, block)]
         headings = [(heading.start, heading.end) for heading in document.headings]
         uncut = [(block.start, block.end) for block in self._blocks if block.kind != "list"]
         self._uncut = [Spans(headings), Spans(rows), Spans(uncut)]
+
+    def _is_code(self, offset: int) -> bool:
+        page = self._places.page(offset)
+        suffix = PurePath(page.part if page and page.part else self._document.source).suffix.lower()
+        return KINDS.get(suffix) == "code" and suffix not in PROSE
 
     def passage(self, start: int, end: int, tokens: int) -> Passage:
         return Passage(
@@ -71,8 +79,9 @@ class _Splitter:
         """Return the titles above a passage, as many of the innermost as are read beside its text."""
         titles = self._places.titles(start)
         block = self._block(start)
-        if block and block.title and start >= block.body:
-            titles = [*titles, block.title]
+        if block and start >= block.body:
+            below = outline(self._text, block, start) if block.kind == "list" else []
+            titles = innermost([*titles, *([block.title] if block.title else []), *below])
         while titles and not self._is_read(" > ".join(titles), start, end, tokens):
             titles = titles[1:]
         return " > ".join(titles)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
@@ -25,6 +25,9 @@ LEAD: Final = re.compile(r"[^\n。！？；.!?]{1,80}[:：]\s*\Z")
 ENDS: Final = ".!?;:。！？；："
 LOOK_BACK: Final = 120  # characters in which a lead-in is looked for
 MAX_TITLE: Final = 160  # characters of a header row that are repeated
+MAX_ITEM: Final = 80  # characters of an item that are repeated above its subordinate ones
+OUTLINE: Final = 16_384  # characters in which the items above are looked for
+INDENT: Final = re.compile(r"[^\S\n]*")
 CLOSING: Final = re.compile(r"[)\]}]|end\b|else\b|elif\b|except\b|finally\b|`{3}|~{3}")
 
 
@@ -39,20 +42,46 @@ class Block:
     title: str = ""  # the header row, or what leads in to the list
 
 
-def find_blocks(text: str, bounds: Sequence[int], rows: Sequence[Line]) -> list[Block]:
+def find_blocks(
+    text: str, bounds: Sequence[int], rows: Sequence[Line], is_code: Callable[[int], bool]
+) -> list[Block]:
     """Return the blocks of `text` in order; none crosses a bound.
 
     Args:
         text: what is searched.
         bounds: sorted offsets of headings and pages, with those of the beginning and the end.
         rows: spans known to be rows of a sheet, sorted.
+        is_code: whether what follows an offset is the text of a program.
     """
     known = {match.start() for row in rows for match in LINE.finditer(text, *row)}
     blocks: list[Block] = []
     for start, end in pairwise(bounds):
         lines = [match.span() for match in LINE.finditer(text, start, end)]
-        blocks += _Scan(text, lines, known).blocks()
+        if lines and is_code(start):
+            blocks.append(Block(lines[0][0], lines[-1][1], "code", lines[0][0]))
+        else:
+            blocks += _Scan(text, lines, known).blocks()
     return blocks
+
+
+def outline(text: str, block: Block, offset: int) -> list[str]:
+    """Return the items of a list that `offset` stands below or within, outermost first."""
+    line = text.rfind("\n", 0, offset) + 1
+    above = [match.span() for match in LINE.finditer(text, max(block.start, line - OUTLINE), offset)]
+    within = bool(text[line:offset].strip())
+    indent = _indent(text, line) + within
+    titles: list[str] = []
+    for start, end in reversed(above if within else [span for span in above if span[0] < line]):
+        item = ITEM.match(text, start, end)
+        if item and _indent(text, start) < indent:
+            indent = _indent(text, start)
+            titles.append(text[item.end() : end].strip()[:MAX_ITEM])
+    return titles[::-1]
+
+
+def _indent(text: str, line: int) -> int:
+    blank = INDENT.match(text, line)
+    return blank.end() - line if blank else 0
 
 
 def code_groups(text: str, block: Block) -> Iterator[tuple[int, int, int]]:

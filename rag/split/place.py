@@ -130,11 +130,12 @@ def _heading_paths(headings: Sequence[Heading]) -> list[list[str]]:
         while above and above[-1].level >= heading.level:
             above.pop()
         above.append(heading)
-        paths.append(_innermost([item.title[:MAX_PATH_TITLE] for item in above]))
+        paths.append(innermost([item.title[:MAX_PATH_TITLE] for item in above]))
     return paths
 
 
-def _innermost(titles: list[str]) -> list[str]:
-    while len(" > ".join(titles)) > MAX_PATH:
+def innermost(titles: list[str]) -> list[str]:
+    """Return as many of the titles, from the last one on, as make no longer a path than `MAX_PATH`."""
+    while len(" > ".join(titles)) > MAX_PATH and len(titles) > 1:
         titles = titles[1:]
     return titles
