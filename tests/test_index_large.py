@@ -56,6 +56,12 @@ def fill(index: Index, count: int, *, seed: int = 0) -> None:
             index.add(file, document, passages, vectors)
 
 
+@pytest.fixture(autouse=True)
+def _few_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look into a fifth of the lists; all of so few vectors would be found in as many as usual."""
+    monkeypatch.setattr("rag.index.shapes.PROBES", 30)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "index"

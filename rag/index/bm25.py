@@ -25,6 +25,7 @@ K1: Final = 1.2  # FTS5's, as the next two
 B: Final = 0.75
 LEAST_WEIGHT: Final = 1e-6  # of a word that half of all passages hold
 POSTINGS: Final = 250_000  # occurrences read for one question, 0.15 microseconds each
+LISTED: Final = 8_000_000  # entries of the lists kept, 8 bytes each
 CANDIDATES: Final = 300  # passages in which the common words are counted
 SIZE_KEPT: Final = 0.01  # share by which the index may grow before a large one's frequencies are read again
 
@@ -57,6 +58,8 @@ class WordSearch:
         self._large = large
         self._seen: tuple[str, str, int] = ("", "", 0)  # origin, generation and passages at the last look
         self._held: dict[str, Held] = {}
+        self._lists: dict[str, tuple[Any, Any]] = {}  # lately asked for, of `_lists_of` the last
+        self._lists_of = ("", "")  # origin and generation
         self._stems: dict[str, str] = {}
         self._origin = ""
         self._lengths = np.zeros(1, dtype=np.uint32)  # words of each passage, by its number
@@ -75,7 +78,7 @@ class WordSearch:
         listed = _affordable(found, held)
         scores = _Scores(connection, self._lengths)
         for stem in listed:
-            scores.add(*_postings(connection, stem), weight=stems[stem] * scores.weight(held[stem]))
+            scores.add(*self._list(connection, stem), weight=stems[stem] * scores.weight(held[stem]))
         numbers = scores.best(max(CANDIDATES, 2 * top_k) if len(listed) < len(found) else top_k)
         for stem in found[len(listed) :]:
             counts = self._counts(connection, stem, numbers)
@@ -118,6 +121,19 @@ class WordSearch:
             longer[: len(self._lengths)] = self._lengths
             self._lengths = longer
         self._lengths[numbers] = [_varints(size)[0] for _, size in rows]
+
+    def _list(self, connection: sqlite3.Connection, stem: str) -> tuple[Any, Any]:
+        """Return what `_postings` does; until something changes, lists read lately are not read again."""
+        state = (read_meta(connection, "origin"), read_meta(connection, "generation"))
+        if state != self._lists_of:
+            self._lists.clear()
+            self._lists_of = state
+        found = self._lists.pop(stem, None) or _postings(connection, stem)
+        self._lists[stem] = found
+        kept = sum(len(numbers) for numbers, _ in self._lists.values())
+        while kept > LISTED:
+            kept -= len(self._lists.pop(next(iter(self._lists)))[0])
+        return found
 
     def _forget_old(self, connection: sqlite3.Connection) -> None:
         origin, generation = read_meta(connection, "origin"), read_meta(connection, "generation")
@@ -186,7 +202,8 @@ def _postings(connection: sqlite3.Connection, stem: str) -> tuple[Any, Any]:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
     places = np.fromstring(listed, dtype=np.int64, sep=",")  # one number for each occurrence, in order
     first = np.flatnonzero(np.diff(places, prepend=-1))
-    return places[first], np.diff(first, append=len(places)).astype(np.float32)
+    counts = np.diff(first, append=len(places)).astype(np.float32)
+    return places[first].astype(np.int32), counts
 
 
 def _words_of(connection: sqlite3.Connection, number: int) -> str:
