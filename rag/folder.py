@@ -48,7 +48,7 @@ def sync_folder(
         DiskError: when the disk is full or read-only; nothing indexed is lost.
     """
     started = time.monotonic()
-    with index.writing():
+    with index.writing(progress):
         sync = _Sync(index, embedder, reading, progress)
         listing = scan(data_dir, skip=index.folder)
         sync.run(listing, is_steady, file_timeout)

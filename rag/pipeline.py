@@ -198,7 +198,7 @@ class Rag:
             for _ in ticket.places():
                 pass
             self.embedder.embed_query("")
-            self.index.passage_count()
+            self.index.warm_up()
             prompt = fit(
                 "", (), history=(), count=self.engine.count_tokens, budget=self.engine.context
             ).prompt
