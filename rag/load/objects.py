@@ -13,7 +13,7 @@ from rag.errors import LoadError
 from rag.load.content import ContentBuilder
 from rag.load.drawings import CHART, DIAGRAM, chart_text, diagram_text
 from rag.load.ooxml import A, Package, R, Relation
-from rag.load.pictures import Pictures
+from rag.load.pictures import Pictures, alt_text
 from rag.load.source import Source
 
 WP: Final = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
@@ -33,11 +33,6 @@ REFERRING: Final = {  # an element -> the attribute that names its part
 }
 READABLE: Final = re.compile(
     r".+\.(?:docx|docm|xlsx|xlsm|xlsb|pptx|pptm|doc|xls|ppt|pdf|rtf|odt|ods|odp|txt)", re.I
-)
-NO_WORDS: Final = re.compile(  # an alt text that a program made
-    r"\S*\.(?:png|jpe?g|gif|bmp|tiff?|[ew]mf|svg)|[A-Za-z]:\\.*|[\w-]*[_\d][\w-]*"
-    r"|(?:picture|image|图[片像]) ?\d+",
-    re.I | re.A,
 )
 
 
@@ -101,7 +96,7 @@ class Objects:
 
 def _add_alt_text(builder: ContentBuilder, node: etree._Element, last: str) -> str:
     """Add what the author says a picture shows, unless that is a file's name or was `last` said."""
-    text = " ".join(node.get("descr", "").split())
-    if text and text != last and not NO_WORDS.fullmatch(text):
-        builder.add(f"[Picture: {text}]")
+    text = alt_text(node.get("descr", ""))
+    if text != last:
+        builder.add(f"[Picture: {text}]" if text else "")
     return text or last

@@ -10,7 +10,7 @@ from lxml import etree
 
 from rag.load.content import ContentBuilder
 from rag.load.odf_package import DC, DRAW, OFFICE, SVG, TABLE, TEXT, XLINK, OdfPackage
-from rag.load.pictures import Pictures
+from rag.load.pictures import Pictures, alt_text
 from rag.load.tables import looks_like_header, table_text
 
 MAX_REPEATED: Final = 100  # columns that one cell stands for
@@ -84,8 +84,8 @@ class OdfBlocks:
 
     def _add_drawn(self, builder: ContentBuilder, node: etree._Element) -> None:
         for name in ("title", "desc"):
-            for text in filter(None, (each.text for each in node.iterfind(SVG + name))):
-                builder.add(f"[Picture: {' '.join(text.split())}]")
+            for text in filter(None, (alt_text(each.text or "") for each in node.iterfind(SVG + name))):
+                builder.add(f"[Picture: {text}]")
         for child in node:
             if child.tag == DRAW + "image":
                 self._add_picture(builder, child.get(XLINK + "href", ""))

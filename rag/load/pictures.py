@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from dataclasses import replace
 from typing import Final
 
@@ -15,6 +16,11 @@ MAX_PICTURES: Final = 200  # of one document that are read; each takes about a s
 SMALLEST_SIDE: Final = 24  # pixels; a lower line of text cannot be read
 SMALLEST_AREA: Final = 100 * 50  # pixels; logos and bullets are smaller
 NO_TEXT: Final = "there is no text in it"
+NO_WORDS: Final = re.compile(  # an alt text that a program made
+    r"\S*\.(?:png|jpe?g|gif|bmp|tiff?|[ew]mf|svg)|[A-Za-z]:\\.*|[\w-]*[_\d][\w-]*"
+    r"|(?:picture|image|图[片像]) ?\d+",
+    re.I | re.A,
+)
 
 
 class Pictures:
@@ -67,3 +73,9 @@ def _may_hold_text(data: bytes) -> bool:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return False  # a drawing in lines (EMF, WMF, SVG), or damaged
     return min(width, height) >= SMALLEST_SIDE and width * height >= SMALLEST_AREA
+
+
+def alt_text(text: str) -> str:
+    """Return what an author says that a picture shows; "" when it is but a file's name or a number."""
+    text = " ".join(text.split())
+    return "" if NO_WORDS.fullmatch(text) else text

@@ -58,8 +58,8 @@ class _Reader:
         self._root = root
         self._relations = package.relations(main)
         strings, styles = package.related(main, "sharedStrings"), package.related(main, "styles")
-        self._strings = shared_strings(package, strings[0]) if strings else []
-        self._looks = looks(package.parse(styles[0])) if styles else []
+        self._strings = shared_strings(package, strings[0]) if strings else {}
+        self._looks = looks(package.parse(styles[0])) if styles else {}
         properties = root.find(S + "workbookPr")
         is_1904 = properties is not None and properties.get("date1904") in {"1", "true"}
         self._offset = DATE_1904 if is_1904 else 0
@@ -130,8 +130,7 @@ class _Reader:
         return cells
 
     def _cell(self, node: etree._Element) -> Cell | None:
-        style = node.get("s", "0")
-        look = self._looks[int(style)] if style.isdecimal() and int(style) < len(self._looks) else PLAIN
+        look = self._looks.get(node.get("s", "0"), PLAIN)
         kind = node.get("t", "n")
         if kind == "inlineStr":
             inline = node.find(S + "is")
@@ -142,8 +141,7 @@ class _Reader:
         if kind == "n":
             return _number(raw, look, self._offset)
         if kind == "s":
-            at = int(raw) if raw.strip().isdecimal() else len(self._strings)
-            text = self._strings[at] if at < len(self._strings) else ""
+            text = self._strings.get(raw, "")
             return None if look.hides_text else Cell(text, is_bold=look.is_bold)
         text = TRUTHS.get(raw, raw) if kind == "b" else unescaped(raw)
         return Cell(text, is_value=kind in {"b", "d"}, is_bold=look.is_bold)

@@ -38,10 +38,10 @@ def cell_range(reference: str) -> tuple[int, int, int, int] | None:
     return row, column, int(found[4] or row), column_number(found[3]) if found[3] else column
 
 
-def shared_strings(package: Package, part: str) -> list[str]:
-    """Return the texts that cells refer to by number."""
+def shared_strings(package: Package, part: str) -> dict[str, str]:
+    """Return the texts that cells refer to, by their number as it is written."""
     with package.open(part) as stream:
-        return [string_text(item) for item in items(stream, "si")]
+        return {str(number): string_text(item) for number, item in enumerate(items(stream, "si"))}
 
 
 def items(stream: IO[bytes], *names: str) -> Iterator[etree._Element]:
@@ -64,24 +64,24 @@ def items(stream: IO[bytes], *names: str) -> Iterator[etree._Element]:
 
 def string_text(item: etree._Element) -> str:
     """Return a string's runs without the reading aids of East Asian text."""
-    runs = [item, *item.findall(S + "r")]
-    text = "".join(node.text or "" for run in runs for node in run.findall(S + "t"))
-    return unescaped(text)
+    runs = [item, *item.findall(S + "r")] if len(item) > 1 or item.find(S + "r") is not None else [item]
+    return unescaped("".join([node.text or "" for run in runs for node in run.findall(S + "t")]))
 
 
 def unescaped(text: str) -> str:
     return ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 
-def looks(root: etree._Element | None) -> list[Look]:
-    """Return how the cells of each style are shown."""
+def looks(root: etree._Element | None) -> dict[str, Look]:
+    """Return how the cells of each style are shown, by the style's number as it is written."""
     if root is None:
-        return []
+        return {}
     codes = {
         node.get("numFmtId"): node.get("formatCode", "") for node in root.iterfind(f"{S}numFmts/{S}numFmt")
     }
     fonts = [_is_bold(font) for font in root.iterfind(f"{S}fonts/{S}font")]
-    return [_look(style, codes, fonts) for style in root.iterfind(f"{S}cellXfs/{S}xf")]
+    styles = enumerate(root.iterfind(f"{S}cellXfs/{S}xf"))
+    return {str(number): _look(style, codes, fonts) for number, style in styles}
 
 
 def comments(root: etree._Element | None) -> Iterator[tuple[str, str]]:
