@@ -49,14 +49,14 @@ MENU_LINKED: Final = 0.8  # part of the characters that are within links
 
 def read_html(source: Source) -> Content:
     """Read the main text of a page; entities are decoded, the charset is the declared one if it fits."""
-    text = XML_DECLARATION.sub("", decode(source.data, declared=_declared(source.data)))
+    text = XML_DECLARATION.sub("", decode(source.data, declared=declared_charset(source.data)))
     root = lxml_html.document_fromstring(text, parser=lxml_html.HTMLParser(huge_tree=True))
     title = " ".join((root.findtext(".//title") or "").split())
     content = _Reader().read(_main(root), title)
     return content if content.text else _Reader(keep_all=True).read(root, title)
 
 
-def _declared(data: bytes) -> str | None:
+def declared_charset(data: bytes) -> str | None:
     found = DECLARED.search(data[:DECLARED_WITHIN])
     if not found:
         return None

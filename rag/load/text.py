@@ -6,15 +6,15 @@ import re
 from typing import Final
 
 from rag.datatypes import Heading
-from rag.load.content import Content, tidy, title_of
-from rag.load.encoding import decode
+from rag.load.blobs import without_blobs
+from rag.load.content import NEWLINES, Content, tidy, title_of
+from rag.load.encoding import decode_noted
 from rag.load.source import Source
 
 FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
 ATX: Final = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 SETEXT: Final = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 NOT_A_PARAGRAPH: Final = re.compile(r"\s*$| {4}|\t| {0,3}(?:[-*+>|]|\d+[.)]\s)")
-EMBEDDED: Final = re.compile(r"(data:[\w/+.-]{1,80});base64,[A-Za-z0-9+/=]+")  # an image within the text
 FRONT_MATTER: Final = re.compile(  # YAML, known by its first line: `---` alone may be a rule
     r"---\n(?=[\"']?\w[\w.-]*[\"']?[ \t]*:(?:\s|$))(?:.*\n)*?(?:---|\.\.\.)(?:\n|$)"
 )
@@ -22,13 +22,24 @@ FRONT_MATTER: Final = re.compile(  # YAML, known by its first line: `---` alone 
 
 def read_text(source: Source) -> Content:
     """Read plain text in any common encoding."""
-    return Content(text=tidy(decode(source.data)))
+    text, notes = plain_text(source)
+    return Content(text=text, notes=notes)
 
 
 def read_markdown(source: Source) -> Content:
     """Read Markdown as written, with its ATX and setext headings (CommonMark 0.31, 4.2 and 4.3)."""
-    text = tidy(EMBEDDED.sub(r"\1", decode(source.data)))
-    return Content(text=text, headings=tuple(markdown_headings(text)))
+    text, notes = plain_text(source)
+    return Content(text=text, headings=tuple(markdown_headings(text)), notes=notes)
+
+
+def plain_text(source: Source, *, mend: bool = True) -> tuple[str, tuple[str, ...]]:
+    """Return a text as written, but for encoded data in it, and sentences on what was left out or repaired.
+
+    `mend`: whether text that was encoded twice is repaired.
+    """
+    decoded = decode_noted(source.data, mend=mend)
+    text, notes = without_blobs(NEWLINES.sub("\n", decoded.text))
+    return tidy(text), (*decoded.notes, *notes)
 
 
 def markdown_headings(text: str) -> list[Heading]:

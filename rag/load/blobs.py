@@ -1,0 +1,66 @@
+"""Machine-made stretches of a text (base64, minified code), left out so that nobody is given them to read."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from rag.load.content import CJK
+
+EMBEDDED: Final = re.compile(
+    r"(data:[\w/+.-]{1,80})(?:;[\w=.-]{1,80})*;base64,[A-Za-z0-9+/=%]*+(?:\n[A-Za-z0-9+/=]{40,}+)*+"
+)
+RUN: Final = re.compile(r"(?<![\w+/=-])[\w+/-]{256,}+={0,2}", re.ASCII)
+WRAPPED: Final = re.compile(
+    r"(?:^[ \t]*+[A-Za-z0-9+/]{56,128}\n){8,}+[ \t]*+(?:[A-Za-z0-9+/]{1,128}={0,2}$)?", re.M
+)
+LONG_LINE: Final = re.compile(r"^[^\n]{4000,}+$", re.M)
+MIXTURE: Final = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
+HEX: Final = re.compile(r"[0-9a-fA-F]+")
+MACHINE: Final = 0.08  # part of spaces below which a long line was not written to be read
+OF_CJK: Final = re.compile(f"[{CJK}]")
+KEPT: Final = 500  # characters of such a line
+
+
+def without_blobs(text: str) -> tuple[str, list[str]]:
+    """Return `text` without encoded data and minified lines, and sentences on what was left out."""
+    text = EMBEDDED.sub(r"\1", text)
+    text, wrapped = WRAPPED.subn("", text)
+    blobs = 0
+
+    def dropped(run: re.Match[str]) -> str:
+        nonlocal blobs
+        if not _is_encoded(run[0]):
+            return run[0]
+        blobs += 1
+        return ""
+
+    text = RUN.sub(dropped, text)
+    cut = 0
+
+    def shortened(line: re.Match[str]) -> str:
+        nonlocal cut
+        if not _is_minified(line[0]):
+            return line[0]
+        cut += 1
+        return line[0][:KEPT] + " …"
+
+    text = LONG_LINE.sub(shortened, text)
+    notes = []
+    if wrapped + blobs:
+        notes.append(f"{_count(wrapped + blobs, 'block')} of encoded data left out")
+    if cut:
+        notes.append(f"{_count(cut, 'line')} of minified code or data cut to their first {KEPT} characters")
+    return text, notes
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _is_encoded(run: str) -> bool:
+    return bool(HEX.fullmatch(run)) or all(kind.search(run) for kind in MIXTURE)
+
+
+def _is_minified(line: str) -> bool:
+    return line.count(" ") < MACHINE * len(line) and len(OF_CJK.findall(line)) < MACHINE * len(line)
