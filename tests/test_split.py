@@ -559,9 +559,18 @@ def random_rows(rng: random.Random, value: Document) -> Iterator[Region]:
         "!",
         ".)",
         " .\n",
+        "| a. b | c |\n",
+        "|---|\n",
+        "a: b; c: d\n",
+        "a\tb\n",
+        "  - item:\n",
+        "as follows:\n- item\n\n",
+        "```\ncode\n```\n",
+        "```\n",
+        "def f():\n    x\n\n",
     ],
 )
-def test_an_endless_line_is_cut_in_linear_time_and_never_tokenised_at_once(unit: str) -> None:
+def test_endless_text_is_cut_in_linear_time_and_never_tokenised_at_once(unit: str) -> None:
     longest = 0
 
     def tokens(text: str) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ LINE: Final = re.compile(r"[^\n]+")
 FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
 RULE_ROW: Final = re.compile(r"[^\S\n]*\|?[^\S\n]*:?-+:?[^\S\n]*(?:\|[^\S\n]*:?-+:?[^\S\n]*)*+\|?[^\S\n]*$")
 CELLS: Final = re.compile(r"[^\S\n]*\||[^\n]*?\S(?: \| |\t+)\S")
-NAMED_CELL: Final = re.compile(r"([^:：;\n]{1,60}[:：] )[^;\n]*; [^:：;\n]{1,60}[:：] ")
+NAMED_CELL: Final = re.compile(r"([^:：;；\n]{1,60}[:：])[^;；\n]*[;；][^:：;；\n]{1,60}[:：]")
 ITEM: Final = re.compile(
     r"[^\S\n]*(?:[-*+•·●○▪◦–][^\S\n]|\(?(?:\d{1,3}|[a-z])[.)][^\S\n]|\d{1,3}、"
     r"|[（(][一二三四五六七八九十\d]{1,3}[)）]|[一二三四五六七八九十]{1,3}、|[①-⑳])"

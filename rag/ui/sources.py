@@ -14,7 +14,8 @@ from rag.ui.texts import Texts
 from rag.ui.turns import Turn
 
 LINE: Final = re.compile(r"[^\n]+")
-ROW: Final = re.compile(r"^\s*\||\S(?: \| |\t+)\S|[:：] [^;\n]*; [^:：;\n]*[:：] ")
+ROW: Final = re.compile(r"^\s*\||\S(?: \| |\t+)\S|[:：][^;；\n]*[;；][^:：;；\n]*[:：]")
+RULE: Final = re.compile(r"[\s|:-]*-[\s|:-]*")  # between the header and the rows of a Markdown table
 
 
 def sources(turns: Sequence[Turn], texts: Texts) -> str:
@@ -56,10 +57,13 @@ def _group(title: str, hits: Sequence[Hit], turn: Turn, texts: Texts, *, shown: 
 def _card(hit: Hit, turn: Turn, texts: Texts, *, shown: bool) -> str:
     passage = hit.passage
     name = escape(file_name(passage))
-    where = _where(passage, texts)
+    where = _where(hit, turn.citations, texts)
     place = f'<small title="{escape(where)}">{escape(where)}</small>' if where else ""
-    heading = f'<p class="heading">{escape(passage.heading)}</p>' if passage.heading else ""
-    below = f"<i>{escape(passage.heading.rsplit(' > ', 1)[-1])}</i>" if passage.heading else ""
+    titles = [
+        title for title in passage.heading.split(" > ") if title not in {"", *passage.part.split(" › ")}
+    ]
+    heading = f'<p class="heading">{escape(" > ".join(titles))}</p>' if titles else ""
+    below = f"<i>{escape(titles[-1])}</i>" if titles else ""
     number = f'<span class="number">{hit.marker}</span>' if hit.marker else ""
     scores = " · ".join(_scores(hit, texts))
     return (
@@ -71,10 +75,13 @@ def _card(hit: Hit, turn: Turn, texts: Texts, *, shown: bool) -> str:
     )
 
 
-def _where(passage: Passage, texts: Texts) -> str:
+def _where(hit: Hit, citations: Sequence[Citation], texts: Texts) -> str:
+    """Return the cells, the pages that are quoted, or those of the whole passage."""
+    passage = hit.passage
     if passage.cells:
         return passage.cells if "!" in passage.cells else texts.cells.format(cells=passage.cells)
-    first, last = page_range(passage)
+    quoted = [citation.page for citation in citations if _is_of(citation, hit) and citation.page]
+    first, last = (min(quoted), max(quoted)) if quoted else page_range(passage)
     if first is None:
         return ""
     one, several = {
@@ -104,10 +111,16 @@ def _quotation(hit: Hit, citations: Sequence[Citation]) -> str:
     """Return the passage with its quotes marked; the rows of a table stand apart."""
     text = hit.passage.text
     lines = [match.span() for match in LINE.finditer(text)]
-    if 2 * sum(bool(ROW.search(text, *line)) for line in lines) <= len(lines):
+    rows = {line for line in lines if ROW.search(text, *line)}
+    if 2 * len(rows) <= len(lines):
         return f"<blockquote>{marked(hit, citations)}</blockquote>"
-    rows = "".join(f"<span>{marked(hit, citations, *line)}</span>" for line in lines)
-    return f'<blockquote class="rows">{rows}</blockquote>'
+    shown = "".join(
+        f"<{tag}>{marked(hit, citations, *line)}</{tag}>"
+        for line in lines
+        for tag in ["span" if line in rows else "p"]
+        if not RULE.fullmatch(text, *line)
+    )
+    return f'<blockquote class="rows">{shown}</blockquote>'
 
 
 def marked(hit: Hit, citations: Sequence[Citation], start: int = 0, end: int | None = None) -> str:
@@ -123,8 +136,12 @@ def marked(hit: Hit, citations: Sequence[Citation], start: int = 0, end: int | N
 
 def _spans(hit: Hit, citations: Sequence[Citation]) -> Iterator[tuple[int, int]]:
     for citation in citations:
-        if citation.marker == hit.marker and citation.document == hit.passage.source:
+        if _is_of(citation, hit):
             start = citation.start - hit.passage.start
             end = citation.end - hit.passage.start
             if 0 <= start < end <= len(hit.passage.text):
                 yield start, end
+
+
+def _is_of(citation: Citation, hit: Hit) -> bool:
+    return citation.marker == hit.marker and citation.document == hit.passage.source
