@@ -23,6 +23,7 @@ MANIFEST: Final = "{urn:oasis:names:tc:opendocument:xmlns:manifest:1.0}"
 XLINK: Final = "{http://www.w3.org/1999/xlink}"
 DC: Final = "{http://purl.org/dc/elements/1.1/}"
 CONTENT: Final = "content.xml"
+STYLES: Final = "styles.xml"
 ENCRYPTED: Final = "the document is encrypted: save a copy of it without a password"
 
 
@@ -31,7 +32,13 @@ class OdfPackage:
 
     def __init__(self, source: Source) -> None:
         self._budget = source.budget
+        self._flat = b"" if source.data.startswith(b"PK") else source.data  # one XML file, not a zip
         self.notes: list[str] = []
+        self.names = frozenset({CONTENT, STYLES})
+        if not self._flat:
+            self._open_zip(source)
+
+    def _open_zip(self, source: Source) -> None:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(source.data))
         except zipfile.BadZipFile as exc:
@@ -44,7 +51,9 @@ class OdfPackage:
             raise LoadError("the OpenDocument file is damaged: it has no content")
 
     def open(self, name: str) -> IO[bytes]:
-        """Return a member as a stream."""
+        """Return a member as a stream; of a flat document, the whole."""
+        if self._flat:
+            return io.BytesIO(self._flat)
         info = self._zip.getinfo(name)
         if info.file_size > MAX_PART:
             raise LoadError(f"it unpacks to more than {MAX_PART // 1_000_000} MB")

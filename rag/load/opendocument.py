@@ -7,7 +7,7 @@ from typing import Final
 from lxml import etree
 
 from rag.load.content import Content, ContentBuilder
-from rag.load.odf_package import DRAW, OFFICE, PRESENTATION, STYLE, TEXT, OdfPackage
+from rag.load.odf_package import CONTENT, DRAW, OFFICE, PRESENTATION, STYLE, STYLES, TEXT, OdfPackage
 from rag.load.odf_sheet import OdfSheets
 from rag.load.odf_text import OdfBlocks, inline_text
 from rag.load.pictures import Pictures
@@ -28,7 +28,7 @@ def read_text_document(source: Source) -> Content:
     pictures = Pictures(source)
     builder = ContentBuilder()
     _blocks(package, pictures).add(builder, package.body("text"))
-    _add_margins(builder, package.parse("styles.xml"))
+    _add_margins(builder, package.parse(STYLES))
     return _noted(builder, package, pictures)
 
 
@@ -69,7 +69,7 @@ def _noted(builder: ContentBuilder, package: OdfPackage, pictures: Pictures) -> 
 def _numbered_lists(package: OdfPackage) -> frozenset[str]:
     """Return the list styles whose items bear numbers."""
     names = set()
-    for part in ("content.xml", "styles.xml"):
+    for part in (CONTENT, STYLES):
         root = package.parse(part)
         for style in () if root is None else root.iter(TEXT + "list-style"):
             first = next(iter(style), None)

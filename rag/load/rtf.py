@@ -1,19 +1,17 @@
-"""Rich Text Format (version 1.9.1): paragraphs, headings, lists, tables, notes, pictures, in any code page."""
+"""Rich Text Format (version 1.9.1): paragraphs, headings, lists, tables, notes, pictures; any code page."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from rag.errors import LoadError
 from rag.load.content import Content
 from rag.load.pictures import Pictures
-from rag.load.rtf_flow import Cells, Flow
+from rag.load.rtf_flow import Flow
 from rag.load.rtf_tokens import (
     CHARACTERS,
-    CHARSETS,
     DESTINATIONS,
     KNOWN,
     LABELS,
@@ -21,33 +19,14 @@ from rag.load.rtf_tokens import (
     MERGES,
     SIGNS,
     SKIPPED,
-    SYMBOL,
-    USUAL,
     Token,
-    codec,
-    decoded,
     tokens,
 )
+from rag.load.rtf_words import WORDS, State, Words
 from rag.load.source import Source
 
 MAX_DEPTH: Final = 5_000  # groups within groups
 HEADING: Final = re.compile(r"(?:heading|标题|標題|Überschrift|titre|título) ([1-9])\b", re.I)
-BODY_TEXT: Final = 9  # the outline level of what is no heading
-
-
-@dataclass(slots=True)
-class State:
-    """What holds within one group."""
-
-    flow: Flow | None = None  # where text goes; None: nowhere
-    destination: str = ""
-    around: Flow | None = None  # where text goes that is said twice
-    codec: str = USUAL
-    is_symbol: bool = False
-    skips: int = 1  # characters after each \\u that say it again for old readers
-    is_hidden: bool = False
-    in_table: bool = False
-    level: int | None = None
 
 
 def read_rtf(source: Source) -> Content:
@@ -62,28 +41,19 @@ def read_rtf(source: Source) -> Content:
     return reader.content()
 
 
-class _Reader:
+class _Reader(Words):
     def __init__(self, source: Source) -> None:
         self._body = Flow()
-        self._state = State(flow=self._body)
+        super().__init__(self._body)
         self._stack: list[State] = []
         self._bytes = bytearray()  # of the code page at hand, not decoded yet
         self._pictures = Pictures(source)
-        self._fonts: dict[int, tuple[str, bool]] = {}
-        self._font = 0  # that is being defined
-        self._default_font = 0
-        self._usual = USUAL
-        self._levels: dict[int, int] = {}  # of paragraph styles
-        self._style = 0  # that is being defined
         self._name: list[str] = []  # of the style
         self._hex: list[bytes] = []  # of a picture
-        self._is_picture = False
         self._margins: dict[str, None] = {}
         self._footnotes = 0
-        self._cells = Cells()
         self._starred = False
         self._to_skip = 0
-        self._lost = 0  # bytes that are no characters
         self._author = ""
 
     def content(self) -> Content:
@@ -95,8 +65,10 @@ class _Reader:
                 builder.add(line)
         for note in self._pictures.all_notes():
             builder.note(note)
-        if self._lost:
-            builder.note(f"{self._lost:,} characters do not belong to the code page that the file declares")
+        if self._fonts.lost:
+            builder.note(
+                f"{self._fonts.lost:,} characters do not belong to the code page that the file declares"
+            )
         return builder.build()
 
     def take(self, token: Token) -> None:
@@ -136,6 +108,7 @@ class _Reader:
         elif self._to_skip:
             self._to_skip -= 1
         elif sign in "\r\n":
+            self._flush()
             self._end_paragraph()
         elif sign in {"\\", "{", "}"} and self._state.flow is not None and not self._state.is_hidden:
             self._bytes += sign.encode("ascii")  # it may be the second half of a character
@@ -151,7 +124,7 @@ class _Reader:
             self._add(CHARACTERS[name])
         elif name in WORDS:
             self._flush()
-            WORDS[name](self, number)
+            self._act(name, number)
         elif (self._starred and name not in KNOWN) or name in SKIPPED:
             self._enter(name, None)
         elif name == "ud":
@@ -193,7 +166,7 @@ class _Reader:
         if left.destination == "pict":
             self._end_picture()
         elif left.destination == "fonttbl":
-            self._use_font(self._default_font)
+            self._use_font(self._fonts.default)
         elif left.flow is not None and left.destination != "ud":
             self._end_flow(left.destination, left.flow)
 
@@ -239,12 +212,6 @@ class _Reader:
             self._levels.setdefault(self._style, int(found[1]))
         self._style = 0
 
-    def _end_paragraph(self) -> None:
-        self._flush()
-        state = self._state
-        if state.flow is not None:
-            state.flow.end_paragraph(level=state.level, in_table=state.in_table)
-
     def _add(self, text: str) -> None:
         self._flush()
         if self._state.flow is not None and not self._state.is_hidden:
@@ -255,115 +222,5 @@ class _Reader:
             return
         data = bytes(self._bytes)
         self._bytes.clear()
-        text = decoded(data, self._state.codec, self._usual)
-        self._lost += text.count("\ufffd")
         if self._state.flow is not None:
-            self._state.flow.add(text)
-
-    # What control words do; each is called with its number.
-
-    def _set_page(self, number: int | None) -> None:
-        self._usual = self._state.codec = codec(number or 1252)
-
-    def _use_font(self, number: int | None) -> None:
-        if self._state.destination == "fonttbl":
-            self._font = number or 0
-        else:
-            self._state.codec, self._state.is_symbol = self._fonts.get(number or 0, (self._usual, False))
-
-    def _set_charset(self, number: int | None) -> None:
-        if self._state.destination == "fonttbl":
-            self._fonts[self._font] = (
-                "" if not number else CHARSETS.get(number, self._usual),
-                number == SYMBOL,
-            )
-
-    def _set_font_page(self, number: int | None) -> None:
-        if self._state.destination == "fonttbl" and number:
-            self._fonts[self._font] = (codec(number), False)
-
-    def _use_style(self, number: int | None) -> None:
-        if self._state.destination == "stylesheet":
-            self._style = number or 0
-        else:
-            self._state.level = self._levels.get(number or 0)
-
-    def _set_level(self, number: int | None) -> None:
-        level = None if number is None or number >= BODY_TEXT else number + 1
-        if self._state.destination != "stylesheet":
-            self._state.level = level
-        elif level is not None:
-            self._levels[self._style] = level
-
-    def _reset_paragraph(self, _: int | None) -> None:
-        self._state.in_table, self._state.level = False, None
-
-    def _reset_text(self, _: int | None) -> None:
-        self._state.is_hidden = False
-        self._use_font(self._default_font)
-
-    def _set_default_font(self, number: int | None) -> None:
-        self._default_font = number or 0
-
-    def _hide(self, number: int | None) -> None:
-        self._state.is_hidden = number != 0
-
-    def _skip_after(self, number: int | None) -> None:
-        self._state.skips = min(number if number is not None and number >= 0 else 1, 100)
-
-    def _be_in_table(self, _: int | None) -> None:
-        self._state.in_table = True
-
-    def _end_cell(self, _: int | None) -> None:
-        if self._state.flow is not None:
-            self._state.flow.end_cell()
-
-    def _end_row(self, _: int | None) -> None:
-        if self._state.flow is not None:
-            self._state.flow.end_row(self._cells)
-
-    def _begin_row(self, _: int | None) -> None:
-        self._cells = Cells()
-
-    def _define_cell(self, _: int | None) -> None:
-        self._cells.define()
-
-    def _mark_header(self, _: int | None) -> None:
-        self._cells.is_header = True
-
-    def _paragraph_word(self, _: int | None) -> None:
-        self._end_paragraph()
-
-    def _picture_word(self, _: int | None) -> None:
-        self._is_picture = True
-
-
-WORDS: Final[dict[str, Callable[[_Reader, int | None], None]]] = {
-    "ansicpg": _Reader._set_page,
-    "mac": lambda reader, _: reader._set_page(10000),
-    "pc": lambda reader, _: reader._set_page(437),
-    "pca": lambda reader, _: reader._set_page(850),
-    "deff": _Reader._set_default_font,
-    "f": _Reader._use_font,
-    "fcharset": _Reader._set_charset,
-    "cpg": _Reader._set_font_page,
-    "s": _Reader._use_style,
-    "outlinelevel": _Reader._set_level,
-    "pard": _Reader._reset_paragraph,
-    "plain": _Reader._reset_text,
-    "v": _Reader._hide,
-    "deleted": _Reader._hide,
-    "uc": _Reader._skip_after,
-    "intbl": _Reader._be_in_table,
-    "cell": _Reader._end_cell,
-    "row": _Reader._end_row,
-    "trowd": _Reader._begin_row,
-    "cellx": _Reader._define_cell,
-    "trhdr": _Reader._mark_header,
-    "par": _Reader._paragraph_word,
-    "sect": _Reader._paragraph_word,
-    "page": _Reader._paragraph_word,
-    "column": _Reader._paragraph_word,
-    "pngblip": _Reader._picture_word,
-    "jpegblip": _Reader._picture_word,
-}
+            self._state.flow.add(self._fonts.decode(data, self._state.codec))

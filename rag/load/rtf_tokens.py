@@ -12,30 +12,20 @@ TOKEN: Final = re.compile(
     rb"|(?P<brace>[{}])|(?P<text>[^\\{}\r\n]+)|[\r\n]+|\\",
     re.S,
 )
-CHARSETS: Final = {  # \fcharset -> Python's codec
-    77: "mac_roman", 78: "cp932", 79: "cp949", 80: "gb18030", 81: "cp950", 128: "cp932", 129: "cp949",
-    130: "johab", 134: "gb18030", 136: "cp950", 161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255",
-    178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
-}  # fmt: skip
-SYMBOL: Final = 2  # a charset of pictures, whose codes mean nothing elsewhere
-PAGES: Final = {932: "cp932", 936: "gb18030", 949: "cp949", 950: "cp950", 10000: "mac_roman", 65001: "utf-8"}
-USUAL: Final = "cp1252"
 CHARACTERS: Final = {
     "tab": "\t", "line": "\n", "lbr": "\n", "emdash": "—", "endash": "–", "lquote": "‘", "rquote": "’",
     "ldblquote": "“", "rdblquote": "”", "bullet": "•", "emspace": " ", "enspace": " ", "qmspace": " ",
     "nestcell": " ", "nestrow": "\n", "softline": "\n",
 }  # fmt: skip
 SIGNS: Final = {"~": " ", "_": "-", "\t": "\t", "\\": "\\", "{": "{", "}": "}"}
-SKIPPED: Final = frozenset(
-    {
-        "aftncn", "aftnsep", "aftnsepc", "atndate", "atnicn", "atnid", "atnparent", "atnref",
-        "atntime", "background", "bkmkend", "bkmkstart", "blipuid", "colorschememapping", "colortbl", "datafield",
-        "datastore", "fchars", "filetbl", "fldinst", "fontemb", "ftncn", "ftnsep", "ftnsepc", "generator", "info",
-        "latentstyles", "lchars", "listoverridetable", "listtable", "mmathPr", "nonshppict", "objclass", "objdata",
-        "passwordhash", "pgptbl", "picprop", "revtbl", "rsidtbl", "rxe", "shprslt", "sp", "tc", "template",
-        "themedata", "userprops", "wgrffmtfilter", "xe", "xmlnstbl",
-    }
-)  # fmt: skip
+UNREAD: Final = (
+    "aftncn aftnsep aftnsepc atndate atnicn atnid atnparent atnref atntime background bkmkend bkmkstart "
+    "blipuid colorschememapping colortbl datafield datastore fchars filetbl fldinst fontemb ftncn ftnsep "
+    "ftnsepc generator info latentstyles lchars listoverridetable listtable mmathPr nonshppict objclass "
+    "objdata passwordhash pgptbl picprop revtbl rsidtbl rxe shprslt sp tc template themedata userprops "
+    "wgrffmtfilter xe xmlnstbl"
+)
+SKIPPED: Final = frozenset(UNREAD.split())
 LABELS: Final = frozenset({"listtext", "pntext"})
 KNOWN: Final = LABELS | {  # read although a reader is free not to know them
     "annotation", "atnauthor", "do", "dptxbxtext", "footnote", "pict", "shpinst", "shppict", "shptxt", "ud",
@@ -47,7 +37,6 @@ DESTINATIONS: Final = frozenset(
     {"annotation", "atnauthor", "dptxbxtext", "fonttbl", "footnote", "pict", "shptxt", "stylesheet", "upr"}
 )
 MERGES: Final = {"clmrg": "left", "clvmrg": "above"}
-HIGH: Final = re.compile(rb"[\x80-\xff]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +61,6 @@ def tokens(data: bytes) -> Iterator[Token]:
             at += max(0, token.number or 0)
             continue
         yield token
-
-
-def codec(page: int) -> str:
-    """Return Python's codec for a Windows code page."""
-    name = PAGES.get(page, f"cp{page}")
-    try:
-        b"".decode(name)
-    except LookupError:
-        return USUAL
-    return name
-
-
-def decoded(data: bytes, name: str, usual: str) -> str:
-    """Decode by a font's codec; a font that names none ("") is Western, unless its bytes fit the file's own."""
-    if name:
-        return data.decode(name, "replace")
-    if usual != USUAL and HIGH.search(data):
-        try:
-            return data.decode(usual)
-        except UnicodeDecodeError:
-            pass
-    return data.decode(USUAL, "replace")
 
 
 def _token(found: re.Match[bytes]) -> Token | None:
