@@ -84,9 +84,12 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument("action", choices=("list", "pull", "show"))
     models.add_argument("name", nargs="?", help="of a model; by default those in the settings")
     add("doctor", doctor, "say what is installed, what is wrong and how to mend it")
-    timing = add("benchmark", benchmark, "time the first word and decoding, engines side by side")
+    timing = add("benchmark", benchmark, "time the first word and decoding, or measure a large index")
+    timing.add_argument("--case", choices=("engines", "index"), default="engines", help="what to measure")
     timing.add_argument("--engines", help="comma-separated; by default all that are installed")
     timing.add_argument("--rounds", type=int, default=3, help="counted rounds after the warm-up (default 3)")
+    timing.add_argument("--passages", type=int, default=100_000, help="of the index made (default 100000)")
+    timing.add_argument("--questions", type=Path, metavar="FILE", help="asked of that index, one a line")
     timing.add_argument("--json", metavar="FILE", dest="file", help="write the figures there, too")
     return parser
 
@@ -220,18 +223,34 @@ def doctor(settings: dict[str, Any]) -> int:
     return OK if all(finding.well for finding in findings) else FAILED
 
 
-def benchmark(settings: dict[str, Any], *, engines: str | None, rounds: int, file: str | None) -> int:
+def benchmark(
+    settings: dict[str, Any],
+    *,
+    case: str,
+    engines: str | None,
+    rounds: int,
+    passages: int,
+    questions: Path | None,
+    file: str | None,
+) -> int:
     from rag import benchmark as timing
+    from rag.benchmark import scale
     from rag.config import Config
 
+    config = Config(**settings)
     names = engines.split(",") if engines else timing.ENGINES
     if file:
         _writable(file)
     with progress_bars() as progress:
-        report = timing.benchmark(Config(**settings), engines=names, rounds=rounds, progress=progress)
-    print(timing.to_table(report))
+        if case == "index":
+            measured = scale.measure_index(config, passages=passages, questions=questions, progress=progress)
+            table, figures = scale.to_table(measured), scale.to_json(measured)
+        else:
+            report = timing.benchmark(config, engines=names, rounds=rounds, progress=progress)
+            table, figures = timing.to_table(report), timing.to_json(report)
+    print(table)
     if file:
-        Path(file).write_text(timing.to_json(report), encoding="utf-8")
+        Path(file).write_text(figures, encoding="utf-8")
     return OK
 
 
