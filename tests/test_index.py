@@ -169,6 +169,8 @@ def test_equal_files_are_stored_once_and_go_with_the_last_of_them(index: Index) 
     text = TEXTS["tea.txt"]
     with index.writing():
         index.point([FileState(source="copy.txt", size=1, mtime_ns=1, digest=digest_of(text))])
+    for found in (index.search_lexical("龙井茶", 1), index.search_dense(EMBEDDER.embed_query(text), 1)):
+        assert (found[0][0].source, found[0][0].also) == ("copy.txt", ("tea.txt",))
     assert index.passage_count() == len(TEXTS)
     assert index.search_lexical("龙井", 5)[0][0].source == "copy.txt"
     with index.writing():

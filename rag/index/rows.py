@@ -18,7 +18,8 @@ from rag.places import pack, pack_place, unpack, unpack_place
 
 PASSAGE: Final = """
     SELECT contents.digest, start, stop, place, heading, passages.text,
-           (SELECT min(source) FROM documents WHERE documents.content = contents.key)
+           (SELECT json_group_array(source) FROM (
+               SELECT source FROM documents WHERE documents.content = contents.key ORDER BY source LIMIT 10))
     FROM passages JOIN contents ON contents.number = passages.content
     WHERE passages.number = ?
 """
@@ -90,18 +91,20 @@ def read_states(connection: sqlite3.Connection) -> list[DocumentState]:
 
 
 def read_passage(connection: sqlite3.Connection, number: int) -> Passage | None:
-    """Return the passage under the first of the names its content has."""
+    """Return the passage under the first of the names its content has, with nine more at most."""
     row = connection.execute(PASSAGE, (number,)).fetchone()
     if row is None:
         return None
-    digest, start, end, place, heading, text, source = row
+    digest, start, end, place, heading, text, names = row
+    source, *also = json.loads(names) or [""]
     return Passage(
-        source=source or "",
+        source=source,
         digest=digest,
         start=start,
         end=end,
         text=text,
         heading=heading,
+        also=tuple(also),
         **unpack_place(place),
     )
 
