@@ -21,6 +21,7 @@ from rag.embed import HashingEmbedder
 from rag.errors import DiskError, IndexDamagedError, IndexMismatchError, InputError, LockedError
 from rag.index import FileState, Index, set_aside
 from rag.index.lexical import question_words, words
+from rag.index.store import Store
 
 EMBEDDER = HashingEmbedder()
 TEXTS = {
@@ -339,6 +340,37 @@ def test_a_damaged_database_is_set_aside_not_deleted(index: Index, folder: Path,
         assert again.passage_count() == 1
     kept = list(folder.glob("set-aside-*/index.sqlite"))
     assert [file.read_bytes() for file in kept] == [bad]
+
+
+def test_an_index_of_another_format_is_set_aside(index: Index, folder: Path) -> None:
+    index.close()
+    with sqlite3.connect(folder / "index.sqlite") as connection:
+        connection.execute("UPDATE meta SET value = replace(value, '\"format\": 3', '\"format\": 2')")
+    connection.close()
+    with pytest.raises(IndexMismatchError, match=r"format 2\..*format 3\..*rag sync"):
+        open_index(folder)
+    with Index.open_for_sync(folder, embedder="hashing", dim=EMBEDDER.dim, passage_tokens=64) as again:
+        assert "was made by another version of Kaoju; it is kept in" in again.notice
+        assert again.passage_count() == 0
+    assert len(list(folder.glob("set-aside-*/vectors.faiss"))) == 1
+
+
+def test_a_database_is_read_whole_only_when_another_than_a_sync_wrote_it(index: Index, folder: Path) -> None:
+    said: list[str] = []
+    index.close()
+    store = Store(folder)
+    with store.reading() as connection:
+        connection.set_trace_callback(said.append)
+    assert store.is_sound()
+    assert not any("quick_check" in statement for statement in said)
+    with sqlite3.connect(folder / "index.sqlite") as other:
+        other.execute("UPDATE contents SET text = text || '!'")
+        other.commit()
+        other.execute("PRAGMA wal_checkpoint")
+    other.close()
+    assert store.is_sound()
+    assert any("quick_check" in statement for statement in said)
+    store.close()
 
 
 def search_all(folder: Path) -> None:
