@@ -142,7 +142,7 @@ def _chosen(sections: Sequence[Section], value: float) -> tuple[Section, bool]:
 
 
 def _number(tokens: Sequence[Token], size: float) -> str:
-    places = [at for at, token in enumerate(tokens) if token.kind == "digit"]
+    places = [at for at, token in enumerate(tokens) if token.kind in {"digit", "exponent"}]
     if not places:
         return "".join(general(size) if token.kind == "general" else token.text for token in tokens).strip()
     first, last = places[0], places[-1]

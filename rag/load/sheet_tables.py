@@ -53,7 +53,7 @@ def tables(sheet: Sheet) -> Iterator[Table]:
     """Yield the tables of a sheet in reading order; a block of text is a table without names."""
     rows = _filled(sheet)
     before: Table | None = None
-    for block in _blocks(rows, 0):
+    for block in _with_names(_blocks(rows, 0)):
         table = _table(block, sheet)
         if before is not None and _goes_on(before, table):
             table = Table(titles=(), names=before.names, rows=table.rows, width=before.width)
@@ -100,6 +100,29 @@ def _between_empty_rows(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
         if start < end:
             yield rows[start:end]
+
+
+def _with_names(blocks: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+    """Join a lone row of names to the values below it, which empty rows set off."""
+    waiting: Sequence[Row] = ()
+    for block in blocks:
+        if waiting and set(block[0].cells) == set(waiting[0].cells) and not _is_lone(block):
+            yield [*waiting, *block]
+            waiting = ()
+            continue
+        if waiting:
+            yield waiting
+        waiting = block if _is_lone(block) else ()
+        if not waiting:
+            yield block
+    if waiting:
+        yield waiting
+
+
+def _is_lone(block: Sequence[Row]) -> bool:
+    """Say whether a block is but one row, of nothing but texts."""
+    cells = block[0].cells.values()
+    return len(block) == 1 and len(cells) > 1 and not any(cell.is_value for cell in cells)
 
 
 def _side_by_side(block: Sequence[Row]) -> list[list[Row]]:

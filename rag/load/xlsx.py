@@ -100,7 +100,7 @@ class _Reader:
         try:
             with self._package.open(part) as stream:
                 self._fill(grid, name, stream)
-        except (*DAMAGES, etree.XMLSyntaxError):
+        except DAMAGES:
             self._package.notes.append(f'the sheet "{name}" is damaged: what follows the damage is missing')
         for table in self._package.related(part, "table"):
             grid.add_table(self._package.parse(table))

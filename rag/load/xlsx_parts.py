@@ -10,7 +10,7 @@ from typing import IO, Final
 from lxml import etree
 
 from rag.load.number_format import BUILTIN, Show, formatter, general, is_date
-from rag.load.ooxml import Package, PartStream
+from rag.load.ooxml import DAMAGES, Package, PartStream
 from rag.load.sheets import column_number
 
 S: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -40,12 +40,22 @@ def cell_range(reference: str) -> tuple[int, int, int, int] | None:
 
 def shared_strings(package: Package, part: str) -> dict[str, str]:
     """Return the texts that cells refer to, by their number as it is written."""
-    with package.open(part) as stream:
-        return {str(number): string_text(item) for number, item in enumerate(items(stream, "si"))}
+    strings: dict[str, str] = {}
+    try:
+        with package.open(part) as stream:
+            for number, item in enumerate(items(stream, "si")):
+                strings[str(number)] = string_text(item)
+    except DAMAGES:
+        package.notes.append("the list of its texts is damaged: those after the damage are missing")
+    return strings
 
 
 def items(stream: IO[bytes], *names: str) -> Iterator[etree._Element]:
-    """Yield the elements of these names as they end, each forgotten before the next."""
+    """Yield the elements of these names as they end, each forgotten before the next.
+
+    Raises:
+        ValueError: at the end, when the part is damaged.
+    """
     events = etree.iterparse(
         PartStream(stream),
         events=("end",),
@@ -60,6 +70,8 @@ def items(stream: IO[bytes], *names: str) -> Iterator[etree._Element]:
         node.clear()
         while node.getprevious() is not None:
             del node.getparent()[0]
+    if any(entry.level == etree.ErrorLevels.FATAL for entry in events.error_log):
+        raise ValueError("the part is damaged")
 
 
 def string_text(item: etree._Element) -> str:

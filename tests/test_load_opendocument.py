@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+
+from rag.errors import LoadError
+from rag.load import read
+from rag.load.opendocument import read_presentation, read_spreadsheet, read_text_document
+from rag.load.source import Budget, Source
+
+NAMESPACES = " ".join(
+    f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for prefix, name in {
+        "office": "office",
+        "text": "text",
+        "table": "table",
+        "draw": "drawing",
+        "style": "style",
+        "presentation": "presentation",
+        "svg": "svg-compatible",
+    }.items()
+)
+DC = 'xmlns:dc="http://purl.org/dc/elements/1.1/"'
+MIMETYPE = "application/vnd.oasis.opendocument."
+
+
+def packed(kind: str, body: str, *, styles: str = "", before: str = "") -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("mimetype", MIMETYPE + kind)
+        package.writestr(
+            "content.xml",
+            f"<office:document-content {NAMESPACES} {DC}>{before}<office:body><office:{kind}>{body}"
+            f"</office:{kind}></office:body></office:document-content>",
+        )
+        package.writestr(
+            "styles.xml", f"<office:document-styles {NAMESPACES}>{styles}</office:document-styles>"
+        )
+    return buffer.getvalue()
+
+
+def text_of(body: str, **parts: str) -> str:
+    return read_text_document(Source(data=packed("text", body, **parts))).text
+
+
+def cell(text: str, more: str = "") -> str:
+    return f"<table:table-cell {more}><text:p>{text}</text:p></table:table-cell>"
+
+
+def row(*cells: str, more: str = "") -> str:
+    return f"<table:table-row {more}>{''.join(cells)}</table:table-row>"
+
+
+def test_headings_paragraphs_and_spaces_are_read() -> None:
+    body = (
+        '<text:h text:outline-level="2">灯塔</text:h><text:p>One<text:s text:c="2"/>two<text:tab/>three'
+        "<text:line-break/>four <text:span>five</text:span></text:p><text:p/>"
+    )
+    content = read_text_document(Source(data=packed("text", body)))
+    assert content.text == "灯塔\n\nOne  two\tthree\nfour five"
+    assert [(each.level, each.title) for each in content.headings] == [(2, "灯塔")]
+
+
+def test_lists_are_numbered_or_bulleted_as_their_style_says() -> None:
+    styles = (
+        '<text:list-style style:name="N"><text:list-level-style-number text:level="1"/></text:list-style>'
+    )
+    inner = "<text:list><text:list-item><text:p>in</text:p></text:list-item></text:list>"
+    body = (
+        f'<text:list text:style-name="N"><text:list-item><text:p>a</text:p>{inner}</text:list-item>'
+        "<text:list-item><text:p>b</text:p></text:list-item></text:list>"
+        "<text:list><text:list-item><text:p>c</text:p></text:list-item></text:list>"
+    )
+    assert text_of(body, styles=styles).split("\n") == ["1. a", "  1. in", "2. b", "- c"]
+
+
+def test_tables_notes_comments_and_margins_stand_in_their_place() -> None:
+    table = (
+        "<table:table>"
+        + row(cell("Lamp"), cell("Watts"))
+        + row(cell("Main"), cell("strong", 'table:number-rows-spanned="2"'))
+        + row(cell("Spare"), "<table:covered-table-cell/>")
+        + "</table:table>"
+    )
+    body = (
+        "<text:p>Lamps<text:note><text:note-citation>1</text:note-citation><text:note-body>"
+        "<text:p>Since 1871.</text:p></text:note-body></text:note> shine<office:annotation><dc:creator>Bo</dc:creator>"
+        f"<text:p>Check.</text:p></office:annotation></text:p>{table}"
+    )
+    margin = "<style:footer><text:p>Harbour Office</text:p></style:footer>"
+    assert text_of(body, styles=margin * 2) == (
+        "Lamps[1] shine\n[1] Since 1871.\n[Comment by Bo: Check.]\n\nLamp: Main; Watts: strong\n"
+        "Lamp: Spare; Watts: strong\n\nHarbour Office"
+    )
+
+
+def test_deleted_text_is_left_out_and_text_boxes_are_read() -> None:
+    body = (
+        "<text:tracked-changes><text:p>gone</text:p></text:tracked-changes><text:p>here<draw:frame>"
+        "<svg:desc>A red lamp</svg:desc><draw:text-box><text:p>boxed</text:p>"
+        "</draw:text-box></draw:frame></text:p>"
+    )
+    assert text_of(body) == "here\n\n[Picture: A red lamp]\n\nboxed"
+
+
+def test_slides_are_pages_with_titles_and_notes() -> None:
+    def frame(kind: str, text: str) -> str:
+        return (
+            f'<draw:frame presentation:class="{kind}"><draw:text-box><text:p>{text}</text:p></draw:text-box>'
+            "</draw:frame>"
+        )
+
+    notes = f"<presentation:notes>{frame('notes', 'Speak slowly.')}</presentation:notes>"
+    slides = f"<draw:page>{frame('outline', 'Text')}{frame('title', 'Lamps')}{notes}</draw:page>"
+    content = read_presentation(Source(data=packed("presentation", slides + "<draw:page/>" + slides)))
+    assert content.text.startswith("Lamps\n\nText\n\nNotes:\nSpeak slowly.")
+    assert [(page.number, page.unit) for page in content.pages] == [(1, "slide"), (3, "slide")]
+
+
+def test_sheets_show_what_a_person_sees_and_know_their_cells() -> None:
+    style = (
+        '<style:style style:name="h" style:family="table"><style:table-properties table:display="false"/>'
+        "</style:style>"
+    )
+    value = 'office:value-type="percentage" office:value="0.125"'
+    sheet = (
+        '<table:table table:name="数据" table:style-name="h">'
+        + row(cell("Name"), cell("Share"))
+        + row(more='table:number-rows-repeated="2"')
+        + row(cell("Ada"), cell("12.5%", value))
+        + row(cell("Bo"), cell("50%", value), more='table:number-rows-repeated="2"')
+        + row(
+            '<table:table-cell table:number-columns-repeated="16000"/>',
+            more='table:number-rows-repeated="1000000"',
+        )
+        + "</table:table>"
+    )
+    content = read_spreadsheet(Source(data=packed("spreadsheet", sheet, before=style)))
+    assert content.text == "数据\n\nName: Ada; Share: 12.5%\nName: Bo; Share: 50%\nName: Bo; Share: 50%"
+    assert [region.cells for region in content.regions] == ["A4:B4", "A5:B5", "A6:B6"]
+    assert content.notes == ('the sheet "数据" is hidden in the workbook; it was read like the others',)
+
+
+def test_a_flat_document_is_read() -> None:
+    flat = (
+        f'<?xml version="1.0"?><office:document {NAMESPACES} office:mimetype="{MIMETYPE}text"><office:body>'
+        "<office:text><text:p>Flat.</text:p></office:text></office:body></office:document>"
+    )
+    assert read(Source(data=flat.encode(), name="a.fodt")).text == "Flat."
+
+
+def test_an_encrypted_document_and_a_bomb_say_so() -> None:
+    data = packed("text", "<text:p>x</text:p>" * 1000)
+    with pytest.raises(LoadError, match="unpacks to more than"):
+        read_text_document(Source(data=data, budget=Budget(unpacked=1000)))
+    buffer = io.BytesIO(data)
+    with zipfile.ZipFile(buffer, "a") as package:
+        package.writestr(
+            "META-INF/manifest.xml",
+            '<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"><m:file-entry '
+            'm:full-path="content.xml"><m:encryption-data/></m:file-entry></m:manifest>',
+        )
+    with pytest.raises(LoadError, match="is encrypted"):
+        read_text_document(Source(data=buffer.getvalue()))
+
+
+def test_a_document_cut_short_gives_what_it_has_and_a_note() -> None:
+    body = "<text:p>" + "word " * 100 + "</text:p>"
+    data = packed("text", body * 3)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w") as new:
+        new.writestr("content.xml", old.read("content.xml")[:-400])
+    content = read_text_document(Source(data=buffer.getvalue()))
+    assert content.text.startswith("word word")
+    assert "damaged" in content.notes[0]

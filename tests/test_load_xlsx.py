@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import openpyxl
+import pytest
+import xlwt
+from openpyxl.comments import Comment
+from openpyxl.styles import Font
+
+from rag.errors import LoadError
+from rag.load import read, sheets
+from rag.load.content import Content
+from rag.load.source import Budget, Source
+from rag.load.xls import read_xls
+from rag.load.xlsx import read_xlsx
+
+
+def source_of(build: Callable[[Any], None]) -> Source:
+    workbook = openpyxl.Workbook()
+    build(workbook)
+    buffer = io.BytesIO()
+    workbook.save(buffer)
+    return Source(data=buffer.getvalue(), name="book.xlsx")
+
+
+def written(*rows: list[Any]) -> Content:
+    def build(workbook: Any) -> None:
+        workbook.active.title = "Data"
+        for row in rows:
+            workbook.active.append(row)
+
+    return read_xlsx(source_of(build))
+
+
+def placed(content: Content) -> list[tuple[str, str]]:
+    return [(region.cells, content.text[region.start : region.end]) for region in content.regions]
+
+
+def with_part(data: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.namelist():
+            new.writestr(member, change(old.read(member)) if member == name else old.read(member))
+    return buffer.getvalue()
+
+
+def test_every_value_stands_beside_the_name_of_its_column_and_knows_its_cells() -> None:
+    content = written(["Name", "City", "Age"], ["Ada", "London", 36], ["李白", "长安", None])
+    assert content.text == "Data\n\nName: Ada; City: London; Age: 36\nName: 李白; City: 长安"
+    assert placed(content) == [
+        ("A2:C2", "Name: Ada; City: London; Age: 36"),
+        ("A3:B3", "Name: 李白; City: 长安"),
+    ]
+    assert [heading.title for heading in content.headings] == ["Data"]
+
+
+def test_each_sheet_is_a_page_and_a_hidden_one_is_told() -> None:
+    def build(workbook: Any) -> None:
+        workbook.active.title = "First"
+        workbook.active.append(["one"])
+        workbook.create_sheet("Empty")
+        hidden = workbook.create_sheet("Secret")
+        hidden.append(["two"])
+        hidden.sheet_state = "hidden"
+
+    content = read_xlsx(source_of(build))
+    assert [(page.number, page.unit) for page in content.pages] == [(1, "sheet"), (3, "sheet")]
+    assert content.text == "First\n\none\n\nSecret\n\ntwo"
+    assert content.notes == ('the sheet "Secret" is hidden in the workbook; it was read like the others',)
+
+
+def test_numbers_and_dates_are_shown_as_a_person_sees_them() -> None:
+    def build(workbook: Any) -> None:
+        sheet = workbook.active
+        sheet.append(["Day", "Share", "Price", "Paid"])
+        sheet.append([date(2024, 2, 29), 0.125, 1234.5, True])
+        sheet["A2"].number_format = 'yyyy"年"m"月"d"日"'
+        sheet["B2"].number_format = "0.0%"
+        sheet["C2"].number_format = '"¥"#,##0.00'
+
+    text = read_xlsx(source_of(build)).text
+    assert text.endswith("Day: 2024年2月29日; Share: 12.5%; Price: ¥1,234.50; Paid: TRUE")
+
+
+def test_dates_of_the_other_epoch_are_the_same_days() -> None:
+    def build(workbook: Any) -> None:
+        workbook.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
+        workbook.active.append(["Day", "Count"])
+        workbook.active.append([date(2024, 2, 29), 3])
+
+    assert read_xlsx(source_of(build)).text.endswith("Day: 2024-02-29; Count: 3")
+
+
+def test_merged_cells_stand_in_each_row_and_merged_names_over_each_column() -> None:
+    def build(workbook: Any) -> None:
+        sheet = workbook.active
+        sheet.append(["Region", "2023", None, "2024", None])
+        sheet.append([None, "Sold", "Lost", "Sold", "Lost"])
+        sheet.append(["North", 1, 2, 3, 4])
+        sheet.append([None, 5, 6, 7, 8])
+        for merge in ("A1:A2", "B1:C1", "D1:E1", "A3:A4"):
+            sheet.merge_cells(merge)
+
+    assert [text for _, text in placed(read_xlsx(source_of(build)))] == [
+        "Region: North; 2023 Sold: 1; 2023 Lost: 2; 2024 Sold: 3; 2024 Lost: 4",
+        "Region: North; 2023 Sold: 5; 2023 Lost: 6; 2024 Sold: 7; 2024 Lost: 8",
+    ]
+
+
+def test_titles_and_remarks_stand_around_a_table() -> None:
+    content = written(
+        ["Sales report"], ["Item", "Qty"], ["Tea", 3], ["Coffee", 4], [], ["Source: the ledger"]
+    )
+    assert content.text == (
+        "Data\n\nSales report\nItem: Tea; Qty: 3\nItem: Coffee; Qty: 4\n\nSource: the ledger"
+    )
+
+
+def test_a_table_goes_on_after_an_empty_row() -> None:
+    content = written(["Item", "Qty"], ["Tea", 3], [], [None, None], ["Coffee", 4])
+    assert content.text == "Data\n\nItem: Tea; Qty: 3\n\nItem: Coffee; Qty: 4"
+
+
+def test_tables_side_by_side_are_read_one_after_the_other() -> None:
+    content = written(
+        ["Item", "Qty", None, "Town", "People"],
+        ["Tea", 3, None, "Bath", 94],
+        ["Coffee", 4, None, None, None],
+    )
+    assert [cells for cells, _ in placed(content)] == ["A2:B2", "A3:B3", "D2:E2"]
+    assert content.text.endswith("Item: Tea; Qty: 3\nItem: Coffee; Qty: 4\n\nTown: Bath; People: 94")
+
+
+def test_a_list_of_names_and_values_has_no_header() -> None:
+    content = written(["Author", "Ada"], ["Pages", 36], ["Title", "On engines"])
+    assert content.text == "Data\n\nAuthor: Ada\nPages: 36\nTitle: On engines"
+
+
+def test_bold_names_and_declared_tables_are_headers() -> None:
+    def bold(workbook: Any) -> None:
+        workbook.active.append(["Tea", "Hot"])
+        workbook.active.append(["Cola", "Cold"])
+        for cell in workbook.active[1]:
+            cell.font = Font(bold=True)
+
+    def declared(workbook: Any) -> None:
+        workbook.active.append(["Q1", "Q2"])
+        workbook.active.append([3, 4])
+        workbook.active.auto_filter.ref = "A1:B2"
+
+    assert read_xlsx(source_of(bold)).text.endswith("Tea: Cola; Hot: Cold")
+    assert read_xlsx(source_of(declared)).text.endswith("Q1: 3; Q2: 4")
+
+
+def test_a_formula_shows_its_stored_result_and_one_without_is_told() -> None:
+    source = source_of(lambda workbook: workbook.active.append(["Sum", "=1+2"]))
+    content = read_xlsx(source)
+    assert content.text.endswith("Sum: =1+2")
+    assert content.notes[0].startswith("1 formulas have no stored result")
+    stored = with_part(
+        source.data,
+        "xl/worksheets/sheet1.xml",
+        lambda xml: (
+            xml.replace(b"<v></v>", b"<v>3</v>").replace(b"<v />", b"<v>3</v>").replace(b"<v/>", b"<v>3</v>")
+        ),
+    )
+    assert read_xlsx(Source(data=stored)).text.endswith("Sum: 3")
+
+
+def test_comments_know_their_cell_and_author() -> None:
+    def build(workbook: Any) -> None:
+        workbook.active.append(["Tea", 3])
+        workbook.active["B1"].comment = Comment("Count again", "Bo")
+
+    assert ("B1", "B1: Comment by Bo: Count again") in placed(read_xlsx(source_of(build)))
+
+
+def test_a_huge_workbook_is_cut_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "MAX_CELLS", 100)
+    content = written(*([number, number] for number in range(1000)))
+    assert len(content.regions) == 33
+    assert "is left out after row 33" in content.notes[0]
+
+
+def test_a_strict_workbook_is_read() -> None:
+    source = source_of(lambda workbook: workbook.active.append(["Tea", 3]))
+    old, new = (
+        b"http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+        b"http://purl.oclc.org/ooxml/spreadsheetml/main",
+    )
+    data = source.data
+    for part in ("xl/workbook.xml", "xl/worksheets/sheet1.xml"):
+        data = with_part(data, part, lambda xml: xml.replace(old, new))
+    assert read_xlsx(Source(data=data)).text.endswith("Tea: 3")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
+    source = source_of(lambda workbook: workbook.active.append(["x" * 5000]))
+    with pytest.raises(LoadError, match="unpacks to more than"):
+        read_xlsx(Source(data=source.data, budget=Budget(unpacked=2000)))
+
+
+def test_entities_are_not_expanded() -> None:
+    source = source_of(lambda workbook: workbook.active.append(["Tea", 3]))
+    bomb = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]>'
+    data = with_part(
+        source.data,
+        "xl/sharedStrings.xml",
+        lambda xml: bomb + xml.replace(b"Tea", b"&b;"),
+    )
+    assert "ha" not in read(Source(data=data)).text
+
+
+def test_a_damaged_sheet_gives_its_beginning_and_a_note() -> None:
+    source = source_of(lambda workbook: [workbook.active.append([f"row {at}"]) for at in range(50)])
+    data = with_part(source.data, "xl/worksheets/sheet1.xml", lambda xml: xml[: len(xml) // 2])
+    content = read_xlsx(Source(data=data))
+    assert "row 10" in content.text
+    assert "row 49" not in content.text
+    assert "is damaged" in content.notes[0]
+
+
+def test_an_old_workbook_looks_the_same() -> None:
+    workbook = xlwt.Workbook(encoding="utf-8")
+    sheet = workbook.add_sheet("数据")
+    percent = xlwt.easyxf(num_format_str="0.0%")
+    day = xlwt.easyxf(num_format_str='yyyy"年"m"月"d"日"')
+    for column, name in enumerate(("Name", "Share", "Day")):
+        sheet.write(0, column, name)
+    for at, row in enumerate([("Ada", 0.125, date(2024, 2, 29)), ("李白", 0.5, date(2024, 3, 1))], start=1):
+        for column, (value, style) in enumerate(
+            zip(row, (xlwt.Style.default_style, percent, day), strict=True)
+        ):
+            sheet.write(at, column, value, style)
+    buffer = io.BytesIO()
+    workbook.save(buffer)
+    content = read_xls(Source(data=buffer.getvalue()))
+    assert content.text == (
+        "数据\n\nName: Ada; Share: 12.5%; Day: 2024年2月29日\nName: 李白; Share: 50.0%; Day: 2024年3月1日"
+    )
+    assert [region.cells for region in content.regions] == ["A2:C2", "A3:C3"]
+
+
+def test_a_damaged_old_workbook_is_refused() -> None:
+    with pytest.raises(LoadError, match="damaged"):
+        read_xls(Source(data=b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600))
+
+
+def record(number: int, data: bytes = b"") -> bytes:
+    """Return a BIFF12 record (MS-XLSB 2.1.4)."""
+    head = bytes([number]) if number < 128 else bytes([number & 0x7F | 0x80, number >> 7])
+    return head + bytes([len(data)]) + data
+
+
+def wide(text: str) -> bytes:
+    return struct.pack("<I", len(text)) + text.encode("utf-16-le")
+
+
+def test_a_binary_workbook_is_read() -> None:
+    book = record(131) + record(143) + record(156, struct.pack("<II", 0, 1) + wide("rId1") + wide("Data"))
+    rows = b""
+    for row, (name, qty) in enumerate([("Item", "Qty"), ("Tea", 3.5), ("Coffee", 4.0)]):
+        rows += record(0, struct.pack("<II", row, 0) + b"\0" * 9)
+        for column, value in enumerate((name, qty)):
+            cell = struct.pack("<II", column, 0)
+            rows += (
+                record(6, cell + wide(value))
+                if isinstance(value, str)
+                else record(5, cell + struct.pack("<d", value))
+            )
+    sheet = (
+        record(129)
+        + record(148, struct.pack("<4I", 0, 2, 0, 1))
+        + record(145)
+        + rows
+        + record(146)
+        + record(130)
+    )
+    rels = (
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship '
+        'Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" '
+        'Target="worksheets/sheet1.bin"/></Relationships>'
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        package.writestr("xl/workbook.bin", book + record(144) + record(132))
+        package.writestr("xl/_rels/workbook.bin.rels", rels)
+        package.writestr("xl/worksheets/sheet1.bin", sheet)
+    content = read(Source(data=buffer.getvalue(), name="book.xlsb"))
+    assert content.text == "Data\n\nItem: Tea; Qty: 3.5\nItem: Coffee; Qty: 4"
+    assert [region.cells for region in content.regions] == ["A2:B2", "A3:B3"]
