@@ -2,17 +2,24 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import docx
 import pytest
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
+from PIL import Image, ImageDraw, ImageFont
 
+from rag.errors import LoadError
+from rag.load import read
 from rag.load.content import Content
 from rag.load.docx import read_docx
-from rag.load.source import Source
+from rag.load.source import Budget, Settings, Source
+
+WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006"
+RELATIONSHIPS = "http://schemas.openxmlformats.org/package/2006/relationships"
 
 
 def written(build: Callable[[Any], None]) -> Content:
@@ -150,3 +157,160 @@ def test_a_heading_as_long_as_a_page_has_a_short_title(title: str) -> None:
     content = written(lambda document: document.add_heading(title, level=1))
     assert content.text == title
     assert len(content.headings[0].title) == 200
+
+
+def packed(parts: Mapping[str, str | bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, part in parts.items():
+            package.writestr(name, part)
+    return buffer.getvalue()
+
+
+def body(inside: str) -> str:
+    return (
+        f'<w:document xmlns:w="{WORD}" xmlns:r="{OFFICE}/relationships" xmlns:m="{OFFICE}/math">'
+        f"<w:body>{inside}</w:body></w:document>"
+    )
+
+
+def relations(**targets: str) -> str:
+    inside = "".join(
+        f'<Relationship Id="{kind}" Type="{OFFICE}/relationships/{kind}" Target="{target}"/>'
+        for kind, target in targets.items()
+    )
+    return f'<Relationships xmlns="{RELATIONSHIPS}">{inside}</Relationships>'
+
+
+def run(text: str) -> str:
+    return f"<w:r><w:t>{text}</w:t></w:r>"
+
+
+def test_notes_and_comments_follow_the_paragraph_that_refers_to_them() -> None:
+    def notes(tag: str, number: int, text: str, more: str = "") -> str:
+        name = {"footnote": "footnotes", "endnote": "endnotes", "comment": "comments"}[tag]
+        note = f'<w:{tag} w:id="{number}" {more}><w:p>{run(text)}</w:p></w:{tag}>'
+        return f'<w:{name} xmlns:w="{WORD}">{note}</w:{name}>'
+
+    references = "".join(
+        f'<w:r><w:{kind}Reference w:id="{number}"/></w:r>'
+        for kind, number in (("footnote", 2), ("endnote", 3), ("comment", 4))
+    )
+    data = packed(
+        {
+            "_rels/.rels": relations(officeDocument="word/document.xml"),
+            "word/document.xml": body(f"<w:p>{run('Lamps')}{references}</w:p><w:p>{run('Next.')}</w:p>"),
+            "word/_rels/document.xml.rels": relations(footnotes="f.xml", endnotes="e.xml", comments="c.xml"),
+            "word/f.xml": notes("footnote", 2, "Since 1871."),
+            "word/e.xml": notes("endnote", 3, "See 灯塔."),
+            "word/c.xml": notes("comment", 4, "Check.", 'w:author="Bo"'),
+        }
+    )
+    assert read_docx(Source(data=data)).text == (
+        "Lamps[1][i]\n[1] Since 1871.\n[i] See 灯塔.\n[Comment by Bo: Check.]\n\nNext."
+    )
+
+
+def test_a_main_part_of_another_name_is_found_by_its_relation() -> None:
+    types = (
+        '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Override PartName='
+        '"/w/main.xml" ContentType="application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+        '.main+xml"/></Types>'
+    )
+    parts = {
+        "[Content_Types].xml": types,
+        "_rels/.rels": relations(officeDocument="/w/main.xml"),
+        "w/main.xml": body(f"<w:p>{run('Found.')}</w:p>"),
+    }
+    assert read(Source(data=packed(parts), name="a.bin")).text == "Found."
+
+
+def test_a_strict_document_is_read() -> None:
+    strict = body(f"<w:p>{run('Strict.')}</w:p>").replace(
+        WORD, "http://purl.oclc.org/ooxml/wordprocessingml/main"
+    )
+    assert read_docx(Source(data=packed({"word/document.xml": strict}))).text == "Strict."
+
+
+def test_formulas_keep_their_structure() -> None:
+    def part(name: str, text: str) -> str:
+        return f"<m:{name}><m:r><m:t>{text}</m:t></m:r></m:{name}>"
+
+    formula = (
+        f"<m:oMath><m:f>{part('num', 'a')}{part('den', 'b+c')}</m:f><m:r><m:t>=</m:t></m:r>"
+        f"<m:sSup>{part('e', '10')}{part('sup', '-6')}</m:sSup><m:rad>{part('e', 'x')}</m:rad></m:oMath>"
+    )
+    assert read_docx(Source(data=packed({"word/document.xml": body(f"<w:p>{formula}</w:p>")}))).text == (
+        "a/(b+c)=10^(-6)√x"
+    )
+
+
+def test_a_document_inserted_in_another_is_read() -> None:
+    parts = {
+        "word/document.xml": body('<w:altChunk r:id="aFChunk"/>'),
+        "word/_rels/document.xml.rels": relations(aFChunk="chunk.html"),
+        "word/chunk.html": "<html><body><p>Inserted page.</p></body></html>",
+    }
+    assert read_docx(Source(data=packed(parts))).text == "Inserted page."
+
+
+def test_an_embedded_workbook_is_read_below_its_name_and_another_object_is_told() -> None:
+    ole = 'xmlns:o="urn:schemas-microsoft-com:office:office"'
+    inner = packed({"word/document.xml": body(f"<w:p>{run('Inner.')}</w:p>")})
+    parts: dict[str, str | bytes] = {
+        "word/document.xml": body(
+            f'<w:p>{run("Outer.")}<w:r><w:object {ole}><o:OLEObject r:id="package"/><o:OLEObject '
+            'r:id="oleObject"/></w:object></w:r></w:p>'
+        ),
+        "word/_rels/document.xml.rels": relations(package="embeddings/a.docx", oleObject="embeddings/b.bin"),
+        "word/embeddings/a.docx": inner,
+        "word/embeddings/b.bin": b"\0" * 100,
+    }
+    content = read_docx(Source(data=packed(parts)))
+    assert content.text == "Outer.\n\na.docx\n\nInner."
+    assert content.notes == ("an embedded object was not read: word/embeddings/b.bin",)
+
+
+def test_a_document_that_is_damaged_in_the_middle_gives_its_beginning_and_a_note() -> None:
+    whole = body("".join(f"<w:p>{run(f'line {at}')}</w:p>" for at in range(100)))
+    content = read_docx(Source(data=packed({"word/document.xml": whole[: len(whole) // 2]})))
+    assert content.text.startswith("line 0\n\nline 1")
+    assert "is damaged" in content.notes[0]
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
+    data = packed({"word/document.xml": body(f"<w:p>{run('x' * 100_000)}</w:p>")})
+    with pytest.raises(LoadError, match="unpacks to more than"):
+        read_docx(Source(data=data, budget=Budget(unpacked=50_000)))
+
+
+def picture(text: str) -> bytes:
+    image = Image.new("RGB", (640, 120), "white")
+    ImageDraw.Draw(image).text((20, 30), text, fill="black", font=ImageFont.load_default(size=48))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("ocr", [True, False])
+def test_text_in_pictures_is_read_once_and_their_alt_text_kept(*, ocr: bool) -> None:
+    made = docx.Document()
+    made.add_paragraph("Before.")
+    for _ in range(2):
+        shape = made.add_picture(io.BytesIO(picture("LIGHTHOUSE 1871")))
+        shape._inline.docPr.set("descr", "A sign at the door")
+    made.add_picture(io.BytesIO(bullet()))
+    buffer = io.BytesIO()
+    made.save(buffer)
+    content = read_docx(Source(data=buffer.getvalue(), settings=Settings(ocr=ocr)))
+    told = [line for line in content.text.split("\n") if line]
+    assert told.count("[Picture: A sign at the door]") == 2
+    assert [line for line in told if "LIGHTHOUSE" in line] == (["LIGHTHOUSE 1871"] if ocr else [])
+    assert all(region.confidence is not None and region.box is None for region in content.regions)
+    assert bool(content.regions) == ocr
+
+
+def bullet() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), "black").save(buffer, "PNG")
+    return buffer.getvalue()

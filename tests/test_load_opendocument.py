@@ -86,7 +86,8 @@ def test_tables_notes_comments_and_margins_stand_in_their_place() -> None:
     )
     body = (
         "<text:p>Lamps<text:note><text:note-citation>1</text:note-citation><text:note-body>"
-        "<text:p>Since 1871.</text:p></text:note-body></text:note> shine<office:annotation><dc:creator>Bo</dc:creator>"
+        "<text:p>Since 1871.</text:p></text:note-body></text:note> shine"
+        "<office:annotation><dc:creator>Bo</dc:creator>"
         f"<text:p>Check.</text:p></office:annotation></text:p>{table}"
     )
     margin = "<style:footer><text:p>Harbour Office</text:p></style:footer>"

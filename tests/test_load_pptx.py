@@ -19,7 +19,7 @@ from rag.load.source import Budget, Source
 TITLE_ONLY, TITLE_AND_TEXT, BLANK = 5, 1, 6
 
 
-def packed(build: Callable[[Any], None]) -> bytes:
+def packed(build: Callable[[Any], object]) -> bytes:
     deck = pptx.Presentation()
     build(deck)
     buffer = io.BytesIO()
@@ -27,7 +27,7 @@ def packed(build: Callable[[Any], None]) -> bytes:
     return buffer.getvalue()
 
 
-def written(build: Callable[[Any], None]) -> Content:
+def written(build: Callable[[Any], object]) -> Content:
     return read_pptx(Source(data=packed(build)))
 
 

@@ -21,7 +21,7 @@ from rag.load.xls import read_xls
 from rag.load.xlsx import read_xlsx
 
 
-def source_of(build: Callable[[Any], None]) -> Source:
+def source_of(build: Callable[[Any], object]) -> Source:
     workbook = openpyxl.Workbook()
     build(workbook)
     buffer = io.BytesIO()
