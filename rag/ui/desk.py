@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rag.datatypes import Answer, Event
 from rag.errors import RagError
 from rag.ui.background import Background, Emit
+from rag.ui.listing import View
 from rag.ui.texts import ENGLISH, Texts
 from rag.ui.turns import Turn, advance, fail, stop
 
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One tab: its language, its turns, and the answer being written, if any."""
+    """One tab: its language, its turns, its view of the documents, and the answer being written, if any."""
 
     def __init__(self) -> None:
         self.texts: Texts = ENGLISH
         self.turns: list[Turn] = []
+        self.view = View()
+        self.seen = -1  # the state of the shelf that this tab shows
         self._running: Background[Event] | None = None
 
     @property

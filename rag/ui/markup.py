@@ -1,4 +1,4 @@
-"""Turns and documents as HTML. All of their text is data: escaped, with no link, image or tag of its own."""
+"""Turns as HTML. All of their text is data: escaped, with no link, image or tag of its own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from functools import cache
 from html import escape
 from typing import Any, Final
 
-from rag.datatypes import Answer, DocumentState, Progress
+from rag.datatypes import Answer
 from rag.ui.texts import Texts
 from rag.ui.turns import WAITING, Turn
 
 MARKER: Final = re.compile(r"\[(\d{1,3})\]")
 MOST_SHOWN: Final = 1000  # characters of a question
-UNITS: Final = ("B", "KB", "MB", "GB")
 
 
 def conversation(turns: Sequence[Turn], texts: Texts) -> str:
@@ -130,58 +129,3 @@ def _made(answer: Answer, texts: Texts) -> list[str]:
 
 def _seconds(value: float, texts: Texts) -> str:
     return texts.seconds.format(value=f"{value:.1f}")
-
-
-def documents(
-    states: Sequence[DocumentState], texts: Texts, *, folder: str, limit: int, notices: Sequence[str] = ()
-) -> str:
-    """Return the list of documents below what was just done."""
-    said = "".join(f'<p class="notice" role="status">{escape(notice)}</p>' for notice in notices)
-    rows = "".join(_document(state, texts) for state in states)
-    listed = f'<ul class="docs">{rows}</ul>' if rows else f'<p class="none">{texts.no_documents}</p>'
-    about = texts.documents_text.format(folder=f"<code>{escape(folder)}</code>")
-    drop = texts.drop.format(limit=limit)
-    return f'<p class="about">{about} <span class="drop">{drop}</span></p>{said}{listed}'
-
-
-def _document(state: DocumentState, texts: Texts) -> str:
-    name = escape(state.source)
-    failed = state.state == "failed"
-    label = texts.state_failed if failed else texts.state_indexed
-    passages = "" if failed else f" · {texts.passages.format(count=state.passages)}"
-    reason = f'<p class="reason">{escape(state.reason)}</p>' if failed else ""
-    confirm = escape(texts.confirm_delete.format(name=state.source))
-    return (
-        f'<li class="{state.state}"><div><b>{name}</b>'
-        f"<small>{_size(state.size)}{passages}</small>{reason}</div>"
-        f'<span class="state">{label}</span>'
-        f'<button type="button" class="delete" data-event="delete" data-name="{name}"'
-        f' data-confirm="{confirm}">{texts.delete}</button></li>'
-    )
-
-
-def _size(size: float) -> str:
-    for unit in UNITS[:-1]:
-        if size < 1000:  # noqa: PLR2004 (SI units)
-            return f"{size:.0f} {unit}" if unit in UNITS[:2] else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} {UNITS[-1]}"
-
-
-def progress(event: Progress | None, texts: Texts) -> str:
-    """Return how far a sync has come; without an event, that it begins."""
-    stage = _stage(event.stage, texts) if event else texts.syncing
-    item = f"<span>{escape(event.item)}</span>" if event and event.item else ""
-    if event is None or not event.total:
-        return f'<div class="progress"><p>{stage} {item}</p><progress></progress></div>'
-    figures = f"{event.done:.0f} / {event.total:.0f}"
-    return (
-        f'<div class="progress"><p>{stage} {item}<small>{figures}</small></p>'
-        f'<progress max="{event.total:.0f}" value="{event.done:.0f}"></progress></div>'
-    )
-
-
-def _stage(stage: str, texts: Texts) -> str:
-    """Return the name of a sync's stage in the page's language; one that is not known stays as it is."""
-    known = {"Reading documents": texts.stage_reading, "Embedding": texts.stage_embedding}
-    return known.get(stage, escape(stage))

@@ -14,6 +14,7 @@ import gradio as gr
 from rag.datatypes import Hit
 from rag.ui import chrome, markup
 from rag.ui.desk import Desk, Session
+from rag.ui.listing import MORE_ROWS, View
 from rag.ui.shelf import Listing, Shelf, Shown
 from rag.ui.sources import sources
 from rag.ui.texts import texts_for
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Updates: TypeAlias = dict[Any, Any]  # component -> new value
 TITLE: Final = "Kaoju 考据"
+REFRESH_SECONDS: Final = 2.0  # between two looks at whether the documents have changed
 FRAME_SECONDS: Final = 0.05  # tokens that come faster are shown together
 QUIET: Final[dict[str, Any]] = {
     "show_progress": "hidden",
@@ -61,10 +63,10 @@ def _html(name: str, *events: str) -> gr.HTML:
 class Page:
     """The components of the page and what each event does."""
 
-    def __init__(self, rag: Rag) -> None:
+    def __init__(self, rag: Rag, shelf: Shelf) -> None:
         self.rag = rag
         self.desk = Desk()
-        self.shelf = Shelf(rag)
+        self.shelf = shelf
 
     def build(self) -> gr.Blocks:
         with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
@@ -80,7 +82,11 @@ class Page:
                 with gr.Row(elem_id="shelf-actions"):
                     self.upload = gr.UploadButton(file_count="multiple", elem_id="upload", variant="primary")
                     self.rescan = gr.Button(elem_id="rescan")
-                self.documents = _html("documents", "delete")
+                    self.find = gr.Textbox(
+                        elem_id="find", show_label=False, container=False, lines=1, max_lines=1
+                    )
+                self.documents = _html("documents", "delete", "more")
+                self.timer = gr.Timer(REFRESH_SECONDS)
             self._bind(blocks)
         return blocks
 
@@ -96,7 +102,7 @@ class Page:
     def _bind(self, blocks: gr.Blocks) -> None:
         everything = [
             *(self.bar, self.past, self.live, self.sources, self.question, self.ask_button, self.stop_button),
-            *(self.clear_button, self.upload, self.rescan, self.documents),
+            *(self.clear_button, self.upload, self.rescan, self.find, self.documents),
         ]
         talk = [self.past, self.live, self.sources, self.question]
         shelf = [self.documents, self.live]
@@ -113,6 +119,9 @@ class Page:
         self.upload.upload(self._add, self.upload, shelf, **QUIET)
         self.rescan.click(self._rescan, None, shelf, **QUIET)
         self.documents.delete(self._delete, None, shelf, **QUIET)
+        self.documents.more(self._more, None, shelf, **QUIET)
+        self.find.input(self._find, self.find, shelf, **(QUIET | {"trigger_mode": "always_last"}))
+        self.timer.tick(self._tick, None, shelf, **(QUIET | {"trigger_mode": "once"}))
 
     def _session(self, request: gr.Request) -> Session:
         return self.desk.session(request.session_hash or "")
@@ -145,6 +154,7 @@ class Page:
             self.clear_button: gr.update(value=texts.clear),
             self.upload: gr.update(label=texts.add_files),
             self.rescan: gr.update(value=texts.rescan),
+            self.find: gr.update(placeholder=texts.find),
         }
 
     def _talk(self, session: Session) -> Updates:
@@ -193,9 +203,27 @@ class Page:
     def _refresh(self, request: gr.Request) -> Updates:
         return self._shelf(self._session(request))
 
+    def _find(self, find: str, request: gr.Request) -> Updates:
+        session = self._session(request)
+        session.view = View(find=find)
+        return self._shelf(session)
+
+    def _more(self, request: gr.Request) -> Updates:
+        session = self._session(request)
+        session.view.most += MORE_ROWS
+        return self._shelf(session)
+
+    def _tick(self, request: gr.Request) -> Any:
+        """Show what the following of the folder has changed since this tab last saw the list."""
+        session = self._session(request)
+        if session.seen == self.shelf.version:
+            return gr.skip()
+        return self._shelf(session)
+
     def _shelf(self, session: Session) -> Updates:
+        session.seen = self.shelf.version
         listing = self.shelf.look()
-        html = self.shelf.html(session.texts, listing=listing)
+        html = self.shelf.html(session.texts, listing=listing, view=session.view)
         return self._shown(session, Shown(html=html, listing=listing))
 
     def _shown(self, session: Session, shown: Shown) -> Updates:
@@ -209,20 +237,20 @@ class Page:
 
     async def _add(self, paths: list[str] | None, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
-        async for shown in self.shelf.add(paths or [], session.texts):
+        async for shown in self.shelf.add(paths or [], session.texts, session.view):
             yield self._shown(session, shown)
 
     async def _rescan(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
-        async for shown in self.shelf.rescan(session.texts):
+        async for shown in self.shelf.rescan(session.texts, session.view):
             yield self._shown(session, shown)
 
     async def _delete(self, event: gr.EventData, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
-        async for shown in self.shelf.delete(str(event.name), session.texts):
+        async for shown in self.shelf.delete(str(event.name), session.texts, session.view):
             yield self._shown(session, shown)
 
 
-def build_ui(rag: Rag) -> gr.Blocks:
-    """Return the page over `rag`, not yet served."""
-    return Page(rag).build()
+def build_ui(rag: Rag, shelf: Shelf) -> gr.Blocks:
+    """Return the page over `rag` and its documents, not yet served."""
+    return Page(rag, shelf).build()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from rag.errors import ConfigError
 from rag.ui.frame import Framed
 from rag.ui.hosts import HostCheck, known_hosts
 from rag.ui.page import TITLE, asset, build_ui, theme
+from rag.ui.shelf import Shelf
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -27,15 +29,19 @@ def serve(rag: Rag, config: Config, *, on_ready: Callable[[str], None] | None = 
     import uvicorn
 
     listener = _listen(config.host, config.port)
+    shelf, stop = Shelf(rag), threading.Event()
+    following = threading.Thread(target=shelf.follow, args=(stop,), name="following", daemon=True)
     try:
         server = uvicorn.Server(
             uvicorn.Config(
-                web_app(rag, config),
+                web_app(rag, config, shelf),
                 log_level="critical",  # else a page open at the end is reported as an error
                 access_log=False,
                 timeout_graceful_shutdown=1,  # seconds; a page that is open would hold it up for ever
             )
         )
+        if config.watch:
+            following.start()
         if on_ready is not None:
             on_ready(address(config))
         with suppress(KeyboardInterrupt), warnings.catch_warnings():
@@ -43,9 +49,10 @@ def serve(rag: Rag, config: Config, *, on_ready: Callable[[str], None] | None = 
             server.run(sockets=[listener])
     finally:
         listener.close()
+        stop.set()  # a sync that runs ends with the process, whole documents only
 
 
-def web_app(rag: Rag, config: Config) -> Any:
+def web_app(rag: Rag, config: Config, shelf: Shelf | None = None) -> Any:
     """Return the page as an ASGI application."""
     import gradio
     from fastapi import FastAPI
@@ -53,7 +60,7 @@ def web_app(rag: Rag, config: Config) -> Any:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app = gradio.mount_gradio_app(
         app,
-        build_ui(rag),
+        build_ui(rag, shelf or Shelf(rag)),
         path="/",
         root_path=_root_path(config),
         footer_links=[],

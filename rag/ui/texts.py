@@ -73,7 +73,21 @@ class Texts:
     same: str
     syncing: str
     stage_reading: str
-    stage_embedding: str
+    stage_comparing: str
+    pace: str
+    time_left: str
+    find: str
+    none_found: str
+    total_files: str
+    total_ready: str
+    total_failed: str
+    total_noted: str
+    total_ignored: str
+    state_noted: str
+    read_at: str
+    notes: str
+    rows_shown: str
+    show_more: str
     synced: str
     close: str
 
@@ -144,7 +158,21 @@ ENGLISH: Final = Texts(
     same="{name} is already there, with the same content.",
     syncing="Reading the documents",
     stage_reading="Reading documents",
-    stage_embedding="Embedding",
+    stage_comparing="Comparing documents",
+    pace="{rate} a second",
+    time_left="about {time} left",
+    find="Find by name, reason or note",
+    none_found="No document matches.",
+    total_files="{count} files",
+    total_ready="{count} ready",
+    total_failed="{count} not readable",
+    total_noted="{count} with notes",
+    total_ignored="{count} ignored",
+    state_noted="ready, in part",
+    read_at="read {time}",
+    notes="{count} notes",
+    rows_shown="The first {shown} of {count} are shown.",
+    show_more="Show more",
     synced="Up to date: {added} added, {changed} changed, {removed} removed, {failed} not readable.",
     close="Close",
 )
@@ -211,7 +239,21 @@ CHINESE: Final = Texts(
     same="{name} 已存在，内容相同。",
     syncing="正在读取文档",
     stage_reading="读取文件",
-    stage_embedding="计算向量",
+    stage_comparing="比对文件",
+    pace="每秒 {rate} 个",
+    time_left="约剩 {time}",
+    find="按名称、原因或备注查找",
+    none_found="没有符合的文档。",
+    total_files="{count} 个文件",
+    total_ready="{count} 个就绪",
+    total_failed="{count} 个无法读取",
+    total_noted="{count} 个有备注",
+    total_ignored="{count} 项已忽略",
+    state_noted="部分就绪",
+    read_at="读取于 {time}",
+    notes="{count} 条备注",
+    rows_shown="共 {count} 个，显示前 {shown} 个。",
+    show_more="显示更多",
     synced="已是最新：新增 {added}，更改 {changed}，移除 {removed}，无法读取 {failed}。",
     close="关闭",
 )
