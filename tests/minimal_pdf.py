@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-Placed = tuple[float, float, str]  # x and y of the baseline's start in points, and the text
+Placed = tuple[float, float, str] | tuple[float, float, str, float]
+"""x and y of the baseline's start in points, the text, and the size of its letters."""
 
 FONT = (
     "<< /Type /Font /Subtype /Type0 /BaseFont /Test /Encoding /Identity-H /DescendantFonts [4 0 R]"
-    " /ToUnicode 5 0 R >>"
+    " {to_unicode} >>"
 )
 DESCENDANT = (
     "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Test /DW 1000 /W [0 255 500]"
@@ -23,29 +24,48 @@ CMAP = (
 )
 
 
-def minimal_pdf(pages: Sequence[Sequence[Placed]], *, size: int = 10, trailer: str = "") -> bytes:
-    """Return a PDF with one page per item; Latin letters are half as wide as Chinese ones."""
-    characters = sorted({char for page in pages for _, _, text in page for char in text})
-    pairs = " ".join(f"<{ord(char):04X}> <{ord(char):04X}>" for char in characters)
+def minimal_pdf(
+    pages: Sequence[Sequence[Placed]],
+    *,
+    size: int = 10,
+    trailer: str = "",
+    catalog: str = "",
+    page: str = "",
+    meanings: dict[str, str] | None = None,
+) -> bytes:
+    """Return a PDF with one page per item; Latin letters are half as wide as Chinese ones.
+
+    Args:
+        pages: the lines of each page.
+        size: of the letters, where a line doesn't say.
+        trailer: further entries of the trailer.
+        catalog: further entries of the catalog.
+        page: further entries of every page.
+        meanings: what the file says of characters, where that is not what they are; an empty dict: nothing.
+    """
+    characters = sorted({char for lines in pages for _, _, text, *_ in lines for char in text})
+    said = {char: char for char in characters} | (meanings or {})
+    pairs = " ".join(f"<{ord(char):04X}> <{ord(said[char]):04X}>" for char in characters)
     kids = " ".join(f"{6 + 2 * at} 0 R" for at in range(len(pages)))
     objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Catalog /Pages 2 0 R {catalog} >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
-        FONT,
+        FONT.format(to_unicode="" if meanings == {} else "/ToUnicode 5 0 R"),
         DESCENDANT,
         _stream(CMAP.format(count=len(characters), pairs=pairs)),
     ]
-    for at, page in enumerate(pages):
+    for at, lines in enumerate(pages):
         objects.append(
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F 3 0 R >> >>"
-            f" /Contents {7 + 2 * at} 0 R >>"
+            f" /Contents {7 + 2 * at} 0 R {page} >>"
         )
-        objects.append(_stream(" ".join(_show(x, y, text, size) for x, y, text in page)))
+        objects.append(_stream(" ".join(_show(placed, size) for placed in lines)))
     return _file(objects, trailer)
 
 
-def _show(x: float, y: float, text: str, size: int) -> str:
-    return f"BT /F {size} Tf 1 0 0 1 {x} {y} Tm <{text.encode('utf-16-be').hex()}> Tj ET"
+def _show(placed: Placed, size: float) -> str:
+    x, y, text, *own = placed
+    return f"BT /F {own[0] if own else size} Tf 1 0 0 1 {x} {y} Tm <{text.encode('utf-16-be').hex()}> Tj ET"
 
 
 def _stream(content: str) -> str:

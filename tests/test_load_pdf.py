@@ -1,14 +1,21 @@
 from __future__ import annotations
 
-import io
+from pathlib import Path
 
+import numpy as np
 import pypdfium2
 import pytest
+from numpy.typing import NDArray
 
 from rag.errors import LoadError
+from rag.load import read
+from rag.load.content import Content
 from rag.load.pdf import read_pdf
-from rag.load.source import Source
+from rag.load.source import Settings, Source
+from tests.drawn import drawn_pdf, ink, picture_of_text, saved, scanned_pdf
 from tests.minimal_pdf import Placed, minimal_pdf
+
+FORMATS = Path(__file__).parents[2] / "shared" / "formats"
 
 
 def text_or_reason(data: bytes) -> str:
@@ -67,7 +74,10 @@ def test_bullets_begin_their_own_lines() -> None:
 def test_cells_side_by_side_are_one_row() -> None:
     page = column(["Lamp", "Fuse"]) + column(["12 pieces", "40 pieces"], x=300)
     rows = sorted(page, key=lambda item: -item[1])
-    assert read_pdf(Source(data=minimal_pdf([rows]))).text.split("\n") == ["Lamp 12 pieces", "Fuse 40 pieces"]
+    assert read_pdf(Source(data=minimal_pdf([rows]))).text.split("\n") == [
+        "Lamp\t12 pieces",
+        "Fuse\t40 pieces",
+    ]
 
 
 def test_columns_are_read_one_after_the_other() -> None:
@@ -102,22 +112,10 @@ def test_running_titles_are_left_out() -> None:
     ]
 
 
-def test_a_pdf_without_text_is_said_to_be_scanned() -> None:
-    with pytest.raises(LoadError, match="no text layer: it looks scanned"):
-        read_pdf(Source(data=scanned()))
-
-
-def scanned() -> bytes:
-    """Return a PDF whose only page is a picture."""
-    document = pypdfium2.PdfDocument.new()
-    page = document.new_page(200, 200)
-    picture = pypdfium2.PdfImage.new(document)
-    picture.set_bitmap(pypdfium2.PdfBitmap.new_native(8, 8, pypdfium2.raw.FPDFBitmap_BGR))
-    page.insert_obj(picture)
-    page.gen_content()
-    buffer = io.BytesIO()
-    document.save(buffer)
-    return buffer.getvalue()
+def test_a_picture_without_text_is_said_to_hold_none() -> None:
+    blank = scanned_pdf([picture_of_text([""])])
+    with pytest.raises(LoadError, match="no text layer, and OCR found none"):
+        read_pdf(Source(data=blank))
 
 
 def test_a_pdf_of_empty_pages_is_said_to_be_empty() -> None:
@@ -137,3 +135,312 @@ def test_a_cut_pdf_is_damaged_or_still_read(part: float) -> None:
     data = minimal_pdf([column(ENGLISH)])
     said = text_or_reason(data[: int(len(data) * part)])
     assert any(known in said for known in ("damaged", "pages are empty", " ".join(ENGLISH)))
+
+
+LARGE = 16
+
+
+def content_of(
+    data: bytes, *, ocr: bool = False, passwords: tuple[str, ...] = (), advance: list[str] | None = None
+) -> Content:
+    told: list[str] = [] if advance is None else advance
+    return read_pdf(Source(data=data, settings=Settings(ocr=ocr, passwords=passwords), advance=told.append))
+
+
+def prose(prefix: str, count: int) -> list[str]:
+    return [f"{prefix} line {at} tells of the lamps and the ships outside," for at in range(1, count + 1)]
+
+
+def covered(content: Content, drawn: NDArray[np.bool_], scale: float) -> float:
+    """Return the part of the ink that lies within the boxes of the content's regions."""
+    inside = np.zeros_like(drawn)
+    for region in content.regions:
+        assert region.box is not None
+        top, bottom = drawn.shape[0] - region.box.top * scale, drawn.shape[0] - region.box.bottom * scale
+        rows = slice(max(0, int(top)), int(np.ceil(bottom)))
+        columns = slice(max(0, int(region.box.left * scale)), int(np.ceil(region.box.right * scale)))
+        assert drawn[rows, columns].any(), content.text[region.start : region.end]
+        inside[rows, columns] = True
+    return float((drawn & inside).sum() / drawn.sum())
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+@pytest.mark.parametrize("crop", [None, (40, 300, 500, 760)])
+def test_boxes_cover_the_ink_of_the_page_as_displayed(
+    turn: int, crop: tuple[float, float, float, float] | None
+) -> None:
+    data = drawn_pdf(column(ENGLISH, x=60), turn=turn, crop=crop)
+    content = content_of(data)
+    assert [content.text[region.start : region.end] for region in content.regions] == ENGLISH
+    assert covered(content, ink(data), 2.0) > 0.995
+
+
+def test_three_columns_are_read_one_after_the_other() -> None:
+    columns = [
+        column([f"The {name} column, line {at}, of the book" for at in range(6)], x=x, leading=14)
+        for name, x in (("first", 40), ("second", 230), ("third", 420))
+    ]
+    rows = [line for row in zip(*columns, strict=True) for line in row]
+    text = content_of(minimal_pdf([rows], size=8)).text
+    places = [
+        text.index(f"{name} column, line {at}") for name in ("first", "second", "third") for at in range(6)
+    ]
+    assert places == sorted(places)
+
+
+def test_a_title_across_the_columns_is_read_before_them() -> None:
+    left, right = column(prose("Left", 5), x=40, y=640), column(prose("Right", 5), x=330, y=640)
+    title = [(40.0, 700.0, "A title that runs over both of the columns below it and is as wide as the page")]
+    end = [(40.0, 520.0, "A last paragraph that runs over both of the columns above it, and is as wide too")]
+    rows = [line for row in zip(left, right, strict=True) for line in row]
+    text = content_of(minimal_pdf([[*title, *rows, *end]], size=8)).text
+    order = ["A title", "Left line 1", "Left line 5", "Right line 1", "Right line 5", "A last paragraph"]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_a_side_note_does_not_cut_the_text_beside_it() -> None:
+    text = column(prose("Body", 8), x=200, leading=14)
+    note = column(["A note of the", "keeper stands at", "the side here"], x=60, y=693, leading=11)
+    rows = sorted([*text, *note], key=lambda line: -line[1])
+    read = content_of(minimal_pdf([rows], size=8)).text
+    assert "A note of the\nkeeper stands at\nthe side here" in read or "A note of the keeper" in read
+    assert all(f"Body line {at} tells of the lamps" in read for at in range(1, 9))
+    assert "A note" not in read[read.index("Body line 1") : read.index("Body line 8")]
+
+
+def test_rows_under_a_certain_header_name_their_columns() -> None:
+    table = [
+        ["Lamp", "Pieces", "Price"],
+        ["Fresnel", "12", "40.50"],
+        ["Argand", "3", "18.00"],
+        ["Arc", "1", "7"],
+    ]
+    placed = [(60 + 150 * x, 700 - 14 * y, cell) for y, row in enumerate(table) for x, cell in enumerate(row)]
+    assert content_of(minimal_pdf([placed])).text.split("\n") == [
+        "Lamp: Fresnel; Pieces: 12; Price: 40.50",
+        "Lamp: Argand; Pieces: 3; Price: 18.00",
+        "Lamp: Arc; Pieces: 1; Price: 7",
+    ]
+
+
+def test_names_and_values_beside_each_other_are_no_table_with_a_header() -> None:
+    rows = [["Keeper", "Alma Voss"], ["Station", "North Quay"], ["Rank", "First keeper"]]
+    placed = [(60 + 150 * x, 700 - 14 * y, cell) for y, row in enumerate(rows) for x, cell in enumerate(row)]
+    assert (
+        content_of(minimal_pdf([placed])).text == "Keeper\tAlma Voss\nStation\tNorth Quay\nRank\tFirst keeper"
+    )
+
+
+def test_letters_drawn_twice_to_look_bold_are_read_once() -> None:
+    line = "Caution: the stairs are wet"
+    doubled = [(50.0 + 5 * at + shift, 700.0, char) for at, char in enumerate(line) for shift in (0, 0.4)]
+    assert content_of(minimal_pdf([doubled])).text == line
+    whole = [(50.0, 700.0, line), (50.4, 700.0, line)]
+    assert content_of(minimal_pdf([whole])).text == line
+
+
+def test_an_exponent_is_written_as_one() -> None:
+    placed = [(50.0, 700.0, "The tower weighs 10"), (146.0, 704.0, "6", 6), (151.0, 700.0, "kilograms")]
+    assert content_of(minimal_pdf([placed])).text == "The tower weighs 10⁶ kilograms"
+
+
+def test_ligatures_and_radicals_become_the_letters_they_stand_for() -> None:
+    assert (
+        content_of(minimal_pdf([[(50, 700, "oﬃce of the ﬁrst ⼀ ⽇")]])).text == "office of the first 一 日"
+    )
+
+
+def test_a_word_written_with_a_hyphen_elsewhere_keeps_it_at_a_line_end() -> None:
+    lines = [
+        "The keeper of the well-known tower counts the lamps every evening",
+        "before nine and writes their number into the book that the well-",
+        "known office asks for, and then he locks the door of the tow-",
+        "er for the night.",
+    ]
+    text = content_of(minimal_pdf([column(lines)])).text
+    assert "the well-known office" in text
+    assert "door of the tower for" in text
+
+
+def test_vertical_writing_is_read_column_by_column_from_the_right() -> None:
+    if not FORMATS.is_dir():
+        pytest.skip("../shared/formats is not on this machine")
+    lines = content_of((FORMATS / "pdf" / "jo.pdf").read_bytes()).text.split()
+    assert lines[:4] == ["序", "わたくしといふ現象は", "假定された有機交流電燈の", "ひとつの青い照明です"]
+    assert lines[-2:] == ["大正十三年一月廿日", "宮澤賢治"]
+
+
+def test_headings_come_from_the_outline() -> None:
+    outline = (
+        "/Outlines << /First << /Title (Lamps) /Dest [6 0 R /XYZ 0 780 0] /First << /Title (Spare lamps)"
+        " /Dest [6 0 R /XYZ 0 660 0] >> /Next << /Title (Doors) /Dest [8 0 R /XYZ 0 780 0] >> >> >>"
+    )
+    first = [
+        (50.0, 770.0, "1 Lamps"),
+        *column(ENGLISH, y=740),
+        (50.0, 650.0, "Spare lamps"),
+        *column(ENGLISH, y=630),
+    ]
+    second = [(50.0, 770.0, "2 Doors"), *column(ENGLISH, y=740)]
+    content = content_of(minimal_pdf([first, second], catalog=outline))
+    assert [(heading.level, heading.title) for heading in content.headings] == [
+        (1, "1 Lamps"),
+        (2, "Spare lamps"),
+        (1, "2 Doors"),
+    ]
+    assert all(content.text[each.start : each.end] == each.title for each in content.headings)
+
+
+def test_headings_come_from_the_size_of_letters() -> None:
+    page: list[Placed] = [(50, 770, "The lantern room", LARGE), *column(ENGLISH, y=740)]
+    page += [(50, 690, "Spare lamps", LARGE - 3), *column(ENGLISH, y=670)]
+    content = content_of(minimal_pdf([page]))
+    assert [(heading.level, heading.title) for heading in content.headings] == [
+        (1, "The lantern room"),
+        (2, "Spare lamps"),
+    ]
+
+
+def test_a_title_that_merely_recurs_twice_is_kept() -> None:
+    pages = [[(50, 810, "Summary"), *column([f"Page {name} of the report."])] for name in ("one", "two")]
+    pages += [[*column([f"Page {name} of the report."])] for name in ("three", "four", "five")]
+    assert content_of(minimal_pdf(pages)).text.count("Summary") == 2
+
+
+def test_titles_of_odd_and_even_pages_are_left_out() -> None:
+    pages = [
+        [(50, 810, "Harbour Office" if at % 2 else "Keeper's handbook"), *column([f"This is page {name}."])]
+        for at, name in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight"])
+    ]
+    text = content_of(minimal_pdf(pages)).text
+    assert "Harbour" not in text
+    assert "handbook" not in text
+    assert text.count("This is page") == 8
+
+
+def test_comments_and_values_of_forms_are_read() -> None:
+    page = (
+        "/Annots [<< /Type /Annot /Subtype /Text /Rect [50 600 70 620] /T (Alma) /Contents (Ask them) >>"
+        " << /Type /Annot /Subtype /FreeText /Rect [50 500 300 516] /Contents (Seen on Monday) >>"
+        " << /Type /Annot /Subtype /Widget /FT /Tx /T (name) /V (Bruno Hahn) /Rect [120 696 300 712] >>]"
+    )
+    catalog = "/AcroForm << /Fields [] >>"
+    content = content_of(minimal_pdf([[(50, 700, "Keeper:")]], page=page, catalog=catalog))
+    assert "[Comment by Alma: Ask them]" in content.text
+    assert "Seen on Monday" in content.text
+    assert all(region.box for region in content.regions)
+
+
+def test_an_attachment_is_read_as_a_part() -> None:
+    document = pypdfium2.PdfDocument(minimal_pdf([column(ENGLISH)]))
+    document.new_attachment("lamps.csv").set_data(b"Lamp,Pieces\nFresnel,12\n")
+    content = content_of(saved(document))
+    assert "Lamp: Fresnel; Pieces: 12" in content.text
+    assert {page.part for page in content.pages} == {"", "lamps.csv"}
+
+
+def test_an_attachment_that_cannot_be_read_is_noted() -> None:
+    document = pypdfium2.PdfDocument(minimal_pdf([column(ENGLISH)]))
+    document.new_attachment("tune.ogg").set_data(b"OggS" + bytes(range(200)))
+    (note,) = content_of(saved(document)).notes
+    assert note.startswith("tune.ogg: ")
+
+
+def test_a_scan_is_told_to_need_ocr_where_that_is_off() -> None:
+    data = scanned_pdf([picture_of_text(["The lantern room"])])
+    content = content_of(data)
+    assert not content.text
+    assert "page 1 holds pictures, which were not read since OCR is off: set `ocr = true`" in content.notes[0]
+
+
+def test_a_scan_is_read_by_ocr_with_boxes_and_confidence() -> None:
+    lines = ["The lantern room is opened every", "evening at nine by the keeper on duty."]
+    data = scanned_pdf([picture_of_text(lines), picture_of_text(["The second page is short."])])
+    told: list[str] = []
+    content = content_of(data, ocr=True, advance=told)
+    assert content.text == " ".join(lines) + "\n\nThe second page is short."
+    assert told == ["page 1 of 2", "page 2 of 2"]
+    assert all(region.confidence and 0.8 < region.confidence <= 1 for region in content.regions)
+    assert [page.number for page in content.pages] == [1, 2]
+    first = Content(text=content.text, regions=content.regions[:2])
+    assert covered(first, ink(data), 2.0) > 0.99
+
+
+def test_only_the_picture_of_a_page_with_text_is_read_by_ocr() -> None:
+    picture = picture_of_text(["Written in the picture: 4711"], size=40)
+    content = content_of(
+        drawn_pdf([(60, 700, "Written in the text layer")], picture=(picture, 60, 400, 400)), ocr=True
+    )
+    assert content.text == "Written in the text layer\n\nWritten in the picture: 4711"
+    assert [region.confidence is None for region in content.regions] == [True, False]
+
+
+def test_a_text_layer_over_its_picture_is_not_read_again() -> None:
+    data = drawn_pdf(column(ENGLISH * 6, x=60, y=700), picture=(picture_of_text([""] * 8), 50, 450, 480))
+    told: list[str] = []
+    content_of(data, ocr=True, advance=told)
+    assert told == []
+
+
+def test_a_text_layer_without_a_meaning_goes_to_ocr() -> None:
+    garbled = minimal_pdf([column(ENGLISH)], meanings=dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "\ue000"))
+    told: list[str] = []
+    with pytest.raises(LoadError):
+        read(Source(data=garbled, name="a.pdf", settings=Settings(ocr=False)))
+    content_of(garbled, ocr=True, advance=told)
+    assert told == ["page 1 of 1"]
+
+
+def test_text_that_says_other_than_is_drawn_gives_way_to_ocr() -> None:
+    lines = [line for at in range(3) for line in (*ENGLISH, f"The number of the lamp was {at}.")]
+    data = drawn_pdf(column(lines, x=60, leading=18))
+    shifted = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"bcdefghijklmnopqrstuvwxyza")
+    document = pypdfium2.PdfDocument(data)
+    page = document[0]
+    picture = page.render(scale=2).to_pil()
+    wrong = [
+        (x, y, text.encode().translate(shifted).decode()) for x, y, text in column(lines, x=60, leading=18)
+    ]
+    disguised = drawn_pdf(wrong, picture=(picture, 0, 0, 595))
+    content = content_of(disguised, ocr=True)
+    assert "lantern room" in content.text
+    assert "mboufso" not in content.text
+    assert "text layer that means nothing" in content.notes[0]
+
+
+@pytest.mark.parametrize("password", ["baz", "foo"])
+def test_an_encrypted_pdf_opens_with_a_password_of_the_settings(password: str) -> None:
+    if not FORMATS.is_dir():
+        pytest.skip("../shared/formats is not on this machine")
+    data = (FORMATS / "encrypted" / "aes-256-m.pdf").read_bytes()
+    plain = (FORMATS / "encrypted" / "base.pdf").read_bytes()
+    assert content_of(data, passwords=("wrong", password)).text == content_of(plain).text
+    with pytest.raises(LoadError, match=r"setting `passwords` in rag\.toml"):
+        content_of(data, passwords=("wrong",))
+
+
+def test_a_damaged_page_costs_only_itself() -> None:
+    data = minimal_pdf([column(ENGLISH), column(CHINESE)])
+    broken = data.replace(b"8 0 obj\n<< /Type /Page ", b"8 0 obj\n<< /Type /Pgae ", 1).replace(
+        b"/Kids [6 0 R 8 0 R] /Count 2", b"/Kids [6 0 R 9 9 R] /Count 2"
+    )
+    content = content_of(broken)
+    assert content.text == " ".join(ENGLISH)
+
+
+def test_pages_beyond_the_limit_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.load.pdf.MAX_PAGES", 2)
+    content = content_of(minimal_pdf([column(ENGLISH)] * 3))
+    assert content.notes == ("only the first 2 of its 3 pages were read",)
+
+
+def test_a_giant_page_is_drawn_within_limits() -> None:
+    data = scanned_pdf([picture_of_text(["The lantern room is opened at nine"], size=60, width=1400)], dpi=1)
+    assert "lantern room" in content_of(data, ocr=True).text
+
+
+def test_pages_that_hold_themselves_end() -> None:
+    data = minimal_pdf([column(ENGLISH)]).replace(b"/Kids [6 0 R]", b"/Kids [2 0 R]")
+    with pytest.raises(LoadError, match="damaged"):
+        read(Source(data=data, name="a.pdf"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from statistics import median
 from typing import Final, TypeAlias
 
@@ -79,13 +80,19 @@ def _runs(pieces: list[Piece]) -> list[_Band]:
     runs: list[_Band] = []
     for band in _bands(pieces, least):
         run = runs[-1] if runs else None
-        gaps = _left_open(run.gaps, band.pieces, least) if run else []
+        gaps = _shared_gaps(run, band, least) if run else []
         if run and gaps and not _ends(run, band):
             run.pieces += band.pieces
             run.gaps = gaps
         else:
             runs.append(band)
     return runs
+
+
+def _shared_gaps(run: _Band, band: _Band, least: float) -> list[Span]:
+    if run.gaps:
+        return _left_open(run.gaps, band.pieces, least)
+    return [] if band.gaps else _gaps([*run.pieces, *band.pieces], least)
 
 
 def _ends(run: _Band, band: _Band) -> bool:
@@ -134,12 +141,21 @@ def _without(gap: Span, piece: Piece) -> list[Span]:
 
 def _columns(band: _Band) -> list[list[Piece]] | None:
     """Return the columns of a band from left to right; None where it is read row by row."""
-    for gap in sorted(band.gaps, key=lambda gap: gap[0] - gap[1]):
-        left = [piece for piece in band.pieces if piece.right <= gap[0] + ALIGNED]
-        right = [piece for piece in band.pieces if piece.right > gap[0] + ALIGNED]
-        if left and right and (_are_columns(as_rows(left), as_rows(right)) or _are_written_so(left, right)):
-            return [left, right]
+    strips = _strips(band)
+    for at in range(1, len(strips)):
+        left, right = strips[at - 1], strips[at]
+        if _are_columns(as_rows(left), as_rows(right)) or _are_written_so(left, right):
+            return [list(chain(*strips[:at])), list(chain(*strips[at:]))]
     return None
+
+
+def _strips(band: _Band) -> list[list[Piece]]:
+    """Return the pieces between the gaps of a band, from left to right."""
+    rights = [gap[0] + ALIGNED for gap in sorted(band.gaps)]
+    strips: list[list[Piece]] = [[] for _ in range(len(rights) + 1)]
+    for piece in band.pieces:
+        strips[bisect_left(rights, piece.right)].append(piece)
+    return [strip for strip in strips if strip]
 
 
 def _are_columns(left: Sequence[Line], right: Sequence[Line]) -> bool:
@@ -153,13 +169,12 @@ def _are_columns(left: Sequence[Line], right: Sequence[Line]) -> bool:
 
 
 def _are_written_so(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
-    """Say whether the file itself writes one side after the other, in lines that are long enough for prose."""
-    sides = (left, right)
+    """Say whether the file writes one side after the other, in lines long enough for prose."""
     if max(piece.order for piece in left) >= min(piece.order for piece in right):
         return False
-    lines = [as_rows(side) for side in sides]
-    wide = [max(line.right - line.left for line in side) >= NARROWEST * side[0].size for side in lines]
-    return all(wide) and all(len(side) > 1 and len(side[0].text.split()) >= WORDS for side in lines)
+    sides = [as_rows(side) for side in (left, right)]
+    wide = [max(line.right - line.left for line in side) >= NARROWEST * side[0].size for side in sides]
+    return all(wide) and all(len(side) > 1 and len(side[0].text.split()) >= WORDS for side in sides)
 
 
 def _is_prose(lines: Sequence[Line]) -> bool:

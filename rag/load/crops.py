@@ -59,19 +59,14 @@ def parted(quad: Quad, crop: Pixels) -> list[Quad]:
     ]
     margin = MARGIN * height
     cuts = [0.0, *(side for start, end in gaps for side in (start + margin, end - margin)), float(width)]
-    return [
-        _part(quad, left / width, right / width) for left, right in zip(cuts[::2], cuts[1::2], strict=True)
-    ]
+    sides = zip(cuts[::2], cuts[1::2], strict=True)
+    return [_part(quad, left / width, right / width) for left, right in sides]
 
 
 def _part(quad: Quad, left: float, right: float) -> Quad:
     upper, lower = quad[1] - quad[0], quad[2] - quad[3]
-    corners = (
-        quad[0] + left * upper,
-        quad[0] + right * upper,
-        quad[3] + right * lower,
-        quad[3] + left * lower,
-    )
+    ends = ((quad[0], left, upper), (quad[0], right, upper), (quad[3], right, lower), (quad[3], left, lower))
+    corners = [corner + part * side for corner, part, side in ends]
     return np.stack(corners).astype(np.float32)
 
 

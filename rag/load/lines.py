@@ -55,15 +55,21 @@ def separator_after(lines: Sequence[Line], at: int) -> str:
     line, following = lines[at], lines[at + 1]
     if line.level or following.level:
         return "\n\n"
-    if line.is_row and following.is_row:
-        return "\n"
-    if line.turn != following.turn or line.is_row or following.is_row:
+    if line.turn != following.turn:
+        return "\n\n"
+    if _is_row(line) and _is_row(following) and following.bottom < line.bottom:
+        return "\n" if line.bottom - following.top < WIDEST_GAP * line.size else "\n\n"
+    if line.is_row or following.is_row:
         return "\n\n"
     if following.bottom > line.bottom:  # the next column
         return _glue(line, following) if _goes_on(line, following) else "\n\n"
     if _other_size(line, following) or _is_far(lines, at):
         return "\n\n"
     return _within_block(lines, at)
+
+
+def _is_row(line: Line) -> bool:
+    return line.is_row or "\t" in line.text
 
 
 def _is_far(lines: Sequence[Line], at: int) -> bool:

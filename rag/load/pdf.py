@@ -27,7 +27,7 @@ MAX_ATTACHMENTS: Final = 1_000
 AT_ONCE: Final = 50  # pages with a text layer that are told of together; they take a second or two
 TAIL: Final = 2048  # bytes in which the end of a whole file is marked
 ENCRYPTED: Final = "the PDF is encrypted: add its password to the setting `passwords` in rag.toml"
-OCR_OFF: Final = "hold pictures that need OCR, which is switched off: set `ocr = true` in rag.toml"
+OCR_OFF: Final = "hold pictures, which were not read since OCR is off: set `ocr = true` in rag.toml"
 
 
 TOLD: Final[tuple[tuple[str, Callable[[Sheet], bool]], ...]] = (
@@ -38,7 +38,7 @@ TOLD: Final[tuple[tuple[str, Callable[[Sheet], bool]], ...]] = (
     ("hold too much text: the rest was not read", lambda sheet: sheet.is_cut),
 )
 SINGULARS: Final = {"are": "is", "were": "was", "have": "has", "hold": "holds", "they show": "it shows"}
-SINGULAR: Final = re.compile(r"^(?:are|have|hold)\b|\bwere(?= not read)|they show")
+SINGULAR: Final = re.compile(r"^(?:are|have|hold)\b|(?<=and )were\b|they show")
 
 
 def read_pdf(source: Source) -> Content:

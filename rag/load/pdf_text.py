@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ SKEWED: Final = 10  # degrees off a quarter turn: a watermark
 BOLD: Final = 600  # font weight
 BOLD_NAMES: Final = ("bold", "black", "heavy", "semibold", "demi")
 HYPHENS: Final = "\u00ad\u2010\x02"
+LOST_LIGATURE: Final = re.compile(r"(?<=[A-Za-z])↵(?=[a-z-])")  # what TeX's fonts become in Quartz
 PRIVATE: Final = {"\uf0b7": "•", "\uf0a7": "•", "\uf0d8": "•", "\uf0fc": "✓", "\uf06e": "•", "\uf076": "•"}
 SPACE, DELETE, WIDE_SPACE, LAST = 0x20, 0x7F, 0x3000, 0x10FFFF
 NEWLINES: Final = frozenset((0x0A, 0x0D))
@@ -169,7 +171,7 @@ class _Reader:
         inked = [glyph for glyph in glyphs if not glyph[0].isspace()]
         boxes = [box for _, box, _ in inked]
         return Piece(
-            text="".join(char for char, _, _ in glyphs).strip(),
+            text=LOST_LIGATURE.sub("ff", "".join(char for char, _, _ in glyphs).strip()),
             left=min(box[0] for box in boxes),
             bottom=min(box[1] for box in boxes),
             right=max(box[2] for box in boxes),

@@ -16,15 +16,17 @@ from rag.load.ocr import Engine, Pixels, Quad, Recognized
 from rag.load.pieces import Piece, Rectangle
 
 MARGIN: Final = 16  # pixels of plain border: letters at the very edge are not found
-SAMPLE: Final = 4  # of the longest lines that show which way is up
+SAMPLE: Final = 3  # of the longest lines that show which way is up
 MOSTLY: Final = 0.6
 SURE: Final = 0.85  # confidence from which on a line is read the right way round
+CERTAIN: Final = 0.93  # mean confidence from which on no other way is tried
 NOISE: Final = 0.35  # confidence below which a line is no text
 DOUBTFUL: Final = 0.6  # confidence below which a line without a word is no text
 LONG: Final = 2.2  # times longer than wide: a picture that is read in parts
 PART: Final = 1.4  # widths a part is high
 TALLEST: Final = 2000  # pixels up to which a picture is read at once
 INSET: Final = 0.1  # of a line's height: the margin is an eighth
+FONT_HEIGHT: Final = 1.2  # times the height of what is drawn of a line
 CROOKED: Final = 0.005  # radians, 0.3 degrees
 
 
@@ -84,15 +86,19 @@ def _way(pixels: Pixels, quads: Sequence[Quad], engine: Engine) -> _Way:
     tall = sum(height for width, height in sizes if is_tall(width, height))
     longest = sorted(quads, key=lambda quad: -max(size_of(quad)))[:SAMPLE]
     crops = [crop_of(pixels, quad) for quad in longest]
-    if tall <= MOSTLY * sum(max(size) for size in sizes):
-        upright, reversed_ = (_confidence(crops, way, engine) for way in (0, 2))
-        return _Way(0 if upright >= reversed_ else 2)
-    left, right = (_confidence(crops, way, engine) for way in (1, 3))
-    if max(left, right) < SURE * len(crops):
+    ways = (1, 3) if tall > MOSTLY * sum(max(size) for size in sizes) else (0, 2)
+    surest, best = 0.0, ways[0]
+    for turn in ways:
+        confidence = _confidence(crops, turn, engine)
+        if confidence > surest:
+            surest, best = confidence, turn
+        if surest >= CERTAIN * len(crops):
+            return _Way(best)
+    if ways == (1, 3) and surest < SURE * len(crops):
         downwards = sum(each.confidence for each in engine.recognize([laid_out(crop) for crop in crops]))
-        if downwards > max(left, right):
+        if downwards > surest:
             return _Way(0, is_downwards=True)
-    return _Way(1 if left >= right else 3)
+    return _Way(best)
 
 
 def _confidence(crops: Sequence[Pixels], turn: int, engine: Engine) -> float:
@@ -174,7 +180,7 @@ def _piece(place: Quad, said: Recognized, turn: int, slope: float) -> Piece:
         bottom=bottom,
         right=right,
         top=top,
-        size=max(1.0, top - bottom),
+        size=max(1.0, FONT_HEIGHT * (top - bottom)),
         confidence=said.confidence,
         turn=turn,
         place=_tight(_bounds(place)) if slope else None,
