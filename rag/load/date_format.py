@@ -64,8 +64,8 @@ def _is_minute(tokens: Sequence[tuple[str, str]], at: int) -> bool:
 
 
 def _elapsed(text: str, value: float) -> str:
-    unit = {"h": 24, "m": 1440, "s": DAY}[text[0]]
-    return str(int(value * unit + 1e-6)).zfill(len(text))
+    seconds = round(value * DAY)
+    return str(seconds // {"h": 3600, "m": 60, "s": 1}[text[0]]).zfill(len(text))
 
 
 def _piece(text: str, when: datetime, halves: tuple[str, str] | None, *, is_minute: bool) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from typing import Final
+from xml.parsers.expat import ExpatError
 
 import msoffcrypto
 from msoffcrypto.exceptions import DecryptionError, FileFormatError, InvalidKeyError, ParseError
@@ -31,6 +33,8 @@ BROKEN: Final = (
     AttributeError,
     TypeError,
     OSError,
+    struct.error,
+    ExpatError,
 )
 
 

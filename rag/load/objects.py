@@ -96,7 +96,7 @@ class Objects:
 
 def _add_alt_text(builder: ContentBuilder, node: etree._Element, last: str) -> str:
     """Add what the author says a picture shows, unless that is a file's name or was `last` said."""
-    text = alt_text(node.get("descr", ""))
+    text = alt_text(node.attrib.pop("descr", ""))
     if text != last:
         builder.add(f"[Picture: {text}]" if text else "")
     return text or last

@@ -6,6 +6,7 @@ import io
 import posixpath
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Final
@@ -24,7 +25,15 @@ FALLBACK: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}
 STRICT: Final = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")  # ISO/IEC 29500 strict
 TRANSITIONAL: Final = rb"http://schemas.openxmlformats.org/\1/2006/\2"
 HEAD: Final = 1 << 16  # bytes of a part in which its namespaces are declared
-DAMAGES: Final = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError)
+DAMAGES: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    OSError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from rag.load.source import Source
 from rag.load.xlsx import DATE_1904
 
 ERRORS: Final = xlrd.error_text_from_code
+DAMAGES: Final = (AssertionError, IndexError, KeyError, TypeError, ValueError, struct.error)
 LOCAL: Final = frozenset({14, 22})  # numbers of formats
 
 
@@ -35,7 +37,7 @@ def read_xls(source: Source) -> Content:
         try:
             sheet = book.sheet_by_index(number)
             content = sheet_content(_sheet(book, sheet, allowance))
-        except (xlrd.XLRDError, AssertionError, IndexError, KeyError, ValueError):
+        except (xlrd.XLRDError, *DAMAGES):
             builder.note(f'the sheet "{book.sheet_names()[number]}" is damaged and could not be read')
             continue
         builder.add_page(number + 1, content, unit="sheet")
