@@ -101,7 +101,9 @@ def guess(data: bytes) -> str:
     if touches_ascii(text):
         members = {name: of for name, of in LATIN_ENCODINGS.items() if of is WESTERN or not is_sparse(text)}
         return _closest(sample, found if found in members else "cp1252", members)
-    return _closest(sample, found, CYRILLIC_ENCODINGS) if found in CYRILLIC_ENCODINGS else found
+    if found in LATIN_ENCODINGS or found in CYRILLIC_ENCODINGS:
+        return _closest(sample, found, {found: LATIN_ENCODINGS.get(found, {}), **CYRILLIC_ENCODINGS})
+    return found  # another script, which the detector tells well
 
 
 def telling(data: bytes) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from lxml import etree
 from lxml import html as lxml_html
 
 from rag.load.content import Content, ContentBuilder
-from rag.load.encoding import decode
+from rag.load.encoding import decode_noted
 from rag.load.html_table import data_rows, has_header
 from rag.load.source import Source
 from rag.load.tables import table_text
@@ -49,14 +50,17 @@ MENU_LINKED: Final = 0.8  # part of the characters that are within links
 
 def read_html(source: Source) -> Content:
     """Read the main text of a page; entities are decoded, the charset is the declared one if it fits."""
-    text = XML_DECLARATION.sub("", decode(source.data, declared=declared_charset(source.data)))
+    decoded = decode_noted(source.data, declared=declared_charset(source.data))
+    text = XML_DECLARATION.sub("", decoded.text)
     root = lxml_html.document_fromstring(text, parser=lxml_html.HTMLParser(huge_tree=True))
     title = " ".join((root.findtext(".//title") or "").split())
     content = _Reader().read(_main(root), title)
-    return content if content.text else _Reader(keep_all=True).read(root, title)
+    content = content if content.text else _Reader(keep_all=True).read(root, title)
+    return replace(content, notes=(*decoded.notes, *content.notes))
 
 
 def declared_charset(data: bytes) -> str | None:
+    """Return the charset that HTML or XML names at its beginning."""
     found = DECLARED.search(data[:DECLARED_WITHIN])
     if not found:
         return None

@@ -10,6 +10,7 @@ from lxml import etree
 from rag.load.tables import looks_like_header
 
 MAX_SPAN: Final = 1000  # the limit browsers keep (HTML Standard, 4.9.11)
+MAX_CELLS: Final = 200_000  # of one table, after which no cell spans others any more
 LAYOUT_INSIDE: Final = "table h1 h2 h3 h4 h5 h6 form article section"
 
 
@@ -20,10 +21,12 @@ def data_rows(table: etree._Element, text_of: Callable[[etree._Element], str]) -
     if any(table.find(f".//{tag}") is not None for tag in LAYOUT_INSIDE.split()):
         return []
     grid: list[list[str]] = []
+    left = MAX_CELLS
     above: dict[int, tuple[int, str]] = {}  # column -> rows still covered by a cell above, its text
     for row in table.iter("tr"):
         cells = [cell for cell in row if cell.tag in {"td", "th"}]
-        grid.append(_grid_row(cells, above, text_of))
+        grid.append(_grid_row(cells, above, text_of, spans=left > 0))
+        left -= len(grid[-1])
     return grid if max(map(len, grid), default=0) > 1 else []
 
 
@@ -40,8 +43,12 @@ def _grid_row(
     cells: Sequence[etree._Element],
     above: dict[int, tuple[int, str]],
     text_of: Callable[[etree._Element], str],
+    *,
+    spans: bool,
 ) -> list[str]:
     row: list[str] = []
+    if not spans:
+        return [text_of(cell) for cell in cells]
     for cell in cells:
         _take_from_above(row, above)
         text = text_of(cell)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any, Final
 
 from rag.load.blobs import without_blobs
@@ -31,7 +32,8 @@ def read_notebook(source: Source) -> Content:
     language = _language(notebook)
     for cell in cells:
         _add_cell(builder, cell, language)
-    return builder.build()
+    content = builder.build()
+    return replace(content, notes=tuple(dict.fromkeys(content.notes)))
 
 
 def _cells(notebook: Any) -> list[dict[str, Any]]:

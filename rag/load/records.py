@@ -17,7 +17,7 @@ from rag.load.text import plain_text
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | bool | None"  # numbers are kept as they are written
 
-COMMENT: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"|//[^\n]*+|/\*.*?\*/|,(?=\s*+[\]}])', re.S)
+COMMENT: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|//[^\n]*+|/\*.*?(?:\*/|\Z)|,(?=\s*+[\]}])', re.S)
 LINES: Final = frozenset({".jsonl", ".ndjson"})
 ROW: Final = 600  # characters of a record that is written on one line
 MANY: Final = 40  # plain values of a list that are written out; the rest is counted

@@ -25,14 +25,15 @@ BRACED: Final = re.compile(  # Java, C#, Kotlin, Scala, Swift, PHP, JavaScript, 
 )
 METHOD: Final = re.compile(  # of Java, C# or C++ within a class, or a function of C
     r"([ \t]*)"
-    r"(?!(?:return|else|if|for|while|switch|catch|new|throw|delete|using|typedef|case|do|goto)\b)"
+    r"(?!(?:return|else|if|for|while|switch|catch|new|throw|delete|using|typedef|case"
+    r"|do|goto)\b)"
     r"(?:[\w:<>\[\],.*&?~]+[ \t]+){1,6}?[*&]{0,2}([\w:~$]+)[ \t]*\([^;={}\n]{0,300}\)[ \t]*"
     r"(?:const|override|noexcept|final|throws[ \t]+[\w, .]{1,120}|[ \t])*(?:\{|$)"
 )
 SHELL: Final = re.compile(r"()((?:function[ \t]+)?[\w.-]+)[ \t]*\(\)[ \t]*\{?")
 SQL: Final = re.compile(
-    r"([ \t]*)((?:create|alter)[ \t]+(?:or[ \t]+replace[ \t]+)?(?:temp(?:orary)?[ \t]+)?(?:table|view|function"
-    r"|procedure|trigger|index|type|schema)[ \t]+(?:if[ \t]+not[ \t]+exists[ \t]+)?[\w.\"`\[\]]+)",
+    r"([ \t]*)((?:create|alter)[ \t]+(?:or[ \t]+replace[ \t]+)?(?:temp(?:orary)?[ \t]+)?(?:table|view"
+    r"|function|procedure|trigger|index|type|schema)[ \t]+(?:if[ \t]+not[ \t]+exists[ \t]+)?[\w.\"`\[\]]+)",
     re.I,
 )
 SECTION: Final = re.compile(r"()(\[{1,2}[^\[\]\n]{1,120}\]{1,2})[ \t]*(?:[#;].*)?$")

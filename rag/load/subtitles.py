@@ -103,9 +103,10 @@ def _is_full(text: str) -> bool:
 
 def _unsaid(before: str, text: str) -> str:
     """Return what `text` adds to the cue before it, which captions made live repeat and go on."""
-    if text == before:
-        return ""
-    return text.removeprefix(before).strip() if before and text.startswith(before) else text
+    for said in filter(None, (before, before.partition(": ")[2])):
+        if text.startswith(said):
+            return text.removeprefix(said).strip()
+    return text
 
 
 def _joined(text: str, said: str) -> str:
