@@ -6,6 +6,7 @@ import io
 import re
 import struct
 import zipfile
+import zlib
 from typing import Final
 
 from rag.errors import LoadError
@@ -36,6 +37,15 @@ ZIP_MEMBERS: Final = (  # a member that tells what a zip is
     ("xl/workbook.bin", "xlsx"),
     ("ppt/presentation.xml", "pptx"),
     ("META-INF/container.xml", "epub"),
+)
+DAMAGES: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
 )
 OPEN_DOCUMENT: Final = re.compile(r"application/vnd\.oasis\.opendocument\.([a-z]+)")
 OPEN_DOCUMENTS: Final = {  # what an OpenDocument file says it is (OASIS ODF 1.3, part 2, 3.3)
@@ -73,7 +83,7 @@ def in_zip(data: bytes) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _by_members(archive, set(archive.namelist()))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as exc:
+    except DAMAGES as exc:
         if any(folder in data for folder in OFFICE_FOLDERS):
             raise LoadError("the file is damaged: it begins as a zip file and is not whole") from exc
         return "epub" if BOOK in data else "zip"  # their readers take out what is whole

@@ -54,14 +54,7 @@ def _opened(data: bytes) -> Any:
         return xlrd.open_workbook(
             file_contents=data, formatting_info=True, on_demand=True, logfile=io.StringIO()
         )
-    except (
-        xlrd.XLRDError,
-        xlrd.compdoc.CompDocError,
-        AssertionError,
-        IndexError,
-        KeyError,
-        ValueError,
-    ) as exc:
+    except (xlrd.XLRDError, xlrd.compdoc.CompDocError, *DAMAGES) as exc:
         raise LoadError("the Excel workbook is damaged: its structure cannot be read") from exc
 
 
