@@ -4,15 +4,17 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from rag.datatypes import Document, Page, Region
 from rag.errors import LoadError
 from rag.load import load
 from rag.load.guard import Loader, load_guarded
-from rag.load.limits import MAX_TEXT
+from rag.load.limits import MAX_TEXT, cut
 from tests import misbehaving
 from tests.minimal_pdf import minimal_pdf
 
@@ -156,6 +158,29 @@ def test_a_text_without_end_is_cut_with_a_note(tmp_path: Path) -> None:
     assert document.notes == (
         "it is very long: only the first 32,000,000 of its 36,000,000 characters were read",
     )
+
+
+def test_a_document_is_cut_where_its_places_or_notes_become_too_many() -> None:
+    regions = tuple(Region(start=n * 2, end=n * 2 + 1, cells=f"A{n}") for n in range(50))
+    document = Document(
+        source="a",
+        digest="",
+        text="x " * 50,
+        pages=(Page(number=1, start=0, end=60), Page(number=2, start=60, end=100)),
+        regions=regions,
+        notes=tuple(f"note {n}" for n in range(150)),
+    )
+    found = cut(document, places=20)
+    assert found.text == document.text[:39]
+    assert found.regions == regions[:20]
+    assert found.pages == (Page(number=1, start=0, end=39),)
+    assert found.notes[99:] == (
+        "note 99",
+        "there are 50 more such notes",
+        "it is very long: only the first 39 of its 100 characters were read",
+    )
+    whole = replace(document, notes=())
+    assert cut(whole) is whole
 
 
 def test_a_child_that_died_between_two_files_is_replaced(note: Path) -> None:

@@ -15,6 +15,7 @@ MAX_RESIDENT: Final = 1_300_000_000  # bytes of real memory, with what it starte
 WORN: Final = 1_100_000_000  # bytes of real memory from which on it is replaced after a file
 MAX_FILE: Final = 256 << 20  # bytes of a file it may write
 MAX_TEXT: Final = 32_000_000  # characters of one document
+MAX_NOTES: Final = 100  # of one document
 MAX_PLACES: Final = 1_000_000  # pages, headings and regions of one document, each
 FIRST_TO_GO: Final = "1000"  # Linux's highest score, when it must end a process for want of memory
 
@@ -42,6 +43,7 @@ def limit_process() -> None:
 
 def cut(document: Document, *, most: int = MAX_TEXT, places: int = MAX_PLACES) -> Document:
     """Return `document`, or its beginning with a note, so that no text fills the service's memory."""
+    document = _with_few_notes(document)
     ends = (_end_of(document.pages, places), _end_of(document.headings, places))
     end = min(most, *ends, _end_of(document.regions, places))
     if len(document.text) <= end:
@@ -57,6 +59,13 @@ def cut(document: Document, *, most: int = MAX_TEXT, places: int = MAX_PLACES) -
         regions=_within(document.regions, len(text)),
         notes=(*document.notes, note),
     )
+
+
+def _with_few_notes(document: Document) -> Document:
+    more = len(document.notes) - MAX_NOTES
+    if more <= 0:
+        return document
+    return replace(document, notes=(*document.notes[:MAX_NOTES], f"there are {more:,} more such notes"))
 
 
 def _end_of(items: tuple[Placed, ...], most: int) -> int:

@@ -21,6 +21,7 @@ class Parts:
         self._source = source
         self._builder = builder
         self._seen = self._failed = 0
+        self._reads = False  # whether anything was read since it was last told
         self._told = time.monotonic()
 
     def add(self, name: str, read: Callable[[], Content], *, silently: bool = False) -> None:
@@ -33,6 +34,7 @@ class Parts:
         self._seen += 1
         try:
             self._builder.add_part(name, read())
+            self._reads = True
         except LimitError:
             raise
         except LoadError as exc:
@@ -62,7 +64,7 @@ class Parts:
         return read(self._source.member(data, name.rpartition("/")[2]))
 
     def _tell(self, name: str) -> None:
-        """Tell of progress, now and then: ten thousand small pieces are no news each."""
-        if time.monotonic() - self._told > BREATH:
+        """Tell of progress, now and then; where nothing is read, as in a bomb, there is none."""
+        if self._reads and time.monotonic() - self._told > BREATH:
             self._source.advance(f"{name}, after {self._seen:,} others")
-            self._told = time.monotonic()
+            self._told, self._reads = time.monotonic(), False
