@@ -120,7 +120,7 @@ class Page:
         self.rescan.click(self._rescan, None, shelf, **QUIET)
         self.documents.delete(self._delete, None, shelf, **QUIET)
         self.documents.more(self._more, None, shelf, **QUIET)
-        self.find.input(self._find, self.find, shelf, **(QUIET | {"trigger_mode": "always_last"}))
+        self.find.change(self._find, self.find, shelf, **(QUIET | {"trigger_mode": "always_last"}))
         self.timer.tick(self._tick, None, shelf, **(QUIET | {"trigger_mode": "once"}))
 
     def _session(self, request: gr.Request) -> Session:
