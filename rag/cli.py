@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rag.bars import amount, progress_bars
-from rag.chores import notice, print_report, status, sync
+from rag.chores import export_command, import_command, notice, print_report, status, sync
 from rag.datatypes import Answer, Event, Queued, Reading, Token
 from rag.errors import ConfigError, RagError
 from rag.render import answer_json, footer, source_lines
@@ -76,6 +76,10 @@ def build_parser() -> argparse.ArgumentParser:
     syncing = as_json(add("sync", sync, "make the index equal to the data folder"))
     syncing.add_argument("--rebuild", action="store_true", help="set the old index aside and begin anew")
     as_json(add("status", status, "list every file with its state, and what is ignored or not yet read"))
+    exporting = add("export", export_command, "write the index to one file, for another machine")
+    exporting.add_argument("file")
+    importing = add("import", import_command, "take over an index that was exported elsewhere")
+    importing.add_argument("file")
     asking = as_json(add("ask", ask, "answer one question, streamed, with its sources"))
     asking.add_argument("question")
     add("chat", chat, "ask question after question in one conversation")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
@@ -26,6 +27,7 @@ from rag.embed import Embedder, open_embedder
 from rag.engines import Engine, open_engine
 from rag.errors import ConfigError, EngineError, InputError, RagError
 from rag.index import Index, set_aside
+from rag.index.schema import Manifest
 from rag.prompt import check_question, fit
 from rag.run import Run
 from rag.scan import Found, scan
@@ -34,6 +36,7 @@ from rag.turnstile import Turnstile
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
+    from rag.portable import Described
     from rag.status import Status
 
 OPENING = threading.Lock()  # else two first questions at once would load the models twice
@@ -75,6 +78,9 @@ class Rag:
 
     @cached_property
     def index(self) -> Index:
+        from rag.portable import finish_import
+
+        finish_import(self.config.index_dir)
         return Index.open(self.config.index_dir, **self._index_settings())
 
     @cached_property
@@ -150,6 +156,9 @@ class Rag:
         """
         from rag.folder import sync_folder
         from rag.load.source import Settings
+        from rag.portable import finish_import
+
+        finish_import(self.config.index_dir)
 
         with (
             self._syncing,
@@ -214,6 +223,18 @@ class Rag:
         from rag.status import look_at
 
         return look_at(self.config.data_dir, self.index)
+
+    def export_to(self, file: Path) -> Described:
+        """Write the index to one file, for another machine; see `rag.portable`."""
+        from rag.portable import export_index
+
+        return export_index(self.config.index_dir, file)
+
+    def import_from(self, file: Path) -> tuple[Described, Path | None]:
+        """Take over an exported index; return what it is, and the folder in which the old one is kept."""
+        from rag.portable import import_index
+
+        return import_index(file, self.config.index_dir, Manifest(**self._index_settings()))
 
     def drain_readings(self) -> list[Reading]:
         """Return how far the engine has read since the last call."""

@@ -22,6 +22,7 @@ LAYERS = [
         "chat_model",
         "folder",
         "meter",
+        "portable",
         "reader",
         "retrieve",
         "status",
