@@ -63,14 +63,15 @@ def decrypted(source: Source) -> bytes:
     Raises:
         LoadError: when no password fits.
     """
-    for password in _passwords(source):
+    for password in tried_passwords(source):
         plain = _opened(source.data, password)
         if plain is not None:
             return plain
     raise LoadError(UNKNOWN)
 
 
-def _passwords(source: Source) -> Iterator[str]:
+def tried_passwords(source: Source) -> Iterator[str]:
+    """Yield the passwords to try, in order."""
     yield from ("", DEFAULT_PASSWORD)
     yield from source.settings.passwords
 

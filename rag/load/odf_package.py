@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from typing import IO, Final
 
 from lxml import etree
 
 from rag.errors import LoadError
+from rag.load.encrypted import tried_passwords
+from rag.load.odf_crypto import Lock, inflated, key_for, locks
 from rag.load.ooxml import DAMAGES, MAX_PART
 from rag.load.source import Source
 
@@ -19,12 +22,10 @@ DRAW: Final = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
 PRESENTATION: Final = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
 STYLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 SVG: Final = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
-MANIFEST: Final = "{urn:oasis:names:tc:opendocument:xmlns:manifest:1.0}"
 XLINK: Final = "{http://www.w3.org/1999/xlink}"
 DC: Final = "{http://purl.org/dc/elements/1.1/}"
 CONTENT: Final = "content.xml"
 STYLES: Final = "styles.xml"
-ENCRYPTED: Final = "the document is encrypted: save a copy of it without a password"
 
 
 class OdfPackage:
@@ -34,6 +35,8 @@ class OdfPackage:
         self._budget = source.budget
         self._flat = b"" if source.data.startswith(b"PK") else source.data  # one XML file, not a zip
         self.notes: list[str] = []
+        self._locks: Mapping[str, Lock] = {}
+        self._password = ""
         self.names = frozenset({CONTENT, STYLES})
         if not self._flat:
             self._open_zip(source)
@@ -44,11 +47,12 @@ class OdfPackage:
         except zipfile.BadZipFile as exc:
             raise LoadError("the OpenDocument file is damaged: its zip container is not whole") from exc
         self.names = frozenset(self._zip.namelist())
-        manifest = self.parse("META-INF/manifest.xml")
-        if manifest is not None and next(manifest.iter(MANIFEST + "encryption-data"), None) is not None:
-            raise LoadError(ENCRYPTED)
+        self._locks = locks(self.parse("META-INF/manifest.xml"))
         if CONTENT not in self.names:
             raise LoadError("the OpenDocument file is damaged: it has no content")
+        if CONTENT in self._locks:
+            lock, data = self._locks[CONTENT], self._zip.read(CONTENT)
+            self._password = key_for(lock, data, tried_passwords(source))
 
     def open(self, name: str) -> IO[bytes]:
         """Return a member as a stream; of a flat document, the whole."""
@@ -58,7 +62,15 @@ class OdfPackage:
         if info.file_size > MAX_PART:
             raise LoadError(f"it unpacks to more than {MAX_PART // 1_000_000} MB")
         self._budget.unpack(info.file_size)
-        return self._zip.open(info)
+        return self._unlocked(name) if name in self._locks else self._zip.open(info)
+
+    def _unlocked(self, name: str) -> IO[bytes]:
+        plain = self._locks[name].opened(self._zip.read(name), self._password)
+        if plain is None:
+            raise LoadError(f"the OpenDocument file is damaged: {name} cannot be decrypted")
+        data = inflated(plain, MAX_PART)
+        self._budget.unpack(len(data))
+        return io.BytesIO(data)
 
     def read(self, name: str) -> bytes:
         """Return a member's bytes.

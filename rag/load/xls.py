@@ -14,7 +14,7 @@ from rag.load.content import Content, ContentBuilder
 from rag.load.encrypted import decrypted, is_encrypted
 from rag.load.number_format import BUILTIN, formatter, is_date
 from rag.load.sheet_tables import Cell, Merge, Row, Sheet
-from rag.load.sheets import Allowance, hidden_note, sheet_content
+from rag.load.sheets import Allowance, column_letters, hidden_note, sheet_content
 from rag.load.source import Source
 from rag.load.xlsx import DATE_1904
 
@@ -36,7 +36,7 @@ def read_xls(source: Source) -> Content:
     for number in range(book.nsheets):
         try:
             sheet = book.sheet_by_index(number)
-            content = sheet_content(_sheet(book, sheet, allowance))
+            content = sheet_content(_sheet(book, sheet, allowance), below=(_comments(sheet),))
         except (xlrd.XLRDError, *DAMAGES):
             builder.note(f'the sheet "{book.sheet_names()[number]}" is damaged and could not be read')
             continue
@@ -68,6 +68,16 @@ def _sheet(book: Any, sheet: Any, allowance: Allowance) -> Sheet:
         if cells:
             rows.append(Row(at + 1, cells))
     return Sheet(name=sheet.name, rows=rows, merges=_merges(sheet.merged_cells))
+
+
+def _comments(sheet: Any) -> Content:
+    builder = ContentBuilder()
+    for (row, column), note in sorted(sheet.cell_note_map.items()):
+        cell = f"{column_letters(column)}{row + 1}"
+        said = " ".join(note.text.split()).removeprefix(f"{note.author}:").strip()
+        who = f" by {note.author}" if note.author else ""
+        builder.add_region(f"{cell}: Comment{who}: {said}" if said else "", cells=cell)
+    return builder.build()
 
 
 def _merges(ranges: Sequence[tuple[int, int, int, int]]) -> list[Merge]:
