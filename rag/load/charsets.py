@@ -60,7 +60,7 @@ FREQUENT: Final = {  # encoding -> its frequent characters, least part of the ot
 OTHER_SCRIPTS: Final = frozenset(
     map(chr, (*range(0x0370, 0x0400), *range(0x0590, 0x0700), *range(0x0E01, 0x0E5C)))
 )
-SHORT: Final = 12  # bytes beyond ASCII up to which frequent Chinese alone decides
+SHORT: Final = 6  # different characters beyond ASCII up to which frequent Chinese alone decides
 MOST: Final = 0.5  # part of the characters of such a short text that are frequent Chinese
 HIGH: Final = re.compile(rb"[\x80-\xff]")
 PAIRS: Final = re.compile(rb"(?:[\xa1-\xa3\xb0-\xd7][\xa1-\xfe])+")  # everyday characters of GB 2312
@@ -95,7 +95,7 @@ def guess(data: bytes) -> str:
     if found in FREQUENT or found.startswith("iso2022"):
         return found
     damaged = next((name for name in FREQUENT if _is_but_for_damage(sample, name)), None)
-    if damaged:
+    if damaged and not fits(sample, found):
         return damaged
     text = sample.decode(found, "replace")
     if touches_ascii(text):
@@ -123,10 +123,10 @@ def telling(data: bytes) -> bytes:
 def is_short_chinese(sample: bytes) -> bool:
     """Say whether the few characters beyond ASCII in `sample` are everyday Chinese in GBK."""
     high = b"".join(PAIRS.findall(sample))
-    if not 0 < len(high) <= SHORT or len(HIGH.findall(sample)) > len(high):
+    chars = set(high.decode("gb18030", "replace"))
+    if not 0 < len(chars) <= SHORT or len(HIGH.findall(sample)) > len(high):
         return False
-    chars = high.decode("gb18030", "replace")
-    return sum(char in CHINESE for char in chars) >= MOST * len(chars)
+    return len(chars & CHINESE) >= MOST * len(chars)
 
 
 def fits(data: bytes, encoding: str) -> bool:

@@ -125,7 +125,8 @@ def _by_its_look(head: str, data: bytes) -> str:
         return "mhtml" if is_page else "eml"
     if head.startswith("WEBVTT") or CUE.match(head):
         return "subtitles"
-    return "notebook" if head.lstrip().startswith("{") and NOTEBOOK in data else ""
+    is_notebook = head.lstrip().startswith("{") and ('"nbformat"' in head or NOTEBOOK in data)
+    return "notebook" if is_notebook else ""
 
 
 def _is_mail(head: str) -> bool:

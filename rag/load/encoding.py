@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from rag.errors import LoadError
-from rag.load.charsets import FREQUENT, fits, guess, is_short_chinese, python_name, telling
-from rag.load.mixed import RARE, decode_mixed, is_mostly_utf8
+from rag.load.alphabets import CYRILLIC_ENCODINGS, LATIN_ENCODINGS, coherence
+from rag.load.charsets import BELIEVABLE, FREQUENT, fits, guess, is_short_chinese, python_name, telling
+from rag.load.mixed import RARE, decode_cut, decode_mixed, is_mostly_utf8
 from rag.load.mojibake import repaired
 from rag.load.wide import seven_bit, wide_encoding
 
@@ -54,12 +55,12 @@ def decode_noted(data: bytes, *, declared: str | None = None, mend: bool = True)
     """
     whole = EMPTY.sub(b"", data) if b"\0" in data else data
     text, notes = _decode(whole, declared)
-    _refuse_binary(text)
     if len(whole) < len(data):
         notes.append(f"{len(data) - len(whole):,} bytes of it are empty, as if it was not written to its end")
     if mend and not text.isascii():
         text, said = repaired(text)
         notes += [said] if said else []
+    _refuse_binary(text)
     lost = text.count("\ufffd") - whole.count("\ufffd".encode())
     if lost > 0:
         notes.append(f"{lost:,} {'character' if lost == 1 else 'characters'} could not be decoded")
@@ -93,7 +94,10 @@ def _strictly(data: bytes, encoding: str) -> str | None:
 
 def _is_surely_utf8(text: str, data: bytes) -> bool:
     """Say whether valid UTF-8 is no short Chinese in GBK that happens to look like it ("目录")."""
-    return not RARE.search(text) or not is_short_chinese(telling(data))
+    if not is_short_chinese(telling(data)):
+        return True
+    alphabets = (*LATIN_ENCODINGS.values(), *CYRILLIC_ENCODINGS.values())
+    return not RARE.search(text) and any(coherence(text, each) >= BELIEVABLE for each in alphabets)
 
 
 def _as_declared(data: bytes, declared: str | None) -> tuple[str, list[str]] | None:
@@ -110,6 +114,9 @@ def _as_declared(data: bytes, declared: str | None) -> tuple[str, list[str]] | N
 
 
 def _guessed(data: bytes) -> tuple[str, list[str]]:
+    cut = decode_cut(data)
+    if cut:
+        return cut
     encoding = wide_encoding(data) or guess(data)
     if is_mostly_utf8(data) and (found := decode_mixed(data)):
         return found

@@ -21,14 +21,13 @@ MIXED: Final = 0.2  # part of the bytes beyond ASCII that are UTF-8 when a file 
 DAMAGED: Final = 0.6  # part of a line's bytes beyond ASCII from which on it is damaged UTF-8
 RARE: Final = re.compile("(?![\xa0-\u024fͰ-ϿЀ-џҐґא-תװ-״،-٩پچژکگی])[\x80-\u07ff]")  # written in UTF-8 by few
 MOSTLY: Final = 0.8
+THREE_BYTES: Final = re.compile("[\u0800-\uffff]")
+WORD: Final = re.compile(rb"[A-Za-z\x80-\xff]*+")
 LETTER: Final = re.compile(rb"[A-Za-z]")
 
 
 def decode_mixed(data: bytes) -> tuple[str, list[str]] | None:
     """Return the text of bytes that are mostly or partly UTF-8, and what is wrong; None when they are not."""
-    cut = _cut(data)
-    if cut is not None:
-        return cut
     if _valid(data) < MIXED * (len(data) - _ascii(data)):
         return None
     lines = list(_lines_beyond_ascii(data))
@@ -37,7 +36,7 @@ def decode_mixed(data: bytes) -> tuple[str, list[str]] | None:
     strict = sum(end - start for start, end in lines) - sum(map(len, others))
     if foreign and strict + sum(map(len, others)) - sum(map(len, foreign)) < MIXED * sum(map(len, foreign)):
         return None
-    encoding = guess(b"".join(foreign or others))
+    encoding = guess(b"".join(foreign) or b" ".join(_foreign_words(others)))
     notes = [f"its lines mix two encodings: UTF-8 and {encoding}"] if foreign else []
     return _joined(data, lines, encoding), notes
 
@@ -48,7 +47,8 @@ def is_mostly_utf8(data: bytes) -> bool:
     return _valid(sample) >= MOSTLY * (len(sample) - _ascii(sample))
 
 
-def _cut(data: bytes) -> tuple[str, list[str]] | None:
+def decode_cut(data: bytes) -> tuple[str, list[str]] | None:
+    """Return the text of UTF-8 that was cut within its first or last character; None for anything else."""
     tail = TAIL.match(data)
     rest = data[tail.end() :] if tail else data
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -56,7 +56,7 @@ def _cut(data: bytes) -> tuple[str, list[str]] | None:
         text = decoder.decode(rest)
     except UnicodeDecodeError:
         return None
-    if text.isascii():
+    if not THREE_BYTES.search(text) and (text.isascii() or tail):
         return None
     ends = [*(["first"] if tail else []), *(["last"] if decoder.getstate()[0] else [])]
     return text, [f"its {each} character is cut" for each in ends]
@@ -91,6 +91,12 @@ def _ascii(data: bytes) -> int:
 
 def _is_damaged(line: bytes) -> bool:
     return _valid(line) >= DAMAGED * (len(line) - _ascii(line))
+
+
+def _foreign_words(lines: list[bytes]) -> Iterator[bytes]:
+    """Yield the words beyond ASCII in which no character is UTF-8."""
+    for line in lines:
+        yield from (word[0] for word in WORD.finditer(line) if not _valid(word[0]))
 
 
 def _joined(data: bytes, lines: list[tuple[int, int]], encoding: str) -> str:

@@ -23,7 +23,7 @@ ENCODINGS_ONLY: Final = TextFixerConfig(
 )
 SUSPECT: Final = re.compile("[ÂÃÄÅÎÏÐÑØÙâãäåæçèéêëìíîïðŸ][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™ ]")
 LOST_SPACE: Final = re.compile("([ä-é][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]) (?=[à-ï]|$|\\W)")
-AS_GBK: Final = re.compile("[\u4e00-\u9fff\ue000-\uf8ff\u3000-\u303f\uff00-\uffef€]{4,}")
+AS_GBK: Final = re.compile(r"[^\x00-\x7f]{4,}")
 GBK_SIGNS: Final = re.compile("[锛銆鈥涓浣鐨绗鍙鏄鏂鍚鍦鎴闂闄璇杩澶瀛鏈彔]")
 LINE: Final = re.compile(r"[^\n]{1,4096}")
 FEW: Final = 3  # characters of a run below which it proves nothing
