@@ -12,12 +12,14 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tests.minimal_pdf import Placed
+
 CHINESE_FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
 A4 = (595.0, 842.0)
 
 
 def drawn_pdf(
-    lines: Sequence[tuple[float, float, str]],
+    lines: Sequence[Placed],
     *,
     size: float = 12.0,
     turn: int = 0,
@@ -27,7 +29,7 @@ def drawn_pdf(
     """Return a page of lines in Helvetica; `picture` is an image, where its lower left is, and its width."""
     document = pypdfium2.PdfDocument.new()
     page = document.new_page(*A4)
-    for x, y, text in lines:
+    for x, y, text, *_ in lines:
         item = pdfium.FPDFPageObj_NewTextObj(document.raw, b"Helvetica", size)
         encoded = (text + "\0").encode("utf-16-le")
         pdfium.FPDFText_SetText(item, (pdfium.c_ushort * (len(encoded) // 2)).from_buffer_copy(encoded))

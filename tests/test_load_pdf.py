@@ -234,14 +234,20 @@ def test_names_and_values_beside_each_other_are_no_table_with_a_header() -> None
 
 def test_letters_drawn_twice_to_look_bold_are_read_once() -> None:
     line = "Caution: the stairs are wet"
-    doubled = [(50.0 + 5 * at + shift, 700.0, char) for at, char in enumerate(line) for shift in (0, 0.4)]
+    doubled: list[Placed] = [
+        (50.0 + 5 * at + shift, 700.0, char) for at, char in enumerate(line) for shift in (0, 0.4)
+    ]
     assert content_of(minimal_pdf([doubled])).text == line
-    whole = [(50.0, 700.0, line), (50.4, 700.0, line)]
+    whole: list[Placed] = [(50.0, 700.0, line), (50.4, 700.0, line)]
     assert content_of(minimal_pdf([whole])).text == line
 
 
 def test_an_exponent_is_written_as_one() -> None:
-    placed = [(50.0, 700.0, "The tower weighs 10"), (146.0, 704.0, "6", 6), (151.0, 700.0, "kilograms")]
+    placed: list[Placed] = [
+        (50.0, 700.0, "The tower weighs 10"),
+        (146.0, 704.0, "6", 6),
+        (151.0, 700.0, "kilograms"),
+    ]
     assert content_of(minimal_pdf([placed])).text == "The tower weighs 10⁶ kilograms"
 
 
@@ -399,8 +405,9 @@ def test_text_that_says_other_than_is_drawn_gives_way_to_ocr() -> None:
     document = pypdfium2.PdfDocument(data)
     page = document[0]
     picture = page.render(scale=2).to_pil()
-    wrong = [
-        (x, y, text.encode().translate(shifted).decode()) for x, y, text in column(lines, x=60, leading=18)
+    wrong: list[Placed] = [
+        (x, y, text.encode().translate(shifted).decode())
+        for x, y, text, *_ in column(lines, x=60, leading=18)
     ]
     disguised = drawn_pdf(wrong, picture=(picture, 0, 0, 595))
     content = content_of(disguised, ocr=True)

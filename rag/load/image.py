@@ -13,8 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rag.errors import LoadError
 from rag.load.content import Content, ContentBuilder
-from rag.load.layout import Sheet, add_sheet
-from rag.load.pieces import moved
+from rag.load.layout import add_pieces
+from rag.load.pieces import Piece, moved
 from rag.load.source import Source
 
 MAX_PIXELS: Final = 100_000_000  # of one image; a scan of A3 at 600 dpi has 70 million
@@ -39,24 +39,24 @@ def read_image(source: Source) -> Content:
     for number, total, picture in _pictures(source.data, builder):
         if total > 1:
             source.advance(f"page {number} of {total}")
-        add_sheet(builder, number, _sheet(picture), unit="page" if total > 1 else None)
+        add_pieces(builder, number, _pieces(picture), unit="page" if total > 1 else None)
     content = builder.build()
     if not content.text and not content.notes:
         raise LoadError("there is no text in it: OCR found none in the image")
     return content
 
 
-def _sheet(picture: Image.Image) -> Sheet:
+def _pieces(picture: Image.Image) -> list[Piece]:
     from rag.load.ocr import engine
     from rag.load.picture_text import pieces_in
 
     scale = min(1.0, (READ_PIXELS / (picture.width * picture.height)) ** 0.5)
     if min(picture.size) * scale < SMALLEST:
-        return Sheet(height=float(picture.height))
+        return []
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     small = picture if scale == 1 else picture.resize(size, Image.Resampling.LANCZOS)
     pieces = pieces_in(small, engine())
-    return Sheet(pieces=[moved(piece, 1 / scale) for piece in pieces], height=float(picture.height))
+    return [moved(piece, 1 / scale) for piece in pieces]
 
 
 def _pictures(data: bytes, builder: ContentBuilder) -> Iterator[tuple[int, int, Image.Image]]:

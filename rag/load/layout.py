@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from rag.datatypes import Box, PageUnit
 from rag.load.columns import in_order
@@ -11,15 +10,6 @@ from rag.load.content import ContentBuilder
 from rag.load.grid import with_tables
 from rag.load.lines import as_paragraphs
 from rag.load.pieces import Line, Piece, Rectangle, on_page
-
-
-@dataclass(slots=True)
-class Sheet:
-    """What stands on one page."""
-
-    pieces: list[Piece] = field(default_factory=list)
-    comments: list[tuple[str, Rectangle]] = field(default_factory=list)
-    height: float = 0.0  # points, or pixels
 
 
 def lines_of(pieces: Sequence[Piece]) -> list[Line]:
@@ -34,10 +24,12 @@ def lines_of(pieces: Sequence[Piece]) -> list[Line]:
     ]
 
 
-def add_sheet(builder: ContentBuilder, number: int, sheet: Sheet, *, unit: PageUnit | None) -> None:
+def add_pieces(
+    builder: ContentBuilder, number: int, pieces: Sequence[Piece], *, unit: PageUnit | None
+) -> None:
     """Append a page; `unit` is None for what has no pages."""
     page = ContentBuilder()
-    add_lines(page, number, lines_of(sheet.pieces))
+    add_lines(page, number, lines_of(pieces))
     if unit is None:
         builder.add_content(page.build())
     else:
