@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from rag.errors import LoadError
@@ -130,5 +132,22 @@ def test_groups_nested_without_end_are_refused() -> None:
 
 
 def test_hostile_input_takes_linear_time() -> None:
-    for piece in (rb"\'", b"\\", rb"\u1", rb"\par", rb"\cell\row", rb"{\pict\pngblip ff}", rb"{\footnote x}"):
+    for piece in (
+        rb"\'",
+        b"\\",
+        rb"\u1",
+        rb"\par",
+        rb"\cell\row",
+        rb"{\pict\pngblip ff}",
+        rb"{\footnote x}",
+        rb"{\pntext",
+    ):
         read_rtf(Source(data=rb"{\rtf1 " + piece * 20_000))
+
+
+def test_notes_within_notes_are_told_once() -> None:
+    text = read(r"a{\footnote b{\footnote c}{\shptxt d}}e\par").text
+    assert text == "a[1]e\n[1] bcd"
+    start = time.process_time()
+    read("{\\footnote " * 4000 + "x" * 100_000)
+    assert time.process_time() - start < 20

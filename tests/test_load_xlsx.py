@@ -295,3 +295,14 @@ def test_a_binary_workbook_is_read() -> None:
     content = read(Source(data=buffer.getvalue(), name="book.xlsb"))
     assert content.text == "Data\n\nItem: Tea; Qty: 3.5\nItem: Coffee; Qty: 4"
     assert [region.cells for region in content.regions] == ["A2:B2", "A3:B3"]
+
+
+def test_merged_ranges_without_end_take_bounded_time() -> None:
+    source = source_of(lambda workbook: [workbook.active.append([number]) for number in range(5000)])
+    merges = b"".join(b'<mergeCell ref="B%d:C5000"/>' % at for at in range(1, 5000))
+    data = with_part(
+        source.data,
+        "xl/worksheets/sheet1.xml",
+        lambda xml: xml.replace(b"</sheetData>", b"</sheetData><mergeCells>" + merges * 4 + b"</mergeCells>"),
+    )
+    assert read_xlsx(Source(data=data)).text.endswith("4999")

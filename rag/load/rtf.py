@@ -135,9 +135,11 @@ class _Reader(Words):
             self._cells.coming = MERGES[name]
 
     def _flow_for(self, name: str) -> Flow | None:
-        if self._state.flow is None or name in {"fonttbl", "stylesheet", "pict", "upr"}:
+        """Return where the text of a destination goes; one within another is part of it."""
+        flow = self._state.flow
+        if flow is None or name in {"fonttbl", "stylesheet", "pict", "upr"}:
             return None
-        return Flow()
+        return Flow() if flow is self._body else flow
 
     def _enter(self, name: str, flow: Flow | None) -> None:
         self._flush()
@@ -161,13 +163,13 @@ class _Reader(Words):
         if not self._stack:
             return
         left, self._state = self._state, self._stack.pop()
-        if left.destination == self._state.destination and left.flow is self._state.flow:
+        if left.destination == self._state.destination:
             return
         if left.destination == "pict":
             self._end_picture()
         elif left.destination == "fonttbl":
             self._use_font(self._fonts.default)
-        elif left.flow is not None and left.destination != "ud":
+        elif left.flow is not None and left.flow is not self._state.flow and left.destination != "ud":
             self._end_flow(left.destination, left.flow)
 
     def _end_flow(self, name: str, flow: Flow) -> None:

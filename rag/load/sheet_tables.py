@@ -11,6 +11,7 @@ MAX_NESTING: Final = 4  # how often a block is cut again by columns and rows
 MAX_TITLES: Final = 10  # rows of one cell above a table
 MAX_HEADER_ROWS: Final = 4
 MAX_NAME: Final = 80  # characters of a column's name, unless the file says that it is one
+MAX_FILLED: Final = 20_000_000  # cells looked at to fill merged ones
 LOOK_AHEAD: Final = 20  # rows below a header that tell what its columns hold
 PAIR: Final = 2
 SURE_ROWS: Final = 5  # of a table of two columns of text that has a header
@@ -66,13 +67,16 @@ def _filled(sheet: Sheet) -> Sequence[Row]:
     merges = sorted(merge for merge in sheet.merges if merge[2] > merge[0])
     if not merges:
         return sheet.rows
-    rows, active, at = [], [], 0
+    rows, active, at, left = [], [], 0, MAX_FILLED
     values: dict[Merge, Cell] = {}
     for row in sheet.rows:
         while at < len(merges) and merges[at][0] <= row.number:
             active.append(merges[at])
             at += 1
         active = [merge for merge in active if merge[2] >= row.number]
+        left -= len(active)
+        if left < 0:  # ranges that overlap as no program makes them
+            return sheet.rows
         cells = dict(row.cells)
         for merge in active:
             if merge[0] == row.number and merge[1] in cells:
