@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +30,7 @@ from rag.scan import scan
 from rag.split import split
 
 TOKENS = 64
+SHARED = Path(__file__).parents[2] / "shared" / "formats"
 
 
 class CountingEmbedder(HashingEmbedder):
@@ -417,6 +421,7 @@ NURSERY = """
 import os, sys
 from pathlib import Path
 import faiss
+import rag.batches
 from rag.embed import HashingEmbedder
 from rag.folder import sync_folder
 from rag.load.source import Settings
@@ -424,6 +429,7 @@ from rag.index import Index
 from rag.index.lexical import words
 
 words("长江大桥")
+rag.batches.WINDOW = 8  # so that documents are stored all along
 e = HashingEmbedder()
 data, folder = map(Path, sys.argv[1:])
 print("ready", flush=True)
@@ -432,13 +438,14 @@ while sys.stdin.readline():
         os.setpgid(0, 0)
         with Index.open_for_sync(folder, embedder=e.name, dim=e.dim, passage_tokens=64) as index:
             sync_folder(
-                data, index=index, embedder=e, file_timeout=60, reading=Settings(),
-            progress=lambda p: None,
+                data, index=index, embedder=e, file_timeout=60, reading=Settings(ocr=False),
+                progress=lambda p: os.write(1, b"step\\n"),
             )
+        os.write(1, b"done\\n")
         os._exit(0)
-    print(pid, flush=True)
+    print("pid", pid, flush=True)
     sys.stdin.readline()  # until it is reaped, nothing else can have its number
-    print(os.waitpid(pid, 0)[1], flush=True)
+    print("ended", os.waitpid(pid, 0)[1], flush=True)
 """
 
 
@@ -460,22 +467,13 @@ def nursery(place: Place) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_kill_at_any_moment_loses_nothing(place: Place, nursery: subprocess.Popen[str]) -> None:
     chance = random.Random(5)
-    for number in range(40):
+    for number in range(12):
         place.write(f"{number}.md", body(chance, number))
-    assert nursery.stdin is not None
-    assert nursery.stdout is not None
-    longest, killed = 1.5, 0
-    deadline = time.monotonic() + 25
-    while killed < 24 or (killed < 40 and time.monotonic() < deadline):
+    mixed_formats(place, chance)
+    killed = 0
+    while killed < 100:
         shuffle_files(place, chance)
-        print("go", file=nursery.stdin, flush=True)
-        pid = int(nursery.stdout.readline())
-        time.sleep(chance.uniform(0, longest))
-        os.kill(pid, signal.SIGKILL)
-        print("killed", file=nursery.stdin, flush=True)
-        status = int(nursery.stdout.readline())
-        killed += os.WIFSIGNALED(status)
-        longest = longest * 0.8 if status == 0 else longest
+        killed += killed_somewhere(nursery, chance)
         if (place.folder / "index.sqlite").exists():
             assert_consistent(place.folder, TOKENS)
     place.sync()
@@ -487,15 +485,59 @@ def test_a_kill_at_any_moment_loses_nothing(place: Place, nursery: subprocess.Po
     assert state_of(place.folder) == state_of(undisturbed.folder)
 
 
+def killed_somewhere(nursery: subprocess.Popen[str], chance: random.Random) -> bool:
+    """Start a sync, kill it after some of its steps, and say whether it had not ended by then."""
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
+    print("go", file=nursery.stdin, flush=True)
+    pid, steps = 0, chance.randrange(40)
+    while not pid or steps > 0:
+        line = nursery.stdout.readline()
+        if line.startswith("pid "):
+            pid = int(line.split()[1])
+        elif line == "done\n":
+            steps = 0
+        steps -= 1
+    time.sleep(chance.uniform(0, 0.03))
+    os.kill(pid, signal.SIGKILL)
+    print("killed", file=nursery.stdin, flush=True)
+    while not (line := nursery.stdout.readline()).startswith("ended "):
+        pass
+    return os.WIFSIGNALED(int(line.split()[1]))
+
+
+def mixed_formats(place: Place, chance: random.Random) -> None:
+    """Write what is no Markdown: other formats and encodings, copies, and what cannot be read."""
+    from docx import Document as Word
+
+    place.write("page.html", f"<h1>Bridge</h1><p>{body(chance, 1)}</p>")
+    place.write("table.csv", "city,bridge\n" + "".join(f"town {n},{n}\n" for n in range(30)))
+    place.write("data.json", json.dumps([{"city": n, "tea": chance.random()} for n in range(20)]))
+    (place.data / "gbk.txt").write_bytes("每年有十五天假，仓库的钥匙由门卫保管。\n".encode("gbk") * 9)
+    (place.data / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
+    word = Word()
+    word.add_heading("Harbour", 1)
+    word.add_paragraph(body(chance, 2))
+    word.save(str(place.data / "harbour.docx"))
+    with zipfile.ZipFile(place.data / "all.zip", "w") as archive:
+        archive.write(place.data / "gbk.txt", "deep/gbk.txt")
+        archive.writestr("note.md", body(chance, 3))
+    for name in ("page.html", "gbk.txt", "broken.pdf", "harbour.docx"):
+        shutil.copy(place.data / name, place.data / f"copy of {name}")
+    for name in ("eml/fake-email-attachment.eml", "csv/semicolon-delimited.csv", "docx/docx-hdrftr.docx"):
+        if (SHARED / name).exists():
+            shutil.copy(SHARED / name, place.data / Path(name).name)
+
+
 def body(chance: random.Random, number: int) -> str:
     topics = ["bridge", "tea", "engine", "长江大桥建成通车", "龙井茶产于杭州", "每年有十五天假"]
-    lines = [f"{chance.choice(topics)} {number} {chance.random()}." for _ in range(chance.randint(1, 120))]
+    lines = [f"{chance.choice(topics)} {number} {chance.random()}." for _ in range(chance.randint(1, 40))]
     return f"# Topic {number}\n\n" + "\n".join(lines)
 
 
 def shuffle_files(place: Place, chance: random.Random) -> None:
-    files = sorted(place.data.iterdir())
-    for path in chance.sample(files, 8):
+    files = sorted(place.data.glob("*.md"))
+    for path in chance.sample(files, 5):
         path.write_text(body(chance, chance.randrange(1000)), encoding="utf-8")
     path, gone = chance.sample(files, 2)
     path.rename(place.data / f"{chance.randrange(10**6)}.md")
