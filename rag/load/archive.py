@@ -28,6 +28,7 @@ def read_zip(source: Source) -> Content:
 
 def read_members(source: Source, members: Iterable[Member]) -> Content:
     """Read the members of the archive `source`, as far as its limits allow."""
+    source.refuse_depth()  # before 42.zip's millions of members are unpacked for nothing
     builder = ContentBuilder()
     parts = Parts(source, builder)
     empty, stopped = False, ""

@@ -8,6 +8,7 @@ from typing import Final
 
 from rag.errors import LoadError
 from rag.load.content import Content, ContentBuilder
+from rag.load.limits import MAX_TEXT
 from rag.load.source import LimitError, Source
 
 MAX_NOTES: Final = 20  # pieces named that could not be read; the others are counted
@@ -20,7 +21,7 @@ class Parts:
     def __init__(self, source: Source, builder: ContentBuilder) -> None:
         self._source = source
         self._builder = builder
-        self._seen = self._failed = 0
+        self._seen = self._failed = self._characters = 0
         self._reads = False  # whether anything was read since it was last told
         self._told = time.monotonic()
 
@@ -30,10 +31,14 @@ class Parts:
         Raises:
             LimitError: when the whole file may have no more.
         """
+        if self._characters > MAX_TEXT:
+            raise LimitError(f"its text is longer than {MAX_TEXT:,} characters")
         self._tell(name)
         self._seen += 1
         try:
-            self._builder.add_part(name, read())
+            content = read()
+            self._builder.add_part(name, content)
+            self._characters += len(content.text)
             self._reads = True
         except LimitError:
             raise

@@ -81,7 +81,11 @@ class Source:
             LoadError: when it lies too deep.
             LimitError: when the file holds or unpacks to too much.
         """
-        if self.depth >= MAX_DEPTH:
-            raise LoadError(f"it lies in more than {MAX_DEPTH} containers, one inside the other")
+        self.refuse_depth()
         self.budget.spend(len(data))
         return replace(self, data=data, name=name, depth=self.depth + 1)
+
+    def refuse_depth(self) -> None:
+        """Raise LoadError when nothing within this file may be read, for it lies too deep itself."""
+        if self.depth >= MAX_DEPTH:
+            raise LoadError(f"it lies in more than {MAX_DEPTH} containers, one inside the other")
