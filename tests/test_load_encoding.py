@@ -107,12 +107,8 @@ SPOKEN = {  # a few sentences of each language, as people write them
         "O farol acende todas as noites às nove; a visita é grátis para as crianças. Atenção!",
         "Fyren tänds varje natt klockan nio; kom i tid, inträdet är gratis för både små och stora på ön.",
     ],
-    "cp1253": [
-        "Ο φάρος ανάβει κάθε βράδυ στις εννέα· η είσοδος είναι ελεύθερη."
-    ],
-    "cp1254": [
-        "Deniz feneri her gece dokuzda yanar; giriş öğrenciler için ücretsizdir. Işık güçlüdür."
-    ],
+    "cp1253": ["Ο φάρος ανάβει κάθε βράδυ στις εννέα· η είσοδος είναι ελεύθερη."],
+    "cp1254": ["Deniz feneri her gece dokuzda yanar; giriş öğrenciler için ücretsizdir. Işık güçlüdür."],
     "cp1255": ["המגדלור דולק בכל לילה מתשע; נא להגיע בזמן, הכניסה חופשית לכל התלמידים."],
     "cp1256": ["تضاء المنارة كل ليلة من الساعة التاسعة، يرجى الحضور في الموعد والدخول مجاني للطلاب."],
     "cp1257": [
@@ -240,7 +236,10 @@ def test_text_that_was_encoded_twice_is_put_right_and_told(right: str, wrong: st
     decoded = decode_noted(wrong.encode())
     assert decoded.text == right
     assert decoded.notes == ("1 line had been encoded twice and was repaired",)
-    assert decode_noted(wrong.encode(), mend=False).text == wrong
+
+
+def test_source_code_that_holds_such_text_is_not_mended() -> None:
+    assert decode_noted("schÃ¶n".encode(), mend=False).text == "schÃ¶n"
 
 
 def test_a_text_about_such_damage_is_left_as_it_is() -> None:

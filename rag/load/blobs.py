@@ -59,7 +59,8 @@ def _count(number: int, noun: str) -> str:
 
 
 def _is_encoded(run: str) -> bool:
-    return bool(HEX.fullmatch(run)) or all(kind.search(run) for kind in MIXTURE)
+    kinds = [kind.search(run) is not None for kind in MIXTURE]
+    return all(kinds) or (kinds[2] and any(kinds[:2]) and HEX.fullmatch(run) is not None)
 
 
 def _is_minified(line: str) -> bool:

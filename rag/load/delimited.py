@@ -23,6 +23,8 @@ SAMPLE: Final = 100_000  # characters that tell the delimiter
 SAMPLE_ROWS: Final = 200
 LIKELY: Final = 0.8  # part of the rows that have as many columns as most
 MAX_FIELD: Final = 2_000_000  # characters; a longer one is an opened quote that nobody closed
+TITLES: Final = 10  # rows above the header
+LONGEST_NAME: Final = 60  # characters of a column's name
 VALUE: Final = re.compile(
     r"[-+(]?[$€£¥￥]?\s?\d[\d.,' \xa0\u202f]*[%)]?|[-+]?\d+(?:\.\d+)?[eE][-+]?\d+|true|false"
     r"|\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}日?(?:[T ]\d{1,2}:\d{2}.{0,20})?|\d{1,2}:\d{2}(?::\d{2})?",
@@ -43,8 +45,20 @@ def read_delimited(source: Source) -> Content:
     builder = ContentBuilder()
     for note in (*decoded.notes, *notes):
         builder.note(note)
-    builder.add_content(sheet_content(Sheet(name="", rows=rows)))
+    builder.add_content(sheet_content(Sheet(name="", rows=rows, header_rows=_header(rows))))
     return builder.build()
+
+
+def _header(rows: list[Row]) -> set[int]:
+    """Return the number of the row that names the columns: nearly every such file has one."""
+    width = max((len(row.cells) for row in rows[:SAMPLE_ROWS]), default=0)
+    first = next((row for row in rows[:TITLES] if len(row.cells) == width), None)
+    if first is None or width == 1 or first is rows[-1]:
+        return set()
+    names = {
+        cell.text for cell in first.cells.values() if not cell.is_value and len(cell.text) <= LONGEST_NAME
+    }
+    return {first.number} if len(names) == width else set()
 
 
 def _delimiter(text: str, suffix: str) -> str:

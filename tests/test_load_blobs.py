@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import base64
+import random
+
+import pytest
+
+from rag.load.blobs import without_blobs
+
+NOISE = base64.b64encode(random.Random(0).randbytes(30_000)).decode()
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        NOISE,
+        "\n".join(NOISE[at : at + 76] for at in range(0, 7600, 76)) + "\n",
+        random.Random(0).randbytes(400).hex(),
+    ],
+)
+def test_encoded_data_is_left_out_and_that_is_said(blob: str) -> None:
+    text, notes = without_blobs(f"before\n{blob}\nafter")
+    assert text.split() == ["before", "after"]
+    assert notes == ["1 block of encoded data left out"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 5000,
+        "汉字，" * 5000,
+        "a" * 1000,
+        "https://example.org/" + "path/" * 40,
+        "\n".join("A line of words that is about as long as base64 lines would be, yes" for _ in range(50)),
+    ],
+)
+def test_what_people_write_stays(text: str) -> None:
+    assert without_blobs(text) == (text, [])
+
+
+def test_text_after_an_embedded_image_stays() -> None:
+    text, _ = without_blobs(f"![x](data:image/png;base64,{NOISE}) and words after it")
+    assert text == "![x](data:image/png) and words after it"

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import csv
+import io
+import time
+
+import pytest
+
+from rag.load.content import Content
+from rag.load.delimited import read_delimited
+from rag.load.source import Source
+
+PEOPLE = [
+    ["Name", "City", "Age"],
+    ["Ada", "London, UK", "36"],
+    ["李雷", "北京；朝阳", "28"],
+    ["Bo", "a|b", "7"],
+]
+LINES = [
+    "Name: Ada; City: London, UK; Age: 36",
+    "Name: 李雷; City: 北京；朝阳; Age: 28",
+    "Name: Bo; City: a|b; Age: 7",
+]
+
+
+def read(data: str | bytes, name: str = "a.csv") -> Content:
+    return read_delimited(Source(data=data.encode() if isinstance(data, str) else data, name=name))
+
+
+def written(rows: list[list[str]], delimiter: str = ",") -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, delimiter=delimiter).writerows(rows)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "utf-16"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a"])
+def test_each_row_names_its_columns_and_knows_its_cells(delimiter: str, encoding: str, name: str) -> None:
+    content = read(written(PEOPLE, delimiter).encode(encoding), name)
+    assert content.text.split("\n") == LINES
+    assert [region.cells for region in content.regions] == ["A2:C2", "A3:C3", "A4:C4"]
+    assert [content.text[region.start : region.end] for region in content.regions] == LINES
+    assert content.notes == ()
+
+
+def test_excels_own_first_line_names_the_delimiter() -> None:
+    assert read("sep=;\nName;Age\nAda, the first;36\nBo, her son;7\n").text.startswith(
+        "Name: Ada, the first; Age: 36"
+    )
+
+
+def test_quoted_newlines_and_quotes_stay_in_their_cell() -> None:
+    content = read('Name,Note\nAda,"she said ""yes""\nand left"\nBo,fine\nCy,ok\nDi,ok\nEd,3\n')
+    assert content.text.split("\n")[0] == 'Name: Ada; Note: she said "yes" and left'
+    assert [region.cells for region in content.regions][:2] == ["A2:B2", "A3:B3"]
+
+
+def test_a_title_above_the_table_is_no_header() -> None:
+    content = read("Stanley Cups,,\nTeam,Location,Cups\nBlues,STL,1\nFlyers,PHI,2\n")
+    assert content.text.split("\n") == [
+        "Stanley Cups",
+        "Team: Blues; Location: STL; Cups: 1",
+        "Team: Flyers; Location: PHI; Cups: 2",
+    ]
+
+
+def test_a_table_of_numbers_has_no_header() -> None:
+    assert read("1,2,3\n4,5,6\n").text == "1 | 2 | 3\n4 | 5 | 6"
+
+
+def test_a_quotation_mark_that_is_never_closed_swallows_nothing() -> None:
+    content = read('Name,Note,Age\nAda,"high,36\nBo,low,7\nCy,low,8\n')
+    assert content.text.split("\n") == [
+        'Name: Ada; Note: "high; Age: 36',
+        "Name: Bo; Note: low; Age: 7",
+        "Name: Cy; Note: low; Age: 8",
+    ]
+    assert content.notes == ("a quotation mark in it is never closed: its quotation marks were read as text",)
+
+
+def test_a_very_long_cell_is_read_whole() -> None:
+    long = "word " * 100_000
+    content = read(f"Name,Note,Age\nAda,{long},36\nBo,low,7\n")
+    assert content.text.count("word") == 100_000
+
+
+def test_lines_without_any_delimiter_are_read_as_they_are() -> None:
+    assert read("one\ntwo\nthree\n").text.split() == ["one", "two", "three"]
+
+
+def test_a_million_rows_are_cut_in_bounded_time_and_that_is_said() -> None:
+    data = b"id,name,value,place,day\n" + b"".join(
+        b"%d,row %d,3.5,X,2024-01-02\n" % (n, n) for n in range(1_000_000)
+    )
+    begun = time.process_time()
+    content = read(data)
+    assert time.process_time() - begun < 60
+    assert len(content.regions) == 199_999
+    assert content.notes == ("the rows from 200,001 on are left out: of one table 1,000,000 cells are read",)
+    assert content.text.endswith("id: 199998; name: row 199998; value: 3.5; place: X; day: 2024-01-02")

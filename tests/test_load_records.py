@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rag.load.content import Content
+from rag.load.records import read_json, read_yaml
+from rag.load.source import Source
+
+
+def read(data: str, name: str = "a.json") -> Content:
+    return read_json(Source(data=data.encode(), name=name))
+
+
+def titles(content: Content) -> list[tuple[int, str]]:
+    assert all(each.title in content.text[each.start : each.end] for each in content.headings)
+    return [(each.level, each.title) for each in content.headings]
+
+
+def test_an_object_is_read_as_lines_that_name_each_value() -> None:
+    content = read(
+        '{"名": "灯塔", "opened": 1901, "height": 32.50, "lit": true, "owner": null, "tags": ["a", "b"]}'
+    )
+    assert content.text == "名: 灯塔\nopened: 1901\nheight: 32.50\nlit: true\ntags: a, b"
+
+
+def test_nested_values_bear_their_path_and_outer_keys_are_headings() -> None:
+    content = read('{"a": 1, "address": {"city": "X", "geo": {"lat": 1, "lon": [2, 3]}}, "one": {"b": "c"}}')
+    assert content.text == (
+        "a: 1\n\naddress\n\naddress.city: X\naddress.geo.lat: 1\naddress.geo.lon: 2, 3\none.b: c"
+    )
+    assert titles(content) == [(1, "address")]
+
+
+def test_each_record_of_a_list_is_a_line_that_names_its_values() -> None:
+    content = read('{"keepers": [{"name": "Ada", "years": [1, 2]}, {"name": "Bo", "home": {"city": "X"}}]}')
+    assert content.text == "keepers\n\nname: Ada; years: 1, 2\nname: Bo; home.city: X"
+
+
+def test_a_long_record_stands_apart_with_a_line_for_each_value() -> None:
+    records = [{"title": f"T{n}", "text": "word " * 200} for n in range(2)]
+    blocks = read(json.dumps(records)).text.split("\n\n")
+    assert [block.split("\n")[0] for block in blocks] == ["title: T0", "title: T1"]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.json"])
+def test_one_value_a_line_is_read_and_bad_lines_are_counted(name: str) -> None:
+    assert read('{"a": 1}\n\n{"a": 2}\n', name).text == "a: 1\na: 2"
+    content = read('{"a": 1}\noops\n{"a": 2}\n{"a": 3}', name)
+    assert content.text == "a: 1\noops\na: 2\na: 3"
+    assert content.notes == ("1 of its lines are no JSON, the first is line 2",)
+
+
+def test_geojson_keeps_points_and_drops_outlines() -> None:
+    features = [
+        {"properties": {"name": "Lamp"}, "geometry": {"type": "Point", "coordinates": [1.5, 2.5]}},
+        {"properties": {"name": "Bay"}, "geometry": {"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]}},
+    ]
+    text = read(json.dumps({"type": "FeatureCollection", "features": features}), "a.geojson").text
+    assert "properties.name: Lamp; geometry.type: Point; geometry.coordinates: 1.5, 2.5" in text
+    assert text.endswith("properties.name: Bay; geometry.type: Polygon")
+
+
+def test_comments_and_trailing_commas_are_borne() -> None:
+    assert read('// c\n{"a": "// no", /* x */ "b": [1, 2,],}').text == "a: // no\nb: 1, 2"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": 1, "b": [1, 2', "not JSON at all", "[" * 100_000, '{"a": 1} trailing']
+)
+def test_broken_json_is_read_as_it_is_written_and_that_is_said(text: str) -> None:
+    content = read(text)
+    assert content.text.startswith(text[:20])
+    assert content.notes[-1].startswith("it is no valid JSON (")
+
+
+def test_encoded_data_and_long_lists_of_numbers_are_left_out() -> None:
+    content = read(
+        json.dumps({"image": "iVBORw0KGgoAAAANSUhEUg" * 100, "name": "x", "vector": list(range(5000))})
+    )
+    assert len(content.text) < 400
+    assert "name: x" in content.text
+    assert "… (5,000 in all)" in content.text
+
+
+def test_yaml_is_read_as_written_with_its_outer_keys_as_headings() -> None:
+    text = '# all lamps\nname: Kaoju\nservices: # below\n  web:\n    port: 80\n"other key":\n'
+    text += "- a: !!python/object:os.system x"
+    content = read_yaml(Source(data=text.encode(), name="a.yaml"))
+    assert content.text == text
+    assert [(each.level, each.title) for each in content.headings] == [(1, "services"), (1, "other key")]

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from rag.errors import LoadError
+from rag.load.content import Content
+from rag.load.source import Source
+from rag.load.subtitles import read_subtitles
+
+
+def read(text: str, encoding: str = "utf-8") -> Content:
+    return read_subtitles(Source(data=text.encode(encoding), name="a.srt"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "utf-16"])
+def test_cues_are_joined_below_the_time_at_which_they_begin(encoding: str) -> None:
+    content = read(
+        "1\n00:00:01,000 --> 00:00:03,000\n<i>Hello there,</i>\n\n"
+        "2\n00:00:03,100 --> 00:00:05,000\n{\\an8}keeper.\n\n"
+        "3\n00:00:20,000 --> 00:00:22,000\nLater.\n\n4\n01:06:00,000 --> 01:06:02,000\n灯塔今天\n\n"
+        "5\n01:06:02,100 --> 01:06:04,000\n不开放。\n",
+        encoding,
+    )
+    assert content.text == "00:00:01\n\nHello there, keeper.\n\nLater.\n\n01:06:00\n\n灯塔今天不开放。"
+    assert [each.title for each in content.headings] == ["00:00:01", "01:06:00"]
+
+
+def test_webvtt_keeps_speakers_and_loses_notes_and_repetitions() -> None:
+    content = read(
+        "WEBVTT\n\nSTYLE\n::cue {}\n\nNOTE not this\n\n"
+        "00:01.000 --> 00:03.000 align:start\n<v Ada>The lamp</v>\n\n"
+        "id\n00:03.000 --> 00:04.000\nThe lamp <00:03.500><c>is out</c>\n\n"
+        "00:04.000 --> 00:05.000\nThe lamp is out\n"
+    )
+    assert content.text == "00:00:01\n\nAda: The lamp is out"
+
+
+def test_no_cue_is_an_error_that_says_so() -> None:
+    with pytest.raises(LoadError, match="there are no subtitles in it"):
+        read("just words\n\nand more")

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+
+from rag.load.content import Content
+from rag.load.source import Source
+from rag.load.xml import read_xml
+
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+LOL = f'<!DOCTYPE x [<!ENTITY l0 "lol">{LAUGHS}]>'
+
+
+def read(data: str | bytes) -> Content:
+    return read_xml(Source(data=data.encode() if isinstance(data, str) else data, name="a.xml"))
+
+
+def titles(content: Content) -> list[tuple[int, str]]:
+    return [(each.level, each.title) for each in content.headings]
+
+
+def test_docbook_has_headings_paragraphs_and_tables() -> None:
+    content = read(
+        '<book xmlns="http://docbook.org/ns/docbook"><title>Guide</title><chapter><title>One</title>'
+        "<para>A <emphasis>big</emphasis> lamp.</para><section><title>Sub</title><para>Inner</para><table>"
+        "<title>Keepers</title><tgroup><thead><row><entry>Name</entry><entry>Age</entry></row></thead><tbody>"
+        "<row><entry>Ada</entry><entry>36</entry></row></tbody></tgroup></table></section></chapter></book>"
+    )
+    assert content.text == "Guide\n\nOne\n\nA big lamp.\n\nSub\n\nInner\n\nKeepers\n\nName: Ada; Age: 36"
+    assert titles(content) == [(1, "Guide"), (2, "One"), (3, "Sub")]
+
+
+def test_a_feed_has_its_items_below_their_titles_and_their_html_as_text() -> None:
+    content = read(
+        "<rss><channel><title>灯塔新闻</title><item><title>Lamp out</title><pubDate>Monday</pubDate>"
+        "<description>&lt;p&gt;The lamp is &lt;b&gt;out&lt;/b&gt;.&lt;/p&gt;</description>"
+        "</item></channel></rss>"
+    )
+    assert content.text == "灯塔新闻\n\nLamp out\n\npubDate: Monday\n\nThe lamp is out."
+    assert titles(content) == [(1, "灯塔新闻"), (2, "Lamp out")]
+
+
+def test_data_is_read_as_lines_that_name_each_value() -> None:
+    content = read(
+        '<data><country name="France" id="x7"><rank>1</rank><price currency="EUR">45</price>'
+        '<neighbour name="Spain"/></country></data>'
+    )
+    assert content.text.replace("\n\n", "\n").split("\n") == [
+        "name: France",
+        "rank: 1",
+        "price: 45 (currency: EUR)",
+        "neighbour: name: Spain",
+    ]
+
+
+def test_a_property_list_pairs_its_keys_and_values() -> None:
+    content = read("<plist><dict><key>Name</key><string>Kaoju</string><key>On</key><true/></dict></plist>")
+    assert content.text == "Name: Kaoju\nOn: true"
+
+
+def test_text_beside_blocks_is_kept() -> None:
+    assert read("<doc>before<p>inside</p>after</doc>").text.split() == ["before", "inside", "after"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "utf-16"])
+def test_the_declared_encoding_is_honoured(encoding: str) -> None:
+    text = f'<?xml version="1.0" encoding="{encoding}"?><p>灯塔每天都在今天，我不知道。</p>'
+    assert read(text.encode(encoding, "ignore")).text == "灯塔每天都在今天，我不知道。"
+
+
+@pytest.mark.parametrize("body", ["<x><p>before &l9; after</p></x>", '<x a="&l9;"><p>before after</p></x>'])
+def test_a_billion_laughs_end_at_once(body: str) -> None:
+    content = read(LOL + body)
+    assert len(content.text) < 2000
+    assert "before" in content.text
+    assert content.text.count("lollol") == 0
+
+
+def test_no_file_is_fetched() -> None:
+    content = read('<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]><x><p>a &f; b</p></x>')
+    assert "root:" not in content.text
+
+
+def test_damaged_xml_is_read_as_far_as_it_goes_and_that_is_said() -> None:
+    content = read("<a><b>one</b><c>two</a><d>three")
+    assert content.text.split("\n") == ["b: one", "c: two", "d: three"]
+    assert content.notes == ("its XML is damaged at line 1; it was read as far as it could be",)
+
+
+def test_what_is_no_xml_at_all_is_read_as_text() -> None:
+    content = read("just words & more")
+    assert content.text == "just words & more"
+    assert content.notes == ("it is no valid XML; it was read as plain text",)
+
+
+def test_a_drawing_gives_its_words_alone() -> None:
+    drawing = '<title>Map</title><path d="M0 0L9 9"/><text x="1">Lamp</text>'
+    assert read(f'<svg xmlns="http://www.w3.org/2000/svg">{drawing}</svg>').text == "Map\n\nLamp"
