@@ -14,18 +14,22 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import rag.folder
-from rag.datatypes import Progress, SyncReport, Vectors
+from rag.ahead import Ahead
+from rag.datatypes import Document, Progress, SyncReport, Vectors
 from rag.embed import HashingEmbedder
-from rag.errors import ConfigError, IndexMismatchError, LockedError
+from rag.errors import ConfigError, DiskError, IndexMismatchError, LoadError, LockedError
 from rag.folder import sync_folder
 from rag.index import Index
+from rag.load.guard import Loader
 from rag.load.source import Settings
+from rag.reader import BUSY
 from rag.scan import scan
 from rag.split import split
 
@@ -52,6 +56,7 @@ class Place:
         self.folder = base / "index"
         self.embedder = CountingEmbedder()
         self.steps: list[Progress] = []
+        self.reading = Settings(ocr=False)
         self.data.mkdir(parents=True)
 
     def write(self, name: str, text: str) -> Path:
@@ -75,7 +80,7 @@ class Place:
             index=index,
             embedder=self.embedder,
             file_timeout=60,
-            reading=Settings(),
+            reading=self.reading,
             progress=self.steps.append,
         )
 
@@ -690,3 +695,165 @@ def test_memory_stays_flat_over_many_files(place: Place) -> None:
     vectors = report.passages * HashingEmbedder.dim * 4 // 1024
     assert peak() - before < 60_000 + 4 * vectors
     assert np.isfinite(report.seconds)
+
+
+def test_files_that_change_places_embed_nothing(place: Place) -> None:
+    one = place.write("one.txt", "The bridge is red.")
+    two = place.write("two.txt", "The tea is green.")
+    place.sync()
+    embedded = place.embedder.embedded
+    spare = place.data / "spare"
+    for path, name in ((one, spare), (two, one), (spare, two)):
+        path.rename(name)
+    os.utime(one, ns=(1, 10**18 + 1))
+    os.utime(two, ns=(1, 10**18 + 7))
+    assert counts(place.sync()) == (0, 2, 0, 0, 0)
+    with place.open() as index:
+        assert index.document_text("one.txt").strip() == "The tea is green."
+        assert index.document_text("two.txt").strip() == "The bridge is red."
+    assert place.embedder.embedded == embedded
+
+
+def test_a_name_that_changes_its_case_alone_embeds_nothing(place: Place) -> None:
+    path = place.write("README.md", "The bridge is red.")
+    place.sync()
+    path.rename(place.data / "readme.md")
+    assert counts(place.sync()) == (1, 0, 1, 0, 0)
+    assert (place.sources(), place.embedder.embedded) == (["readme.md"], 1)
+
+
+def test_copies_in_one_sync_are_read_and_embedded_once_and_cited_under_every_name(place: Place) -> None:
+    for name in ("a.txt", "deep/b.txt", "c.txt"):
+        place.write(name, "The bridge opened in 1968.")
+    report = place.sync()
+    assert (counts(report), report.passages, place.embedder.embedded) == ((3, 0, 0, 0, 0), 1, 1)
+    (place.data / "a.txt").unlink()
+    assert counts(place.sync()) == (0, 0, 1, 2, 0)
+    with place.open() as index:
+        passage = index.search_lexical("bridge", 1)[0][0]
+    assert (passage.source, passage.also) == ("c.txt", ("deep/b.txt",))
+
+
+def test_what_is_ignored_leaves_the_index_and_comes_back(place: Place) -> None:
+    place.write("private/a.txt", "The bridge opened in 1968.")
+    place.write("b.txt", "Tea is green.")
+    place.sync()
+    rules = place.write(".kaojuignore", "private/\n")
+    report = place.sync()
+    assert (counts(report), report.ignored) == ((0, 0, 1, 1, 0), 1)
+    assert place.sources() == ["b.txt"]
+    rules.unlink()
+    assert counts(place.sync()) == (1, 0, 0, 1, 0)
+
+
+class Restless(Loader):
+    """Reads a file that is written to while it is read, so many times."""
+
+    times = 0
+
+    def load(self, path: Path, *, source: str) -> Document:
+        document = super().load(path, source=source)
+        if Restless.times:
+            Restless.times -= 1
+            with path.open("a", encoding="utf-8") as file:
+                file.write(" And more.")
+        return document
+
+
+@pytest.mark.parametrize(("times", "reason"), [(2, ""), (9, BUSY)])
+def test_a_file_written_to_while_it_is_read_is_read_again_or_left(
+    place: Place, monkeypatch: pytest.MonkeyPatch, times: int, reason: str
+) -> None:
+    monkeypatch.setattr("rag.folder.Loader", Restless)
+    monkeypatch.setattr(Restless, "times", times)
+    path = place.write("log.txt", "The first line.")
+    report = place.sync()
+    assert [failure.reason for failure in report.failed] == ([reason] if reason else [])
+    monkeypatch.setattr(Restless, "times", 0)
+    settle(path)
+    place.sync()
+    with place.open() as index:
+        assert index.document_text("log.txt").strip() == path.read_text(encoding="utf-8").strip()
+
+
+def test_other_reading_settings_try_again_what_failed_or_was_read_in_part(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    class Picky(Loader):
+        def load(self, path: Path, *, source: str) -> Document:
+            read.append(source)
+            document = super().load(path, source=source)
+            if not self._settings.passwords and source == "locked.txt":
+                raise LoadError("it is encrypted")
+            if not self._settings.passwords and source == "half.txt":
+                return replace(document, text="Half.", notes=("an attachment is encrypted",))
+            return document
+
+    monkeypatch.setattr("rag.folder.Loader", Picky)
+    for name in ("locked.txt", "half.txt", "whole.txt"):
+        place.write(name, f"The bridge of {name} is red.")
+    place.sync()
+    place.sync()
+    assert sorted(read) == ["half.txt", "locked.txt", "whole.txt"]
+    place.reading = Settings(passwords=("secret",))
+    assert counts(place.sync())[4] == 0
+    assert sorted(read[3:]) == ["half.txt", "locked.txt"]
+    with place.open() as index:
+        assert index.document_text("half.txt").strip() == "The bridge of half.txt is red."
+        assert [state.notes for state in index.documents()] == [(), (), ()]
+    assert b"secret" not in (place.folder / "index.sqlite").read_bytes()
+
+
+def test_a_clock_that_jumps_hides_no_change(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place.write("a.txt", "The bridge is red.")
+    for number, jump in enumerate((10**9, -(10**9), 0)):
+        now = time.time() + jump
+        monkeypatch.setattr("rag.reader.time.time", lambda now=now: now)
+        path.write_text(f"The bridge is {number}.", encoding="utf-8")
+        os.utime(path, (now, now))
+        assert place.sync().changed == (number > 0)
+        with place.open() as index:
+            assert index.document_text("a.txt").strip() == f"The bridge is {number}."
+        assert counts(place.sync()) == (0, 0, 0, 1, 0)
+
+
+def test_a_read_only_index_is_one_clear_error_and_still_answers(unprivileged: Place) -> None:
+    place = unprivileged
+    place.write("a.txt", "The bridge opened in 1968.")
+    place.sync()
+    place.write("b.txt", "Tea is green.")
+    with as_nobody(place.folder):
+        pass
+    for path in place.folder.iterdir():
+        path.chmod(0o444)
+    place.folder.chmod(0o555)
+    user = os.geteuid()
+    os.seteuid(65534) if user == 0 else None
+    try:
+        with pytest.raises(DiskError, match=r"^cannot [^\n]+$"):
+            place.sync()
+        with place_open(place, TOKENS) as index:
+            assert index.search_lexical("bridge", 1)[0][0].source == "a.txt"
+    finally:
+        os.seteuid(user)
+        place.folder.chmod(0o755)
+
+
+def test_memory_does_not_grow_with_what_waits_to_be_embedded() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            made.append(number)
+            yield number
+
+    with Ahead(items(), weigh=lambda _: 10_000_000, interrupt=lambda: None) as ahead:
+        taken = 0
+        for item in ahead:
+            if item is not None:
+                taken += 1
+                time.sleep(0.001)
+                assert len(made) <= taken + 5
+    assert taken == 1000
