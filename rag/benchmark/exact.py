@@ -16,7 +16,7 @@ from rag.index.lexical import match_any, question_words
 NEAREST: Final = 10  # passages of the dense search that are compared
 RANKS: Final = 30  # passages of the lexical search, as retrieval asks for
 CHUNK: Final = 20_000  # vectors compared at once
-CLOSE: Final = 1e-4  # scores this near are the same
+CLOSE: Final = 1e-5  # scores this near are the same
 
 
 def exact_dense(folder: Path, vectors: Vectors) -> list[list[float]]:
