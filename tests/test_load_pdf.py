@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -227,9 +228,8 @@ def test_rows_under_a_certain_header_name_their_columns() -> None:
 def test_names_and_values_beside_each_other_are_no_table_with_a_header() -> None:
     rows = [["Keeper", "Alma Voss"], ["Station", "North Quay"], ["Rank", "First keeper"]]
     placed = [(60 + 150 * x, 700 - 14 * y, cell) for y, row in enumerate(rows) for x, cell in enumerate(row)]
-    assert (
-        content_of(minimal_pdf([placed])).text == "Keeper\tAlma Voss\nStation\tNorth Quay\nRank\tFirst keeper"
-    )
+    read_back = content_of(minimal_pdf([placed])).text
+    assert read_back == "\n".join("\t".join(row) for row in rows)
 
 
 def test_letters_drawn_twice_to_look_bold_are_read_once() -> None:
@@ -401,13 +401,13 @@ def test_a_text_layer_without_a_meaning_goes_to_ocr() -> None:
 def test_text_that_says_other_than_is_drawn_gives_way_to_ocr() -> None:
     lines = [line for at in range(3) for line in (*ENGLISH, f"The number of the lamp was {at}.")]
     data = drawn_pdf(column(lines, x=60, leading=18))
-    shifted = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"bcdefghijklmnopqrstuvwxyza")
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    shifted = str.maketrans(letters, letters[1:] + letters[0])
     document = pypdfium2.PdfDocument(data)
     page = document[0]
     picture = page.render(scale=2).to_pil()
     wrong: list[Placed] = [
-        (x, y, text.encode().translate(shifted).decode())
-        for x, y, text, *_ in column(lines, x=60, leading=18)
+        (x, y, text.translate(shifted)) for x, y, text, *_ in column(lines, x=60, leading=18)
     ]
     disguised = drawn_pdf(wrong, picture=(picture, 0, 0, 595))
     content = content_of(disguised, ocr=True)
@@ -451,3 +451,11 @@ def test_pages_that_hold_themselves_end() -> None:
     data = minimal_pdf([column(ENGLISH)]).replace(b"/Kids [6 0 R]", b"/Kids [2 0 R]")
     with pytest.raises(LoadError, match="damaged"):
         read(Source(data=data, name="a.pdf"))
+
+
+@pytest.mark.parametrize("step", [0.0, 0.01])
+def test_a_page_of_countless_words_is_read_in_time(step: float) -> None:
+    words: list[Placed] = [(at % 97 * 6.0, 800 - at * step, f"w{at % 7}") for at in range(20_000)]
+    begun = time.process_time()
+    assert content_of(minimal_pdf([words], size=2)).text
+    assert time.process_time() - begun < 30

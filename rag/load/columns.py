@@ -9,7 +9,7 @@ from itertools import chain, pairwise
 from statistics import median
 from typing import Final, TypeAlias
 
-from rag.load.pieces import CELL_GAP, Line, Piece, as_rows
+from rag.load.pieces import CELL_GAP, Line, Piece, as_rows, line_of
 
 Span: TypeAlias = tuple[float, float]
 
@@ -21,7 +21,7 @@ ALIGNED: Final = 0.2  # of a line's height: the baselines of one row differ by l
 MOSTLY: Final = 0.5
 FAR: Final = 1.0  # of a line's height: a distance that ends a set of columns
 MAX_DEPTH: Final = 8  # columns within columns
-MAX_PIECES: Final = 20_000  # of a page that are put in order; more are no text that a person laid out
+MAX_PIECES: Final = 5_000  # of a page that are put in order; more are no text that a person laid out
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class _Band:
 def in_order(pieces: Sequence[Piece]) -> list[list[Line]]:
     """Return the blocks of a page in reading order, each as its lines from top to bottom."""
     if len(pieces) > MAX_PIECES:
-        return [as_rows(pieces)]
+        return [[line_of([piece]) for piece in pieces]]
     return [as_rows(block) for block in _blocks(list(pieces), MAX_DEPTH)]
 
 

@@ -7,10 +7,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from rag.load.lines import BULLET
 from rag.load.pieces import Line, usual_size
+
+Index: TypeAlias = dict[str, list[tuple[int, int]]]  # a text -> the first line that says it, and how many do
 
 LARGER: Final = 1.13  # times the usual height
 LONGEST: Final = 140  # characters of a heading
@@ -45,38 +47,49 @@ def with_headings(pages: Sequence[Sequence[Line]], outline: Sequence[Entry], tit
     An outline most of which is found in the text decides alone; else size and weight do where certain.
     """
     marked = [list(lines) for lines in pages]
-    found = sum(_mark(marked[entry.page], entry) for entry in outline if entry.page < len(marked))
+    indexes: dict[int, Index] = {}
+    found = 0
+    for entry in outline:
+        if entry.page < len(marked):
+            lines = marked[entry.page]
+            if entry.page not in indexes:
+                indexes[entry.page] = _index(lines)
+            found += _mark(lines, indexes[entry.page], entry)
     if found >= max(FEW_ENTRIES, MOSTLY * len(outline)):
         return [_joined(lines) for lines in marked]
     levels = _levels_by_size(pages)
     bold_tells = _is_rare_bold(pages)
     marked = [[_by_look(line, levels, bold_tells=bold_tells) for line in lines] for lines in marked]
     if marked and title and not any(line.level for lines in marked for line in lines):
-        _mark(marked[0], Entry(title=title, level=1, page=0, top=None))
+        _mark(marked[0], _index(marked[0]), Entry(title=title, level=1, page=0, top=None))
     return [_joined(lines) for lines in marked]
 
 
-def _mark(lines: list[Line], entry: Entry) -> bool:
+def _index(lines: Sequence[Line]) -> Index:
+    """Return where each text of one line or a few stands on a page, with its number and without."""
+    index: Index = {}
+    for at in range(len(lines)):
+        for size in range(1, min(MAX_LINES, len(lines) - at) + 1):
+            key = _key("".join(line.text for line in lines[at : at + size]))
+            if len(key) > LONGEST:
+                break
+            for each in {key, LEADING_NUMBER.sub("", key)}:
+                index.setdefault(each, []).append((at, size))
+    return index
+
+
+def _mark(lines: list[Line], index: Index, entry: Entry) -> bool:
     """Mark the line, or the lines, that say an entry's title; the one nearest to where it points."""
-    wanted = _key(entry.title)
-    places = [
-        (at, size)
-        for at in range(len(lines))
-        for size in range(1, MAX_LINES + 1)
-        if wanted and _says("".join(line.text for line in lines[at : at + size]), wanted)
-    ]
-    if not places:
+    key = _key(entry.title)
+    bare = LEADING_NUMBER.sub("", key)
+    places = index.get(key) or (index.get(bare) if bare else None)
+    if not places or not key:
         return False
     at, size = min(places, key=lambda place: (_distance(lines[place[0]], entry), place[1]))
-    if entry.top is not None and len(places) > 1 and _distance(lines[at], entry) > NEAR:
+    if len(places) > 1 and _distance(lines[at], entry) > NEAR:
         at, size = places[0]
     lines[at : at + size] = [replace(line, level=entry.level) for line in lines[at : at + size]]
     return True
-
-
-def _says(text: str, wanted: str) -> bool:
-    key = _key(text)
-    return key == wanted or LEADING_NUMBER.sub("", key) == LEADING_NUMBER.sub("", wanted) != ""
 
 
 def _key(text: str) -> str:

@@ -68,7 +68,7 @@ class _Reader:
         self._raw = text_page.raw
         self._frame = frame
         self._count = text_page.count_chars()
-        self._drawn: dict[str, list[Piece]] = {}
+        self._drawn: dict[tuple[str, int, int], Piece] = {}
         self._page = PageText(cut=self._count > MAX_CHARACTERS)
 
     def read(self) -> PageText:
@@ -125,10 +125,18 @@ class _Reader:
         pieces = [glyphs] if skewed else self._parted(glyphs)
         for glyphs in pieces:
             piece = self._piece(glyphs, turn)
-            drawn = self._drawn.setdefault(piece.text, [])
-            if not any(_is_near(piece, other) for other in drawn):
-                drawn.append(piece)
+            if not self._was_drawn(piece):
                 yield piece
+
+    def _was_drawn(self, piece: Piece) -> bool:
+        """Say whether the same text stands at nearly the same place already."""
+        column, row = round(piece.left / piece.size), round(piece.bottom / piece.size)
+        for at in ((column + x, row + y) for x in (-1, 0, 1) for y in (-1, 0, 1)):
+            other = self._drawn.get((piece.text, *at))
+            if other is not None and _is_near(piece, other):
+                return True
+        self._drawn[piece.text, column, row] = piece
+        return False
 
     def _parted(self, glyphs: Sequence[Glyph]) -> Iterator[list[Glyph]]:
         """Cut a line at its gaps, without characters drawn twice to look bold."""
