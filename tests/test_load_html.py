@@ -112,3 +112,21 @@ def test_xhtml_with_an_encoding_declaration_is_read() -> None:
 
 def test_a_page_nested_a_thousand_deep_is_read() -> None:
     assert "deep" in text("<div>" * 1000 + "deep")
+
+
+def test_what_could_not_be_decoded_is_said() -> None:
+    page = "<meta charset=gbk><p>" + "灯塔在每天晚上九点开放，请准时到达。" * 3
+    content = read_html(Source(data=page.encode("gbk") + b"\xff</p>"))
+    assert content.text.startswith("灯塔在每天晚上九点开放")
+    assert content.notes == ("1 character could not be decoded",)
+
+
+def test_cells_that_span_everything_do_not_multiply_without_end() -> None:
+    row = "<tr>" + "<td colspan=1000 rowspan=1000>x</td>" * 100 + "</tr>"
+    assert len(text(f"<table>{row * 1000}</table>")) < 2_000_000
+
+
+def test_a_charset_that_the_bytes_contradict_is_not_believed() -> None:
+    page = "<meta charset=iso-8859-1><p>灯塔在每天晚上九点开放，请准时到达。"
+    assert read_html(Source(data=page.encode("gbk"))).text == "灯塔在每天晚上九点开放，请准时到达。"
+    assert read_html(Source(data=page.encode())).text == "灯塔在每天晚上九点开放，请准时到达。"

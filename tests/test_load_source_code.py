@@ -50,6 +50,13 @@ def test_what_code_defines_are_headings_nested_as_it_is_indented(
     assert all(each.title in content.text[each.start : each.end] for each in content.headings)
 
 
+@pytest.mark.parametrize("cookie", ["# -*- coding: {} -*-", "#!/bin/python\n# vim: set fileencoding={} :"])
+def test_a_coding_cookie_names_the_encoding(cookie: str) -> None:
+    text = cookie.format("big5") + "\n# 臺北\n"
+    content = read_code(Source(data=text.encode("big5"), name="a.py"))
+    assert content.text.endswith("# 臺北")
+
+
 def test_minified_code_is_cut_to_its_beginning_and_that_is_said() -> None:
     data = b"/* licence of the lamp */\n" + b"function a(b){return b.c(d)};" * 20_000
     content = read_code(Source(data=data, name="a.min.js"))

@@ -88,3 +88,17 @@ def test_a_rule_at_the_top_hides_no_headings() -> None:
     assert titles("---\n\n# One\n\ntext\n\n---\n\n## Two\n") == [(1, "One"), (2, "Two")]
     assert titles("---\n# One\n---\n# Two\n") == [(1, "One"), (1, "Two")]
     assert titles("---\nkey: x\n---\n# Two\n") == [(1, "Two")]
+
+
+def test_what_was_repaired_or_left_out_is_said() -> None:
+    blob = "aB3" * 200
+    content = read_text(Source(data=f"Löwe\n{blob}\nend".encode()[:-1] + "é".encode()[:1]))
+    assert content.text == "Löwe\n\nen"
+    assert content.notes == ("its last character is cut", "1 block of encoded data left out")
+
+
+def test_front_matter_stays_and_holds_no_headings() -> None:
+    text = "---\ntitle: 灯塔\n# no heading\n---\n# One\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+    content = read_markdown(Source(data=text.encode()))
+    assert content.text == text
+    assert [heading.title for heading in content.headings] == ["One"]

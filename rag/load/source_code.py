@@ -56,6 +56,9 @@ PATTERNS: Final = {suffix: style for style, suffixes in STYLES.items() for suffi
 PLAIN: Final = frozenset(
     {".css", ".scss", ".less", ".env", ".properties", ".bib", ".bat", ".cmd", ".asm", ".s"}
 )
+COOKIE: Final = re.compile(  # PEP 263, and Emacs and Vim in other languages; CSS
+    rb"(?:[^\n]{0,200}\n)?(?:[^\n]{0,200}?coding[:=][ \t]*|@charset[ \t]+[\"'])([\w.-]{2,40})"
+)
 MAX_LINE: Final = 400  # characters of a line that may define something
 MAX_LEVEL: Final = 6
 TAB: Final = 4  # columns
@@ -63,7 +66,8 @@ TAB: Final = 4  # columns
 
 def read_code(source: Source) -> Content:
     """Read source code; what it defines becomes headings, nested as it is indented. Nothing is run."""
-    text, notes = plain_text(source, mend=False)
+    cookie = COOKIE.match(source.data)
+    text, notes = plain_text(source, declared=cookie[1].decode("ascii") if cookie else None, mend=False)
     suffix = PurePath(source.name).suffix.lower()
     headings = _tex(text) if suffix == ".tex" else _definitions(text, suffix)
     return Content(text=text, headings=tuple(headings), notes=notes)

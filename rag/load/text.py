@@ -32,12 +32,14 @@ def read_markdown(source: Source) -> Content:
     return Content(text=text, headings=tuple(markdown_headings(text)), notes=notes)
 
 
-def plain_text(source: Source, *, mend: bool = True) -> tuple[str, tuple[str, ...]]:
+def plain_text(
+    source: Source, *, declared: str | None = None, mend: bool = True
+) -> tuple[str, tuple[str, ...]]:
     """Return a text as written, but for encoded data in it, and sentences on what was left out or repaired.
 
-    `mend`: whether text that was encoded twice is repaired.
+    `declared` and `mend` are those of `decode_noted`.
     """
-    decoded = decode_noted(source.data, mend=mend)
+    decoded = decode_noted(source.data, declared=declared, mend=mend)
     text, notes = without_blobs(NEWLINES.sub("\n", decoded.text))
     return tidy(text), (*decoded.notes, *notes)
 
