@@ -257,6 +257,31 @@ def upload(page: Any, name: str, content: bytes) -> None:
     page.set_input_files("input[type=file]", {"name": name, "mimeType": "text/plain", "buffer": content})
 
 
+@pytest.mark.parametrize(("locale", "texts"), [("en-US", ENGLISH), ("zh-CN", CHINESE)])
+def test_the_documents_follow_the_folder_and_are_found(
+    chromium: Any, config: Config, write: Callable[[str, str], Path], locale: str, texts: Any
+) -> None:
+    for number in range(230):
+        write(f"note-{number:03}.md", f"# Note {number}\n\nThe bell {number} rings.\n")
+    write("broken.pdf", "%PDF-1.4 nonsense")
+    write("private.log", "x")
+    write(".kaojuignore", "*.log\n")
+    with serve(config) as url, tab(chromium, url, locale=locale) as page:
+        page.click("[data-view=documents]")
+        page.wait_for_selector(".docs li")
+        assert page.locator(".docs li").count() == 200
+        assert "broken.pdf" in page.locator(".docs li").first.inner_text()
+        assert texts.state_failed in page.inner_text(".docs .failed .state")
+        page.wait_for_selector(f".totals:has-text('{texts.total_ignored.format(count=1)}')")
+        page.click(".more")
+        page.wait_for_function("document.querySelectorAll('.docs li').length === 231")
+        page.fill("#find :is(input, textarea)", "note-22")
+        page.wait_for_function("document.querySelectorAll('.docs li').length === 10")
+        write("note-22x.md", "Put there by hand while the page is open.")
+        page.wait_for_selector(".docs li:has-text('note-22x.md')")
+        assert page.locator(".docs li").count() == 11
+
+
 def test_a_document_is_deleted_after_a_question(
     chromium: Any, config: Config, write: Callable[[str, str], Path]
 ) -> None:
