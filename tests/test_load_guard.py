@@ -86,18 +86,18 @@ def test_a_load_error_comes_through_and_the_child_goes_on(note: Path, tmp_path: 
     ],
 )
 def test_a_reader_that_fails_in_any_way_costs_one_file_and_leaves_nothing(
-    note: Path, tmp_path: Path, deed: str, reason: str
+    note: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, reason: str
 ) -> None:
-    before = set(Path("/tmp").glob("kaoju-*"))
-    with Loader(timeout=2 if "longer" in reason else 20) as loader:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with Loader(timeout=2 if "longer" in reason else 60) as loader:
         begun = time.monotonic()
         with pytest.raises(LoadError) as caught:
             loader.load(save(tmp_path, deed), source="bad")
         assert str(caught.value) == reason
-        assert time.monotonic() - begun < 12
+        assert time.monotonic() - begun < 45
         assert loader.load(note, source="a").text.endswith("考据")
     assert children() == []
-    assert set(Path("/tmp").glob("kaoju-*")) <= before
+    assert list(tmp_path.glob("kaoju-*")) == []
 
 
 @pytest.mark.usefixtures("bad")
@@ -131,9 +131,9 @@ def test_what_a_reader_prints_does_not_disturb_its_reply(tmp_path: Path) -> None
 @pytest.mark.usefixtures("bad")
 def test_each_step_renews_the_time_and_is_told(tmp_path: Path) -> None:
     told: list[str] = []
-    with Loader(timeout=1, advance=told.append) as loader:
-        assert loader.load(save(tmp_path, "step 6"), source="a").text == "it went well"
-    assert told == [f"page {step}" for step in range(6)]
+    with Loader(timeout=3, advance=told.append) as loader:
+        assert loader.load(save(tmp_path, "step 14"), source="a").text == "it went well"
+    assert told == [f"page {step}" for step in range(14)]
 
 
 @pytest.mark.usefixtures("bad")
@@ -141,7 +141,7 @@ def test_steps_without_end_are_bounded(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match=r"^reading it takes more than 10,000 steps$"):
         load_guarded(save(tmp_path, "steps"), source="a", timeout=60)
     with pytest.raises(LoadError, match=r"^reading it takes longer than 1 minutes$"):
-        load_guarded(save(tmp_path, "step 1000"), source="a", timeout=1)
+        load_guarded(save(tmp_path, "step 1000"), source="a", timeout=3)
 
 
 @pytest.mark.usefixtures("bad")
