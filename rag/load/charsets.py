@@ -92,7 +92,9 @@ def guess(data: bytes) -> str:
     detector = EncodingDetector()
     detector.feed(sample, last=len(sample) < SAMPLE)
     found = python_name(detector.guess(tld=None, allow_utf8=False)) or "cp1252"
-    if found in FREQUENT or found.startswith("iso2022"):
+    if found in FREQUENT:
+        return "gb18030" if _is_everyday_chinese(sample) and not fits(sample, found) else found
+    if found.startswith("iso2022"):
         return found
     damaged = next((name for name in FREQUENT if _is_but_for_damage(sample, name)), None)
     if damaged and not fits(sample, found):
@@ -127,6 +129,10 @@ def is_short_chinese(sample: bytes) -> bool:
     if not 0 < len(chars) <= SHORT or len(HIGH.findall(sample)) > len(high):
         return False
     return len(chars & CHINESE) >= MOST * len(chars)
+
+
+def _is_everyday_chinese(sample: bytes) -> bool:
+    return len(b"".join(PAIRS.findall(sample))) == len(HIGH.findall(sample))
 
 
 def fits(data: bytes, encoding: str) -> bool:

@@ -24,7 +24,7 @@ ENCODINGS_ONLY: Final = TextFixerConfig(
 SUSPECT: Final = re.compile("[ÂÃÄÅÎÏÐÑØÙâãäåæçèéêëìíîïðŸ][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™ ]")
 LOST_SPACE: Final = re.compile("([ä-é][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]) (?=[à-ï]|$|\\W)")
 AS_GBK: Final = re.compile(r"[^\x00-\x7f]{4,}")
-GBK_SIGNS: Final = re.compile("[锛銆鈥涓浣鐨绗鍙鏄鏂鍚鍦鎴闂闄璇杩澶瀛鏈彔]")
+ALL_CJK: Final = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]{4,}")
 LINE: Final = re.compile(r"[^\n]{1,4096}")
 FEW: Final = 3  # characters of a run below which it proves nothing
 MOST: Final = 0.5  # part of the lines beyond ASCII that are repaired, or it is text about such damage
@@ -32,7 +32,7 @@ MOST: Final = 0.5  # part of the lines beyond ASCII that are repaired, or it is 
 
 def repaired(text: str) -> tuple[str, str]:
     """Return `text` with what was encoded twice put right, and a sentence that says so, if so."""
-    if not (SUSPECT.search(text) or GBK_SIGNS.search(text)):
+    if not (SUSPECT.search(text) or AS_GBK.search(text)):
         return text, ""
     lines = 0
     changed: dict[str, str] = {}
@@ -66,7 +66,7 @@ def _line(line: str) -> str:
             better = fix_encoding(filled, ENCODINGS_ONLY) if filled != line else line
             better = better if any(char in CHINESE for char in better) else line
         return better
-    return AS_GBK.sub(_from_gbk, line) if GBK_SIGNS.search(line) else line
+    return AS_GBK.sub(_from_gbk, line)
 
 
 def _from_gbk(run: re.Match[str]) -> str:
@@ -75,5 +75,5 @@ def _from_gbk(run: re.Match[str]) -> str:
         better = run[0].encode("gb18030").decode("utf-8")
     except UnicodeError:
         return run[0]
-    frequent = sum(char in CHINESE for char in better)
-    return better if len(better) >= FEW and frequent > sum(char in CHINESE for char in run[0]) else run[0]
+    frequent = sum(char in CHINESE for char in better) > sum(char in CHINESE for char in run[0])
+    return better if ALL_CJK.fullmatch(better) or (len(better) >= FEW and frequent) else run[0]
