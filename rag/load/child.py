@@ -45,6 +45,7 @@ def main() -> None:
     threading.Thread(target=_receive, args=(requests,), daemon=True).start()
     while request := requests.get():
         _send(replies, _answer(json.loads(request), replies))
+    shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)  # a parent that was killed cannot
 
 
 def _send(replies: BinaryIO, reply: bytes) -> None:
