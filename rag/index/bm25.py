@@ -39,6 +39,7 @@ STEMMED: Final = "SELECT doc, term FROM temp.stemmed ORDER BY doc, offset"
 HELD: Final = "SELECT doc, cnt FROM temp.word_rows WHERE term = ?"
 PLACES: Final = "SELECT group_concat(doc) FROM temp.word_places WHERE term = ?"
 SIZES: Final = "SELECT id, sz FROM lexicon_docsize WHERE id > ?"
+TEXTS: Final = "SELECT id, c0 FROM lexicon_content WHERE id IN ({})"
 TOTALS: Final = "SELECT block FROM lexicon_data WHERE id = 1"  # passages and words, as varints
 SHORT: Final = 2  # letters of a word that Porter leaves alone
 MORE: Final = 0x80  # the bit that says that a number goes on
@@ -82,8 +83,9 @@ class WordSearch:
         for stem in listed:
             scores.add(*self._list(connection, stem), weight=stems[stem] * scores.weight(held[stem]))
         numbers = scores.best(max(CANDIDATES, 2 * top_k) if len(listed) < len(found) else top_k)
+        texts = _texts(connection, numbers) if len(listed) < len(found) else []
         for stem in found[len(listed) :]:
-            counts = self._counts(connection, stem, numbers)
+            counts = self._counts(connection, stem, texts)
             scores.add(numbers, counts, weight=stems[stem] * scores.weight(held[stem]))
         return scores.ranked(numbers)[:top_k]
 
@@ -147,14 +149,15 @@ class WordSearch:
         self._seen = (origin, generation, size)
         self._held.clear()
 
-    def _counts(self, connection: sqlite3.Connection, stem: str, numbers: Any) -> Any:
-        """Return how many times each of these passages holds `stem`."""
+    def _counts(self, connection: sqlite3.Connection, stem: str, texts: Sequence[str]) -> Any:
+        """Return how many times each of these texts holds `stem`."""
         # Porter's rules change the end of a word, and what is left of it by no more than a letter.
         kept = stem[:-1] if stem.isascii() and len(stem) > SHORT else stem
-        like = re.compile(rf"(?<!\S){re.escape(kept)}\S*")
-        found = [like.findall(_words_of(connection, int(number))) for number in numbers]
+        like = re.compile(rf" {re.escape(kept)}\S*")  # beginning with plain letters, which is searched fast
+        found = [like.findall(text) for text in texts]
         alike = list({word for some in found for word in some})
-        same = {word for word, its in zip(alike, self.stems(connection, alike), strict=True) if its == stem}
+        stems = self.stems(connection, [word[1:] for word in alike])
+        same = {word for word, its in zip(alike, stems, strict=True) if its == stem}
         return np.array([sum(word in same for word in some) for some in found], dtype=np.float32)
 
 
@@ -208,9 +211,11 @@ def _postings(connection: sqlite3.Connection, stem: str) -> tuple[Any, Any]:
     return places[first].astype(np.int32), counts
 
 
-def _words_of(connection: sqlite3.Connection, number: int) -> str:
-    row = connection.execute("SELECT words FROM lexicon WHERE rowid = ?", (number,)).fetchone()
-    return str(row[0]) if row else ""
+def _texts(connection: sqlite3.Connection, numbers: Any) -> list[str]:
+    """Return the words of each passage, a space before each."""
+    query = TEXTS.format(",".join(map(str, numbers.tolist())))  # integers: nothing to escape
+    found = dict(connection.execute(query))
+    return [f" {found.get(number, '')}" for number in numbers.tolist()]
 
 
 def _varints(data: bytes) -> list[int]:
