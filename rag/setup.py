@@ -8,7 +8,7 @@ from typing import TypeAlias
 from rag import models
 from rag.config import Config
 from rag.datatypes import ProgressCallback
-from rag.embed import HashingEmbedder
+from rag.embed import HashingEmbedder, SentenceEmbedder, open_embedder
 from rag.errors import ModelError
 
 Notice: TypeAlias = Callable[[str], None]
@@ -22,7 +22,7 @@ def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> No
         DiskError: when the disk is full or read-only.
     """
     if config.embedder != HashingEmbedder.name:
-        _tell(models.fetch_embedder(config.embedder, config, progress), notice)
+        _take_embedder(config, progress, notice)
     if config.engine == "ipex":
         fetched = models.choose_model(config, progress)
         _tell(fetched, notice)
@@ -32,11 +32,22 @@ def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> No
 def pull(name: str, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
     """Fetch one model by name, asking the hubs again, and convert an LLM; raises as `prepare`."""
     if models.show_model(name, None, config).kind == "embedder":
-        _tell(models.fetch_embedder(name, config, progress), notice)
+        _take_embedder(config.model_copy(update={"embedder": name}), progress, notice)
         return
     fetched = models.fetch_model(name, config, progress)
     _tell(fetched, notice)
     _convert(fetched, config, progress)
+
+
+def _take_embedder(config: Config, progress: ProgressCallback, notice: Notice) -> None:
+    _tell(models.fetch_embedder(config.embedder, config, progress), notice)
+    try:
+        embedder = open_embedder(config)
+        reason = embedder.prepare(progress) if isinstance(embedder, SentenceEmbedder) else ""
+    except ModelError as exc:
+        reason = str(exc)
+    if reason:
+        notice(f"{config.embedder} embeds by PyTorch, slower: {reason}")
 
 
 def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback) -> None:

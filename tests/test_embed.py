@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +72,81 @@ def test_a_folder_that_holds_no_model_says_so(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ModelError, match="cannot be loaded"):
         SentenceEmbedder(tmp_path, name="e5", threads=0)
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny BERT with mean pooling and random weights, as sentence-transformers saves it."""
+    import torch
+    from sentence_transformers import SentenceTransformer, models
+    from tokenizers import Tokenizer, processors
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "lamp", "boat", "log", "灯", "塔"]
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, None, words[1]))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder / "bare")
+    torch.manual_seed(0)
+    BertModel(
+        BertConfig(
+            vocab_size=len(words), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+            intermediate_size=64, max_position_embeddings=512, initializer_range=0.3,
+        )
+    ).save_pretrained(folder / "bare")  # fmt: skip
+    encoder = models.Transformer(str(folder / "bare"), max_seq_length=64)
+    SentenceTransformer(modules=[encoder, models.Pooling(32)], device="cpu").save(str(folder / "whole"))
+    return folder / "whole"
+
+
+LAMPS = [
+    "red lamp",
+    "boat log 灯塔 red " * 30,
+    "",
+    "灯 塔",
+    "unknown words",
+    "log",
+    "red",
+    "boat " * 9,
+    "lamp",
+]
+
+
+def test_a_conversion_gives_nearly_the_vectors_of_the_model_in_the_order_of_the_texts(
+    bert: Path, tmp_path: Path
+) -> None:
+    converted = SentenceEmbedder(bert, name="b", threads=1, converted=tmp_path / "int8")
+    plain = SentenceEmbedder(bert, name="b", threads=1)
+    assert converted.prepare(lambda _: None) == ""
+    made, want = converted.embed_passages(LAMPS), plain.embed_passages(LAMPS)
+    np.testing.assert_array_less(0.995, (made * want).sum(axis=1))
+    assert converted.max_tokens == plain.max_tokens
+    assert converted.token_offsets("red lamp") == plain.token_offsets("red lamp")
+
+
+def test_a_damaged_conversion_is_made_again(bert: Path, tmp_path: Path) -> None:
+    target = tmp_path / "int8"
+    want = SentenceEmbedder(bert, name="b", threads=1, converted=target).embed_query("red lamp")
+    weights = target / "encoder.bin"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:100] + bytes([whole[100] ^ 255]) + whole[101:])
+    again = SentenceEmbedder(bert, name="b", threads=1, converted=target).embed_query("red lamp")
+    np.testing.assert_allclose(again, want, atol=1e-3)
+    assert weights.read_bytes() == whole
+
+
+def test_a_model_that_cannot_be_converted_runs_on_pytorch_and_says_why(bert: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(bert, source)
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    (source / "config.json").write_text(json.dumps(config | {"hidden_act": "relu"}), encoding="utf-8")
+    embedder = SentenceEmbedder(source, name="b", threads=1, converted=tmp_path / "int8")
+    assert "not converted" in embedder.prepare(lambda _: None)
+    plain = SentenceEmbedder(source, name="b", threads=1)
+    np.testing.assert_array_equal(embedder.embed_query("red lamp"), plain.embed_query("red lamp"))

@@ -1,19 +1,23 @@
-"""Texts -> unit vectors: a sentence-transformers model, or a hashing fake that needs no model."""
+"""Texts -> unit vectors: a sentence-transformers model, or a hashing fake that needs no model.
+
+A model runs as an int8 conversion on OpenVINO where it has one (`rag.embed.fast`), else on PyTorch. An index
+may hold vectors of both: they differ less than a question's ranks tell.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-import zlib
-from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from rag.datatypes import Passage, Vector, Vectors
+from rag.datatypes import Passage, ProgressCallback, Vector, Vectors
+from rag.embed.hashing import HashingEmbedder
 from rag.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,10 +27,17 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from rag.config import Config
+    from rag.embed.fast import FastEncoder
 
-CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003ffff"
-HASHING_TOKEN: Final = re.compile(rf"[{CJK}]|[^\W_{CJK}]+|[^\w\s]|_+")
-HASHING_RUN: Final = re.compile(rf"(?P<cjk>[{CJK}]+)|[^\W_{CJK}]+")
+__all__ = [
+    "Embedder",
+    "HashingEmbedder",
+    "SentenceEmbedder",
+    "open_embedder",
+    "prefixes_of",
+    "text_for_embedding",
+]
+
 PREFIXES: Final = (  # part of the model's name, before a question, before a passage
     (r"\be5\b.*\binstruct", "Instruct: Retrieve passages that answer the question\nQuery: ", ""),
     (r"\be5\b", "query: ", "passage: "),
@@ -34,7 +45,10 @@ PREFIXES: Final = (  # part of the model's name, before a question, before a pas
     (r"\bbge\b.*\ben\b", "Represent this sentence for searching relevant passages: ", ""),
 )
 MAX_SEQUENCE: Final = 512  # tokens; longer inputs of bge-m3 would only cost time: a passage is shorter
+CONVERTED: Final = "openvino_int8"  # the conversion's folder, beside the weights
 BATCH: Final = 16  # texts; larger batches are no faster on a CPU and pad more
+
+log = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -71,6 +85,7 @@ def open_embedder(config: Config) -> Embedder:
     if config.embedder == HashingEmbedder.name:
         return HashingEmbedder()
     from rag.models import find_embedder
+    from rag.models.places import understand
 
     folder = find_embedder(config.embedder, config)
     if folder is None:
@@ -83,6 +98,7 @@ def open_embedder(config: Config) -> Embedder:
         name=config.embedder,
         threads=config.threads,
         trust_remote_code=config.trust_remote_code,
+        converted=understand(config.embedder, "embedder", config).folder / CONVERTED,
     )
 
 
@@ -99,35 +115,21 @@ def text_for_embedding(passage: Passage) -> str:
     return f"{passage.heading}\n{passage.text}" if passage.heading else passage.text
 
 
-class HashingEmbedder:
-    """Signed feature hashing of words and of Chinese character pairs (Weinberger et al. 2009)."""
-
-    name: str = "hashing"
-    dim: int = 1024
-    max_tokens: int = 1_000_000  # it reads all
-
-    def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        rows = [self.embed_query(text) for text in texts]
-        return np.stack(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
-
-    def embed_query(self, text: str) -> Vector:
-        vector = np.zeros(self.dim, dtype=np.float32)
-        for feature, count in Counter(_features(text)).items():
-            code = zlib.crc32(feature.encode("utf-8", "surrogatepass"))
-            vector[code % self.dim] += (1.0 if code >> 31 else -1.0) * (1.0 + np.log(count))
-        if not vector.any():  # nothing to hash, or every feature cancelled out
-            vector[0] = 1.0
-        return vector / np.float32(np.linalg.norm(vector))
-
-    def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        return [match.span() for match in HASHING_TOKEN.finditer(text)]
-
-
 class SentenceEmbedder:
-    """A sentence-transformers model on the CPU, loaded when it first embeds; `encode` sorts by length."""
+    """A sentence-transformers model on the CPU, loaded when it first embeds; texts are sorted by length."""
 
-    def __init__(self, folder: Path, *, name: str, threads: int, trust_remote_code: bool = False) -> None:
-        """Use the model in `folder`; `threads` 0 leaves the choice to torch.
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        threads: int,
+        trust_remote_code: bool = False,
+        converted: Path | None = None,
+    ) -> None:
+        """Use the model in `folder`, by its conversion in `converted` unless that is None or impossible.
+
+        `threads` 0 takes one per core.
 
         Raises:
             ModelError: here or when first used, when the folder does not hold such a model.
@@ -136,8 +138,41 @@ class SentenceEmbedder:
         self._folder = folder
         self._threads = threads
         self._trust_remote_code = trust_remote_code
+        self._converted = converted
+        self._loading = Lock()
         self._query_prefix, self._passage_prefix = prefixes_of(name)
         self.dim: int = _declared_dim(folder) or self._model.get_sentence_embedding_dimension() or 0
+
+    def prepare(self, progress: ProgressCallback) -> str:
+        """Make the conversion where there is none; return why there can be none, or ""."""
+        if self._converted is None:
+            return "none was asked for"
+        from rag.embed import fast
+
+        try:
+            if not fast.is_whole(self._folder, self._converted):
+                fast.prepare(self._folder, self._converted, self._encode_unconverted, progress)
+        except (ImportError, ModelError, OSError) as exc:
+            return str(exc)
+        return ""
+
+    @property
+    def _fast(self) -> FastEncoder | None:
+        with self._loading:
+            return self._loaded_fast
+
+    @cached_property
+    def _loaded_fast(self) -> FastEncoder | None:
+        reason = self.prepare(lambda _: None)
+        if not reason and self._converted is not None:
+            from rag.embed.fast import FastEncoder
+
+            try:
+                return FastEncoder(self._folder, self._converted, threads=self._threads)
+            except Exception as exc:  # noqa: BLE001 - whatever the runtime lacks here, PyTorch does without it
+                reason = f"{type(exc).__name__}: {exc}"
+        log.info("%s runs on PyTorch: %s", self.name, reason)
+        return None
 
     @cached_property
     def _model(self) -> SentenceTransformer:
@@ -168,6 +203,8 @@ class SentenceEmbedder:
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
+        if self._fast is not None:
+            return self._fast.tokenizer
         # A copy, since encoding sets truncation on the model's own.
         tokenizer = Tokenizer.from_str(self._model.tokenizer.backend_tokenizer.to_str())
         tokenizer.no_truncation()
@@ -178,7 +215,8 @@ class SentenceEmbedder:
     def max_tokens(self) -> int:
         special: int = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         prefix = len(self.token_offsets(self._passage_prefix))
-        return int(self._model.max_seq_length or MAX_SEQUENCE) - special - prefix
+        longest = self._fast.longest if self._fast is not None else self._model.max_seq_length
+        return int(longest or MAX_SEQUENCE) - special - prefix
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         if not texts:
@@ -196,6 +234,11 @@ class SentenceEmbedder:
         return offsets
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
+        if self._fast is not None:
+            return self._fast.encode([_encodable(text) for text in texts])
+        return self._encode_unconverted(texts)
+
+    def _encode_unconverted(self, texts: Sequence[str]) -> Vectors:
         vectors = self._model.encode(
             [_encodable(text) for text in texts],
             batch_size=BATCH,
@@ -221,14 +264,3 @@ def _declared_dim(folder: Path) -> int | None:
 def _encodable(text: str) -> str:
     """Replace lone surrogates, which no tokenizer takes, by a question mark each."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _features(text: str) -> list[str]:
-    features: list[str] = []
-    for match in HASHING_RUN.finditer(text):
-        run = match.group().lower()
-        if match["cjk"]:
-            features.extend(run[i : i + 2] for i in range(max(1, len(run) - 1)))
-        else:
-            features.append(run)
-    return features
