@@ -169,7 +169,7 @@ def test_a_card_warns_of_doubtful_text_and_tells_the_other_names() -> None:
     found = hit("one two")
     clear, doubtful = (
         replace(found, passage=replace(found.passage, confidence=value, also=("<b>.pdf",)))
-        for value in (0.9, 0.5)
+        for value in (0.97, 0.5)
     )
     assert "doubtful" not in sources([done("One [1].", clear)], ENGLISH)
     for texts in (ENGLISH, CHINESE):
