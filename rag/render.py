@@ -11,7 +11,7 @@ from rag.datatypes import Answer, Citation, Passage, SyncReport
 
 WIDTH: Final = 100
 # Confidence of the OCR below which its text is marked. Of 160 blurred and noisy lines, both languages, those
-# from 0.95 on have .006 wrong characters, those of 0.90 to 0.95 .10, of 0.80 to 0.90 .18, and below .45 to .9.
+# from 0.95 on have .006 wrong characters, those from 0.90 on .10, from 0.80 on .18, and below .45 to .9.
 DOUBTFUL: Final = 0.95
 
 
