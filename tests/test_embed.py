@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,20 +84,20 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tokenizers import Tokenizer, processors
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+    transformers: Any = importlib.import_module("transformers")
     folder = tmp_path_factory.mktemp("bert")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "lamp", "boat", "log", "灯", "塔"]
-    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, None, words[1]))
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=words[1]))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder / "bare")
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder / "bare")
     torch.manual_seed(0)
-    BertModel(
-        BertConfig(
+    transformers.BertModel(
+        transformers.BertConfig(
             vocab_size=len(words), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
             intermediate_size=64, max_position_embeddings=512, initializer_range=0.3,
         )
