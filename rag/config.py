@@ -83,7 +83,9 @@ class Config(BaseSettings):
     #   192                316 |  700   .940 | .970    .983 | .973
     #   256                234 |  533   .933 | .967    .983 | .977
     #   384                161 |  372   .907 | .957    .970 | .983
+    #   256, 32 overlap    269 |  615   .907 | .967    .973 | .977
     #   256, 64 overlap    316 |  700   .920 | .957    .967 | .977
+    #   256, no titles     234 |  533   .930 | .950    .980 | .967
     # A difference of .02 to .03 can be chance (95 %). Overlap makes a third more passages and finds no more,
     # so there is none; of sizes that find as much as any, this has the fewest passages to embed and to keep.
     passage_tokens: int = Field(
