@@ -99,7 +99,9 @@ class Config(BaseSettings):
     port: int = Field(7860, ge=1, le=65535, description="port the web UI listens on")
     root_path: str = Field("", description="path below which a reverse proxy serves the web UI")
     upload_mb: int = Field(200, ge=1, description="largest file the web UI takes, in megabytes")
-    watch: bool = Field(True, description="go on, and sync whenever a document changes; the web UI does so by default")
+    watch: bool = Field(
+        True, description="go on, and sync whenever a document changes; the web UI does so by default"
+    )
     offline: bool = Field(False, description="fetch nothing")
     hub_timeout: float = Field(5.0, gt=0, description="seconds to find out that a hub cannot be reached")
     hf_endpoint: str = Field(

@@ -26,11 +26,11 @@ from rag.datatypes import (
 from rag.embed import Embedder, open_embedder
 from rag.engines import Engine, open_engine
 from rag.errors import ConfigError, EngineError, InputError, RagError
+from rag.folder.scan import Found, scan
 from rag.index import Index, set_aside
 from rag.index.schema import Manifest
 from rag.prompt import check_question, fit
 from rag.run import Run
-from rag.scan import Found, scan
 from rag.turnstile import Turnstile
 
 if TYPE_CHECKING:
@@ -182,11 +182,11 @@ class Rag:
         stop: threading.Event,
         tell: Callable[[SyncReport | RagError], None],
     ) -> None:
-        """Sync now and after every change of `config.data_dir` until `stop` is set; see `rag.watch`.
+        """Sync now and after every change of `config.data_dir` until `stop` is set; see `rag.folder.watch`.
 
         `sync` stands for this object's own, for whoever shows its progress.
         """
-        from rag.watch import follow
+        from rag.folder.watch import follow
 
         def plain(is_steady: Callable[[Found], bool]) -> SyncReport:
             return self.sync(is_steady=is_steady)

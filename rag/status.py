@@ -10,8 +10,8 @@ from typing import Any
 
 from rag.datatypes import DocumentState
 from rag.errors import ConfigError
+from rag.folder.scan import Listing, scan
 from rag.index import Index
-from rag.scan import Listing, scan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

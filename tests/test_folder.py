@@ -21,16 +21,16 @@ import numpy as np
 import pytest
 
 import rag.folder
-from rag.ahead import Ahead
 from rag.datatypes import Document, Progress, SyncReport, Vectors
 from rag.embed import HashingEmbedder
 from rag.errors import ConfigError, DiskError, IndexMismatchError, LoadError, LockedError
 from rag.folder import sync_folder
+from rag.folder.ahead import Ahead
+from rag.folder.reader import BUSY
+from rag.folder.scan import scan
 from rag.index import Index
 from rag.load.guard import Loader
 from rag.load.source import Settings
-from rag.reader import BUSY
-from rag.scan import scan
 from rag.split import split
 
 TOKENS = 64
@@ -266,7 +266,7 @@ def test_progress_counts_files_passages_and_failures(place: Place) -> None:
 
 
 def test_an_interrupt_keeps_what_is_done(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rag.batches.WINDOW", 1)
+    monkeypatch.setattr("rag.folder.batches.WINDOW", 1)
     for number in range(4):
         place.write(f"{number}.txt", f"Document {number}.")
 
@@ -328,7 +328,7 @@ def test_two_syncs_at_once_are_one_and_an_error(place: Place) -> None:
 def test_another_passage_size_remakes_the_passages_and_survives_an_interrupt(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag.batches.WINDOW", 1)
+    monkeypatch.setattr("rag.folder.batches.WINDOW", 1)
     for number in range(4):
         place.write(f"{number}.txt", f"A sentence about topic {number}. " * 30)
     before = place.sync().passages
@@ -426,7 +426,7 @@ NURSERY = """
 import os, sys
 from pathlib import Path
 import faiss
-import rag.batches
+import rag.folder.batches
 from rag.embed import HashingEmbedder
 from rag.folder import sync_folder
 from rag.load.source import Settings
@@ -434,7 +434,7 @@ from rag.index import Index
 from rag.index.lexical import words
 
 words("长江大桥")
-rag.batches.WINDOW = 8  # so that documents are stored all along
+rag.folder.batches.WINDOW = 8  # so that documents are stored all along
 e = HashingEmbedder()
 data, folder = map(Path, sys.argv[1:])
 print("ready", flush=True)
@@ -810,7 +810,7 @@ def test_a_clock_that_jumps_hides_no_change(place: Place, monkeypatch: pytest.Mo
     path = place.write("a.txt", "The bridge is red.")
     for number, jump in enumerate((10**9, -(10**9), 0)):
         now = time.time() + jump
-        monkeypatch.setattr("rag.reader.time.time", lambda now=now: now)
+        monkeypatch.setattr("rag.folder.reader.time.time", lambda now=now: now)
         path.write_text(f"The bridge is {number}.", encoding="utf-8")
         os.utime(path, (now, now))
         assert place.sync().changed == (number > 0)

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from rag.errors import LoadError
 from rag.load import read
+from rag.load.archives.zip_names import encoding_of
 from rag.load.content import Content
 from rag.load.source import Settings, Source
-from rag.load.zip_names import encoding_of
 
 PROGRAM = b"\x7fELF\x02\x01\x01" + bytes(range(200)) * 9
 TEXT = "Kaoju finds the place. 考据"

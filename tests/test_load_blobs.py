@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from rag.load.blobs import without_blobs
+from rag.load.plain.blobs import without_blobs
 
 NOISE = base64.b64encode(random.Random(0).randbytes(30_000)).decode()
 

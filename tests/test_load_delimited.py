@@ -7,7 +7,7 @@ import time
 import pytest
 
 from rag.load.content import Content
-from rag.load.delimited import read_delimited
+from rag.load.plain.delimited import read_delimited
 from rag.load.source import Source
 
 PEOPLE = [

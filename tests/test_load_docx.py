@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rag.errors import LoadError
 from rag.load import read
 from rag.load.content import Content
-from rag.load.docx import read_docx
+from rag.load.office.docx import read_docx
 from rag.load.source import Budget, Settings, Source
 
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from rag.errors import LoadError
-from rag.load.encoding import decode, decode_noted
+from rag.load.plain.encoding import decode, decode_noted
 
 ZH = "今天的会议改到下午三点，请各部门负责人准时参加。联系人张三，电话 13800138000。"
 ZH_TRADITIONAL = "臺北市信義區的圖書館今天不開門，請大家明天再來。"

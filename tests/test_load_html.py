@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.load.html import read_html
+from rag.load.plain.html import read_html
 from rag.load.source import Source
 
 

@@ -11,7 +11,7 @@ import pytest
 from rag.errors import LoadError
 from rag.load import read
 from rag.load.content import Content
-from rag.load.rtf_packed import unpacked_rtf
+from rag.load.office.rtf_packed import unpacked_rtf
 from rag.load.source import Source
 from tests.minimal_msg import BINARY, LONG, STRING8, TIME, UNICODE, Tree, attachment, compound, message
 

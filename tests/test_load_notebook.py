@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from rag.load.content import Content
-from rag.load.notebook import read_notebook
+from rag.load.plain.notebook import read_notebook
 from rag.load.source import Source
 
 PICTURE = "iVBORw0KGgoAAAANSUhEUg" * 200

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from rag.load.date_format import moment
-from rag.load.number_format import formatter, general, is_date
+from rag.load.office.date_format import moment
+from rag.load.office.number_format import formatter, general, is_date
 
 SHOWN = [  # format, number, what a spreadsheet program shows
     ("General", 3.0, "3"),

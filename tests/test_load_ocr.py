@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageFilter
 
 from rag.load.guard import load_guarded
-from rag.load.layout import lines_of
-from rag.load.ocr import engine
-from rag.load.picture_text import pieces_in
+from rag.load.pages.layout import lines_of
+from rag.load.pages.ocr import engine
+from rag.load.pages.picture_text import pieces_in
 from tests.drawn import CHINESE_FONT, picture_of_text, scanned_pdf
 
 ENGLISH = [
@@ -93,9 +93,9 @@ def test_the_engine_is_loaded_only_when_it_is_needed_and_asks_no_network() -> No
         "import socket, sys\n"
         "def refuse(*_): raise AssertionError('the network was asked')\n"
         "socket.socket.connect = refuse; socket.getaddrinfo = refuse\n"
-        "import rag.load.pdf, rag.load.image\n"
+        "import rag.load.pages.pdf, rag.load.pages.image\n"
         "assert not {'rapidocr', 'onnxruntime', 'cv2'} & sys.modules.keys()\n"
-        "from rag.load.ocr import engine\n"
+        "from rag.load.pages.ocr import engine\n"
         "import numpy as np\n"
         "engine().find(np.full((200, 200, 3), 255, np.uint8))\n"
         "engine().recognize([np.full((48, 200, 3), 255, np.uint8)])\n"

@@ -11,11 +11,11 @@ import psutil
 import pytest
 
 from rag.errors import LoadError
-from rag.load import libreoffice
 from rag.load.guard import load_guarded
-from rag.load.old_office import read_old_office
+from rag.load.office import libreoffice
+from rag.load.office.old_office import read_old_office
+from rag.load.office.word_binary import read_word_binary
 from rag.load.source import Settings, Source
-from rag.load.word_binary import read_word_binary
 
 FORMATS = Path(__file__).parents[2] / "shared" / "formats"
 PARAGRAPHS = "This document contains duplicates\n\n" + "\n\n".join(["some text"] * 6)

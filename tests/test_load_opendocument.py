@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from rag.errors import LoadError
 from rag.load import read
-from rag.load.opendocument import read_presentation, read_spreadsheet, read_text_document
+from rag.load.office.opendocument import read_presentation, read_spreadsheet, read_text_document
 from rag.load.source import Budget, Settings, Source
 
 NAMESPACES = " ".join(

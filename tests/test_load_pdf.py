@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rag.errors import LoadError
 from rag.load import read
 from rag.load.content import Content
-from rag.load.pdf import read_pdf
+from rag.load.pages.pdf import read_pdf
 from rag.load.source import Settings, Source
 from tests.drawn import drawn_pdf, ink, picture_of_text, saved, scanned_pdf
 from tests.minimal_pdf import Placed, minimal_pdf
@@ -437,7 +437,7 @@ def test_a_damaged_page_costs_only_itself() -> None:
 
 
 def test_pages_beyond_the_limit_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rag.load.pdf.MAX_PAGES", 2)
+    monkeypatch.setattr("rag.load.pages.pdf.MAX_PAGES", 2)
     content = content_of(minimal_pdf([column(ENGLISH)] * 3))
     assert content.notes == ("only the first 2 of its 3 pages were read",)
 

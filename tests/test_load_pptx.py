@@ -13,7 +13,7 @@ from pptx.util import Inches
 
 from rag.errors import LoadError
 from rag.load.content import Content
-from rag.load.pptx import read_pptx
+from rag.load.office.pptx import read_pptx
 from rag.load.source import Budget, Source
 
 TITLE_ONLY, TITLE_AND_TEXT, BLANK = 5, 1, 6

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rag.load.content import Content
-from rag.load.records import read_json, read_yaml
+from rag.load.plain.records import read_json, read_yaml
 from rag.load.source import Source
 
 

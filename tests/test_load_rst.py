@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from rag.load.org import read_org
-from rag.load.rst import read_rst
+from rag.load.plain.org import read_org
+from rag.load.plain.rst import read_rst
 from rag.load.source import Source
 
 RST = """=====

@@ -6,7 +6,7 @@ import pytest
 
 from rag.errors import LoadError
 from rag.load.content import Content
-from rag.load.rtf import read_rtf
+from rag.load.office.rtf import read_rtf
 from rag.load.source import Source
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from rag.load.plain.source_code import read_code
 from rag.load.source import Source
-from rag.load.source_code import read_code
 
 JAVA = """package a.b;
 @Component

@@ -4,8 +4,8 @@ import pytest
 
 from rag.errors import LoadError
 from rag.load.content import Content
+from rag.load.plain.subtitles import read_subtitles
 from rag.load.source import Source
-from rag.load.subtitles import read_subtitles
 
 
 def read(text: str, encoding: str = "utf-8") -> Content:

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from rag.load.plain.text import markdown_headings, read_markdown, read_text
 from rag.load.source import Source
-from rag.load.text import markdown_headings, read_markdown, read_text
 
 
 def titles(text: str) -> list[tuple[int, str]]:

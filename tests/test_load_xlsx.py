@@ -14,11 +14,12 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Font
 
 from rag.errors import LoadError
-from rag.load import read, sheets
+from rag.load import read
 from rag.load.content import Content
+from rag.load.office import sheets
+from rag.load.office.xls import read_xls
+from rag.load.office.xlsx import read_xlsx
 from rag.load.source import Budget, Source
-from rag.load.xls import read_xls
-from rag.load.xlsx import read_xlsx
 
 
 def source_of(build: Callable[[Any], object]) -> Source:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from rag.load.content import Content
+from rag.load.plain.xml import read_xml
 from rag.load.source import Source
-from rag.load.xml import read_xml
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 LOL = f'<!DOCTYPE x [<!ENTITY l0 "lol">{LAUGHS}]>'

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rag.errors import ConfigError
-from rag.ignore import NAME
-from rag.scan import Listing, scan, shown
+from rag.folder.ignore import NAME
+from rag.folder.scan import Listing, scan, shown
 
 
 def look(folder: Path) -> Listing:

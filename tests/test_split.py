@@ -12,7 +12,7 @@ import pytest
 from rag.datatypes import Box, Document, Heading, Page, PageUnit, Passage, Region
 from rag.embed import HashingEmbedder, text_for_embedding
 from rag.load.content import Content, ContentBuilder
-from rag.load.text import markdown_headings
+from rag.load.plain.text import markdown_headings
 from rag.sentences import cut_points
 from rag.split import split
 from rag.split.ruler import TokenOffsets

@@ -525,7 +525,7 @@ def test_the_shelf_follows_the_folder_and_says_what_is_wrong(
     rag: Rag, write: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"QUIET": 100, "TICK": 100, "STEADY": 0.2, "RETRY": 0.2}.items():
-        monkeypatch.setattr(f"rag.watch.{name}", value)
+        monkeypatch.setattr(f"rag.folder.watch.{name}", value)
     shelf, stop = Shelf(rag), threading.Event()
     following = threading.Thread(target=shelf.follow, args=(stop,), daemon=True)
     following.start()

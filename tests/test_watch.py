@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-import rag.watch
+import rag.folder.watch
 from rag.config import Config
 from rag.datatypes import SyncReport
 from rag.errors import DiskError, RagError
+from rag.folder.scan import Found
+from rag.folder.steady import Steady
+from rag.folder.watch import is_remote
 from rag.pipeline import Rag
-from rag.scan import Found
-from rag.steady import Steady
-from rag.watch import is_remote
 
 ROOT = Path(__file__).parents[1]
 Write = Callable[[str, str], Path]
@@ -57,7 +57,7 @@ class Following:
 @pytest.fixture
 def following(config: Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[Following]:
     for name, value in {"QUIET": 100, "TICK": 100, "STEADY": 0.4, "RETRY": 0.3, "POLL": 200}.items():
-        monkeypatch.setattr(rag.watch, name, value)
+        monkeypatch.setattr(rag.folder.watch, name, value)
     with Rag(config) as followed:
         following = Following(followed)
         yield following
@@ -122,8 +122,8 @@ def test_a_folder_that_goes_away_and_comes_back_is_followed_again(
 def test_an_error_is_told_once_and_mended_by_trying_again(
     config: Config, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rag.watch, "RETRY", 0.05)
-    monkeypatch.setattr(rag.watch, "TICK", 50)
+    monkeypatch.setattr(rag.folder.watch, "RETRY", 0.05)
+    monkeypatch.setattr(rag.folder.watch, "TICK", 50)
     write("a.txt", "The bridge opened in 1968.")
     stop, told, failures = threading.Event(), list[SyncReport | RagError](), [3]
 
@@ -146,7 +146,7 @@ def test_a_folder_that_cannot_be_watched_is_looked_at_now_and_then(
         raise OSError("OS file watch limit reached")
 
     monkeypatch.setattr("watchfiles.watch", watch)
-    monkeypatch.setattr(rag.watch, "POLL", 100)
+    monkeypatch.setattr(rag.folder.watch, "POLL", 100)
     with Rag(config) as followed:
         following = Following(followed)
         write("a.txt", "The bridge opened in 1968.")
@@ -172,7 +172,7 @@ def test_polling_sees_changes_too(
 ) -> None:
     following.stop.set()
     following.thread.join(PATIENCE)
-    monkeypatch.setattr(rag.watch, "is_remote", lambda _: True)
+    monkeypatch.setattr(rag.folder.watch, "is_remote", lambda _: True)
     polled = Following(following.rag)
     write("a.txt", "The bridge opened in 1968.")
     polled.until(lambda: list(polled.texts()) == ["a.txt"])

@@ -9,8 +9,8 @@ from typing import Final
 
 from rag.errors import LoadError
 from rag.load.containers import EMPTY_ZIP, OLE, OPEN_DOCUMENT, ZIP, in_compound, in_zip, open_document
-from rag.load.encoding import decode
 from rag.load.kinds import KINDS, MARKS, PACKED, SHEETS, UNREAD, WORDLIKE
+from rag.load.plain.encoding import decode
 
 PDF: Final = b"%PDF-"
 HEAD: Final = 1024  # bytes in which a PDF's mark may stand (ISO 32000-1, note 13 of annex H)

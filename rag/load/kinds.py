@@ -70,7 +70,8 @@ SUFFIXES: Final = {  # of files that are text, and how it is marked up
         ".go .rs .rb .php .pl .pm .lua .r .jl .swift .m .mm .sh .bash .zsh .fish .ps1 .bat .cmd .sql .css "
         ".scss .less .vue .svelte .ex .exs .erl .hrl .hs .ml .mli .clj .lisp .el .scm .dart .f90 .f .pas "
         ".asm .s .cmake .gradle .groovy .proto .graphql .tf .toml .ini .cfg .conf .properties .env .tex "
-        ".bib .ipy .vb .vba .bas .awk .sed .zig .nim .d .v .sv .vhd .cu .pyx .diff .patch .desktop .reg .xsl .xslt"
+        ".bib .ipy .vb .vba .bas .awk .sed .zig .nim .d .v .sv .vhd .cu .pyx .diff .patch .desktop .reg "
+        ".xsl .xslt"
     ),
 }
 KINDS: Final = {suffix: kind for kind, suffixes in SUFFIXES.items() for suffix in suffixes.split()} | {

@@ -19,8 +19,8 @@ from rag.ui.texts import Texts
 from rag.ui.uploads import keep, remove
 
 if TYPE_CHECKING:
+    from rag.folder.scan import Found
     from rag.pipeline import Rag
-    from rag.scan import Found
 
 FRESH: Final = 2.0  # seconds; while a sync runs the list is not read again at each of its steps
 FRAME: Final = 0.2  # seconds between two steps that are shown
@@ -91,7 +91,7 @@ class Shelf:
         return step + markup.notices(said) + rows
 
     def follow(self, stop: threading.Event) -> None:
-        """Sync whenever the folder changes, until `stop` is set; see `rag.watch`."""
+        """Sync whenever the folder changes, until `stop` is set; see `rag.folder.watch`."""
         self.rag.follow(self._followed, stop=stop, tell=self._hear)
 
     def _followed(self, is_steady: Callable[[Found], bool]) -> SyncReport:

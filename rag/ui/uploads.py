@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from rag.errors import DiskError, InputError
-from rag.scan import scan
+from rag.folder.scan import scan
 
 LONGEST_NAME: Final = 200  # bytes; file systems take 255, and a number may be added
 PART_PREFIX: Final = ".upload-"  # hidden, so that a sync passes over it

@@ -1,0 +1,189 @@
+"""The files below a folder that are documents, by safe and sorted names."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from rag.errors import ConfigError
+from rag.folder.ignore import NAME, BadRules, Rules
+
+TEMPORARY: Final = ("~", ".tmp", ".temp", ".bak", ".part", ".crdownload", ".download", ".swp", ".lock")
+JUNK: Final = frozenset({"thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A file, or something that cannot be read as one and says why."""
+
+    source: str  # path below the folder, with forward slashes, as `shown`
+    path: Path
+    size: int = 0  # bytes
+    mtime_ns: int = 0
+    reason: str = ""  # why it cannot be read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a scan found, in order of source."""
+
+    files: tuple[Found, ...]
+    ignored_files: int = 0  # by the rules of .kaojuignore files
+    ignored_folders: int = 0  # not looked into
+
+    def hides(self, source: str) -> bool:
+        """Say whether `source` lies in a folder that could not be looked into."""
+        return any(found.reason and source.startswith(f"{found.source}/") for found in self.files)
+
+
+def scan(folder: Path, *, skip: Path) -> Listing:
+    """List the documents below `folder`: nothing hidden, temporary, special, ignored, or in `skip`.
+
+    A link is followed to what lies within `folder` only. Whatever links there are, each folder is looked into
+    once: under its own name where that can be reached, else under that of the first link to it.
+
+    Raises:
+        ConfigError: when `folder` is not a folder or cannot be looked into.
+    """
+    if not folder.is_dir():
+        raise ConfigError(
+            f"the data folder {folder}/ does not exist; create it or set RAG_DATA_DIR to another"
+        )
+    walk = _Walk(folder.resolve(), skip.resolve())
+    try:
+        walk.enter(_Folder("", walk.root, walk.root, Rules()))
+    except OSError as exc:
+        raise ConfigError(
+            f"the data folder {folder}/ cannot be read: {exc.strerror}; mend its permissions"
+        ) from exc
+    except BadRules as exc:
+        raise ConfigError(f"the data folder {folder}/ is not read: {exc}; mend or remove it") from exc
+    walk.finish()
+    return Listing(
+        files=tuple(sorted(_unique(walk.found), key=lambda found: found.source)),
+        ignored_files=walk.ignored_files,
+        ignored_folders=walk.ignored_folders,
+    )
+
+
+def shown(name: str) -> str:
+    r"""Return a file name as text that is safe to print: bytes that are not UTF-8 and controls as \xff."""
+    if name.isprintable():  # as nearly all are; no lone surrogate is
+        return name
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(
+        _escaped(one) if unicodedata.category(one) in {"Cc", "Cf", "Zl", "Zp"} else one for one in text
+    )
+
+
+def _escaped(one: str) -> str:
+    return one.encode("ascii", "backslashreplace").decode() if ord(one) > 0x7F else f"\\x{ord(one):02x}"  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    source: str  # as shown; empty: the scanned folder itself
+    path: Path
+    real: Path  # without links
+    rules: Rules  # of the folders above it
+
+
+@dataclass(slots=True)
+class _Walk:
+    root: Path
+    skip: Path
+    found: list[Found] = field(default_factory=list)
+    ignored_files: int = 0
+    ignored_folders: int = 0
+    _seen: set[Path] = field(default_factory=set)  # folders looked into, without links
+    _pending: list[_Folder] = field(default_factory=list)
+    _links: list[_Folder] = field(default_factory=list)  # to folders; followed when all others are done
+
+    def finish(self) -> None:
+        """Look into every folder that was found and into those found there."""
+        while self._pending or self._links:
+            if not self._pending:
+                self._links.sort(key=lambda each: each.source, reverse=True)
+            folder = (self._pending or self._links).pop()
+            try:
+                self.enter(folder)
+            except (OSError, BadRules) as exc:
+                reason = f"the folder cannot be read: {getattr(exc, 'strerror', '') or exc}"
+                self.found.append(Found(source=folder.source, path=folder.path, reason=reason))
+
+    def enter(self, folder: _Folder) -> None:
+        if folder.real in self._seen:
+            return
+        self._seen.add(folder.real)
+        with os.scandir(folder.path) as entries:
+            children = list(entries)
+        has_rules = any(entry.name == NAME for entry in children)
+        rules = folder.rules.within(folder.source, folder.path, has_own=has_rules)
+        for entry in children:
+            if not is_left_out(entry.name):
+                self._look_at(entry, folder, rules)
+
+    def _look_at(self, entry: os.DirEntry[str], folder: _Folder, rules: Rules) -> None:
+        name = shown(entry.name)
+        source = f"{folder.source}/{name}" if folder.source else name
+        try:
+            linked = entry.is_symlink()
+            real = Path(entry.path).resolve() if linked else None
+            inside = real is None or real.is_relative_to(self.root)
+            status = entry.stat(follow_symlinks=inside)
+        except FileNotFoundError:
+            if entry.is_symlink():
+                self._refuse(source, entry, rules, "it is a link that leads nowhere")
+            return
+        except (OSError, RuntimeError) as exc:  # RuntimeError: a circle of links
+            self._refuse(source, entry, rules, f"it cannot be looked at: {exc}")
+            return
+        if not inside:
+            self._refuse(
+                source, entry, rules, "it is a link that leads out of the folder; copy the file itself here"
+            )
+        elif stat.S_ISDIR(status.st_mode):
+            below = _Folder(source, Path(entry.path), real or folder.real / entry.name, rules)
+            self._take_folder(below, name, linked=linked)
+        elif rules.ignore(name, is_dir=False):
+            self.ignored_files += 1
+        elif stat.S_ISREG(status.st_mode):
+            size, mtime_ns = status.st_size, status.st_mtime_ns
+            self.found.append(Found(source=source, path=Path(entry.path), size=size, mtime_ns=mtime_ns))
+
+    def _take_folder(self, folder: _Folder, name: str, *, linked: bool) -> None:
+        if folder.real.is_relative_to(self.skip):
+            return
+        if folder.rules.ignore(name, is_dir=True):
+            self.ignored_folders += 1
+        else:
+            (self._links if linked else self._pending).append(folder)
+
+    def _refuse(self, source: str, entry: os.DirEntry[str], rules: Rules, reason: str) -> None:
+        if rules.ignore(shown(entry.name), is_dir=False):
+            self.ignored_files += 1
+        else:
+            self.found.append(Found(source=source, path=Path(entry.path), reason=reason))
+
+
+def _unique(found: list[Found]) -> list[Found]:
+    """Number the names that are shown alike, as of bytes that are not UTF-8 and of backslashes."""
+    if len({each.source for each in found}) == len(found):
+        return found
+    named: dict[str, Found] = {}
+    for each in sorted(found, key=lambda each: os.fsencode(each.path)):
+        source, number = each.source, 2
+        while source in named:
+            source, number = f"{each.source} ({number})", number + 1
+        named[source] = replace(each, source=source)
+    return list(named.values())
+
+
+def is_left_out(name: str) -> bool:
+    """Say whether a name is that of something hidden, temporary or put there by the system."""
+    lower = name.lower()
+    return name.startswith((".", "~$")) or lower.endswith(TEMPORARY) or lower in JUNK

@@ -1,0 +1,167 @@
+"""What a Word paragraph's style says: its heading level, and the number or bullet before it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from lxml import etree
+
+from rag.load.office.wordml import W, number, value
+
+HEADING: Final = re.compile(r"heading ([1-9])")
+BODY_TEXT: Final = 9  # the outline level of what is no heading
+PLACE: Final = re.compile(r"%([1-9])")
+MAX_BASES: Final = 20  # a style based on itself must not hang the reader
+DIGITS: Final = "零一二三四五六七八九"
+CHINESE_END: Final = 100  # longer lists go on in digits
+ROMAN_END: Final = 40
+ROMAN: Final = ((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """`level`: 0 for a title, 1-9 for a heading, None for text; the list the style belongs to, if any."""
+
+    level: int | None = None
+    list_id: str | None = None
+    list_level: int = 0
+
+
+class Styles:
+    """The paragraph styles of a document."""
+
+    def __init__(self, root: etree._Element | None) -> None:
+        found = () if root is None else root.findall(W + "style")
+        self._nodes = {node.get(W + "styleId"): node for node in found}
+        self._known: dict[str | None, Style] = {}
+
+    def of(self, paragraph: etree._Element) -> Style:
+        """Return what holds for `paragraph`: its own properties before its style's."""
+        properties = paragraph.find(W + "pPr")
+        if properties is None:
+            return Style()
+        name = value(properties.find(W + "pStyle"))
+        if name not in self._known:
+            self._known[name] = self._resolve(name)
+        return _merged(_read(properties), self._known[name])
+
+    def _resolve(self, name: str | None) -> Style:
+        style = Style()
+        for _ in range(MAX_BASES):
+            node = self._nodes.get(name)
+            if node is None:
+                break
+            properties = node.find(W + "pPr")
+            own = Style() if properties is None else _read(properties)
+            style = _merged(_merged(style, Style(level=_named_level(node))), own)
+            name = value(node.find(W + "basedOn"))
+        return style
+
+
+class Numbering:
+    """Counts the items of every list, as the word processor would."""
+
+    def __init__(self, root: etree._Element | None) -> None:
+        self._levels: dict[str, dict[int, etree._Element]] = {}
+        self._abstract: dict[str, str] = {}
+        self._counts: dict[str, dict[int, int]] = {}
+        if root is None:
+            return
+        for node in root.findall(W + "abstractNum"):
+            levels = {int(level.get(W + "ilvl")): level for level in node.findall(W + "lvl")}
+            self._levels[node.get(W + "abstractNumId")] = levels
+        for node in root.findall(W + "num"):
+            self._abstract[node.get(W + "numId")] = value(node.find(W + "abstractNumId")) or ""
+
+    def label(self, style: Style) -> str:
+        """Count one more paragraph of `style`; return what is printed before it, "" when it is in no list."""
+        abstract = self._abstract.get(style.list_id or "")
+        levels = self._levels.get(abstract or "", {})
+        level = levels.get(style.list_level)
+        if abstract is None or level is None:
+            return ""
+        indent = "  " * style.list_level if style.level is None else ""
+        count = self._count(abstract, style.list_level, levels)
+        if value(level.find(W + "numFmt")) in {"bullet", None}:
+            return indent + "- "
+        pattern = value(level.find(W + "lvlText")) or ""
+        text = PLACE.sub(lambda match: _format(levels, count, int(match[1]) - 1), pattern)
+        return f"{indent}{text} " if text.strip() else ""
+
+    def _count(self, abstract: str, at: int, levels: Mapping[int, etree._Element]) -> dict[int, int]:
+        counts = self._counts.setdefault(abstract, {})
+        for deeper in [level for level in counts if level > at]:
+            del counts[deeper]
+        start = number(levels[at].find(W + "start"))
+        counts[at] = counts[at] + 1 if at in counts else (1 if start is None else start)
+        return counts
+
+
+def _read(properties: etree._Element) -> Style:
+    outline = number(properties.find(W + "outlineLvl"))
+    listed = properties.find(W + "numPr")
+    return Style(
+        level=None if outline is None or outline >= BODY_TEXT else outline + 1,
+        list_id=None if listed is None else value(listed.find(W + "numId")),
+        list_level=0 if listed is None else number(listed.find(W + "ilvl")) or 0,
+    )
+
+
+def _merged(first: Style, second: Style) -> Style:
+    listed = second if first.list_id is None else first
+    return Style(
+        level=second.level if first.level is None else first.level,
+        list_id=listed.list_id,
+        list_level=listed.list_level,
+    )
+
+
+def _named_level(style: etree._Element) -> int | None:
+    name = (value(style.find(W + "name")) or "").lower()
+    match = HEADING.fullmatch(name)
+    return int(match[1]) if match else (0 if name == "title" else None)
+
+
+def _format(levels: Mapping[int, etree._Element], counts: Mapping[int, int], at: int) -> str:
+    name = value(levels[at].find(W + "numFmt")) if at in levels else None
+    return FORMATS.get(name or "decimal", str)(counts.get(at, 1))
+
+
+def _letters(count: int) -> str:
+    return chr(ord("a") + (count - 1) % 26) * ((count - 1) // 26 + 1)
+
+
+def roman(count: int) -> str:
+    if count >= ROMAN_END:
+        return str(count)
+    text = ""
+    for size, letters in ROMAN:
+        text += letters * (count // size)
+        count %= size
+    return text
+
+
+def _chinese(count: int) -> str:
+    if count >= CHINESE_END:
+        return str(count)
+    tens, ones = divmod(count, 10)
+    if not tens:
+        return DIGITS[ones]
+    return ("" if tens == 1 else DIGITS[tens]) + "十" + (DIGITS[ones] if ones else "")
+
+
+FORMATS: Final[Mapping[str, Callable[[int], str]]] = {
+    "chineseCounting": _chinese,
+    "chineseCountingThousand": _chinese,
+    "japaneseCounting": _chinese,
+    "ideographDigital": _chinese,
+    "lowerLetter": _letters,
+    "upperLetter": lambda count: _letters(count).upper(),
+    "lowerRoman": roman,
+    "upperRoman": lambda count: roman(count).upper(),
+    "decimalZero": lambda count: f"{count:02}",
+    "none": lambda _count: "",
+}

@@ -1,0 +1,127 @@
+"""The sheets of an OpenDocument spreadsheet, read row by row, every value as it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lxml import etree
+
+from rag.load.content import Content, ContentBuilder
+from rag.load.office.odf_package import CONTENT, OFFICE, STYLE, TABLE, TEXT, OdfPackage
+from rag.load.office.odf_text import inline_text
+from rag.load.office.sheet_tables import Cell, Merge, Row, Sheet
+from rag.load.office.sheets import MAX_COLUMNS, Allowance, column_letters, hidden_note, sheet_content
+
+VALUES: Final = frozenset({"float", "percentage", "currency", "date", "time", "boolean"})
+MAX_ROW: Final = 1_048_576
+EVENTS: Final = ("start", "end")
+
+
+class OdfSheets:
+    """Reads the content of a spreadsheet as a stream."""
+
+    def __init__(self, package: OdfPackage) -> None:
+        self._package = package
+        self._allowance = Allowance()
+        self._hidden: set[str] = set()  # table styles
+
+    def read(self) -> Content:
+        """Return every sheet as a page below its name."""
+        builder = ContentBuilder()
+        number = 0
+        with self._package.open(CONTENT) as stream:
+            walk = etree.iterparse(
+                stream, events=EVENTS, resolve_entities=False, no_network=True, recover=True
+            )
+            for event, node in walk:
+                if event == "end" and node.tag == STYLE + "style":
+                    self._keep_style(node)
+                elif event == "start" and node.tag == TABLE + "table":
+                    number += 1
+                    self._add_sheet(builder, number, node, walk)
+        for sentence in (*self._package.notes, *self._allowance.notes):
+            builder.note(sentence)
+        return builder.build()
+
+    def _keep_style(self, style: etree._Element) -> None:
+        properties = style.find(STYLE + "table-properties")
+        if properties is not None and properties.get(TABLE + "display") == "false":
+            self._hidden.add(style.get(STYLE + "name", ""))
+
+    def _add_sheet(
+        self, builder: ContentBuilder, number: int, table: etree._Element, walk: etree.iterparse
+    ) -> None:
+        name = table.get(TABLE + "name", "")
+        grid = _Grid(name, self._allowance)
+        for event, node in walk:
+            if event == "end" and node is table:
+                break
+            if event == "end" and node.tag == TABLE + "table-row":
+                grid.add_row(node)
+                node.clear(keep_tail=False)
+        sheet = Sheet(name=name, rows=grid.rows, merges=grid.merges)
+        content = sheet_content(sheet, below=(grid.comments.build(),))
+        builder.add_page(number, content, unit="sheet")
+        if table.get(TABLE + "style-name", "") in self._hidden and content.text:
+            builder.note(hidden_note(name))
+
+
+class _Grid:
+    def __init__(self, name: str, allowance: Allowance) -> None:
+        self.rows: list[Row] = []
+        self.merges: list[Merge] = []
+        self.comments = ContentBuilder()
+        self._name = name
+        self._allowance = allowance
+        self._next = 1  # row
+        self._is_cut = False
+
+    def add_row(self, node: etree._Element) -> None:
+        count = _count(node, TABLE + "number-rows-repeated")
+        if self._is_cut:
+            return
+        cells = dict(self._cells(node))
+        for number in range(self._next, min(self._next + (count if cells else 0), MAX_ROW + 1)):
+            if not self._allowance.take(len(cells) + 1):
+                self._allowance.cut(self._name, number - 1)
+                self._is_cut = True
+                return
+            self.rows.append(Row(number, cells))
+        self._next += count
+
+    def _cells(self, row: etree._Element) -> Iterator[tuple[int, Cell]]:
+        column = 0
+        for node in row:
+            count = _count(node, TABLE + "number-columns-repeated")
+            if node.tag == TABLE + "table-cell":
+                cell = _cell(node)
+                self._keep_span(node, column)
+                self._keep_comment(node, column)
+                if cell.text.strip():
+                    yield from ((at, cell) for at in range(column, min(column + count, MAX_COLUMNS)))
+            column += count
+
+    def _keep_span(self, node: etree._Element, column: int) -> None:
+        across = _count(node, TABLE + "number-columns-spanned")
+        down = _count(node, TABLE + "number-rows-spanned")
+        if across > 1 or down > 1:
+            self.merges.append((self._next, column, self._next + down - 1, column + across - 1))
+
+    def _keep_comment(self, node: etree._Element, column: int) -> None:
+        for comment in node.iterfind(OFFICE + "annotation"):
+            text = " ".join(inline_text(each) for each in comment.iter(TEXT + "p"))
+            place = f"{column_letters(column)}{self._next}"
+            self.comments.add_region(f"{place}: Comment: {text}", cells=place)
+
+
+def _cell(node: etree._Element) -> Cell:
+    kind = node.get(OFFICE + "value-type", "")
+    text = " ".join(filter(None, (inline_text(each) for each in node.iterfind(TEXT + "p"))))
+    stored = node.get(OFFICE + "value") or node.get(OFFICE + "date-value") or ""
+    return Cell(text or (stored if kind in VALUES else ""), is_value=kind in VALUES)
+
+
+def _count(node: etree._Element, name: str) -> int:
+    text = node.get(name, "1")
+    return max(1, min(int(text), MAX_ROW)) if text.isdecimal() else 1

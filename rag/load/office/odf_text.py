@@ -1,0 +1,195 @@
+"""The blocks of OpenDocument text (OASIS ODF 1.3 part 3): headings, lists, tables, notes, frames."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from lxml import etree
+
+from rag.load.content import ContentBuilder
+from rag.load.office.odf_package import DC, DRAW, OFFICE, SVG, TABLE, TEXT, XLINK, OdfPackage
+from rag.load.pages.pictures import Pictures, alt_text
+from rag.load.tables import looks_like_header, table_text
+
+MAX_REPEATED: Final = 100  # columns that one cell stands for
+MAX_SPACES: Final = 100
+MAX_INDENT: Final = 8
+SKIPPED: Final = frozenset(
+    {
+        TEXT + "tracked-changes",
+        TEXT + "note",
+        OFFICE + "annotation",
+        OFFICE + "forms",
+        TEXT + "sequence-decls",
+        TEXT + "ruby-text",
+    }
+)
+CONTAINERS: Final = frozenset(
+    TEXT + name
+    for name in (
+        "section",
+        "table-of-content",
+        "index-body",
+        "index-title",
+        "illustration-index",
+        "table-index",
+        "user-index",
+        "alphabetical-index",
+        "bibliography",
+        "numbered-paragraph",
+    )
+)
+
+
+class OdfBlocks:
+    """Adds blocks of OpenDocument text to a builder."""
+
+    def __init__(self, package: OdfPackage, pictures: Pictures, numbered: frozenset[str]) -> None:
+        """`numbered` names the list styles whose items bear numbers."""
+        self._package = package
+        self._pictures = pictures
+        self._numbered = numbered
+
+    def add(self, builder: ContentBuilder, parent: Iterable[etree._Element]) -> None:
+        """Add everything below `parent` in reading order."""
+        for block in parent:
+            if block.tag == TEXT + "h":
+                level = block.get(TEXT + "outline-level", "1")
+                builder.add_heading(int(level) if level.isdecimal() else 1, inline_text(block).strip())
+                self._add_below(builder, block)
+            elif block.tag == TEXT + "p":
+                builder.add(inline_text(block))
+                self._add_below(builder, block)
+            elif block.tag == TEXT + "list":
+                self._add_list(builder, block, 0, "")
+            elif block.tag == TABLE + "table":
+                self._add_table(builder, block)
+            elif block.tag in CONTAINERS:
+                self.add(builder, block)
+            elif str(block.tag).startswith(DRAW):
+                self._add_drawn(builder, block)
+
+    def _add_below(self, builder: ContentBuilder, paragraph: etree._Element) -> None:
+        """Add the notes, comments, text boxes and pictures that are anchored in a paragraph."""
+        for note in paragraph.iter(TEXT + "note"):
+            mark = note.findtext(TEXT + "note-citation") or ""
+            builder.add(f"[{mark}] {_joined(note.find(TEXT + 'note-body'))}", separator="\n")
+        for comment in paragraph.iter(OFFICE + "annotation"):
+            who = comment.findtext(DC + "creator") or ""
+            builder.add(f"[Comment{f' by {who}' if who else ''}: {_joined(comment)}]", separator="\n")
+        for frame in _outermost(paragraph, DRAW):
+            self._add_drawn(builder, frame)
+
+    def _add_drawn(self, builder: ContentBuilder, node: etree._Element) -> None:
+        for name in ("title", "desc"):
+            for text in filter(None, (alt_text(each.text or "") for each in node.iterfind(SVG + name))):
+                builder.add(f"[Picture: {text}]")
+        for child in node:
+            if child.tag == DRAW + "image":
+                self._add_picture(builder, child.get(XLINK + "href", ""))
+            elif child.tag == TABLE + "table":
+                self._add_table(builder, child)
+            elif str(child.tag).startswith(DRAW):
+                self._add_drawn(builder, child)
+        self.add(builder, [child for child in node if not str(child.tag).startswith((DRAW, TABLE))])
+
+    def _add_picture(self, builder: ContentBuilder, name: str) -> None:
+        if name in self._package.names:
+            content = self._pictures.read(self._package.read(name), posixpath.basename(name))
+            if content is not None:
+                builder.add_content(content)
+
+    def _add_list(self, builder: ContentBuilder, node: etree._Element, depth: int, style: str) -> None:
+        style = node.get(TEXT + "style-name", style)
+        number = 0
+        for item in node:
+            if item.tag not in (TEXT + "list-item", TEXT + "list-header"):
+                continue
+            number += item.tag == TEXT + "list-item"
+            label = f"{number}. " if style in self._numbered else "- "
+            self._add_item(builder, item, depth, style, label if item.tag == TEXT + "list-item" else "")
+
+    def _add_item(
+        self, builder: ContentBuilder, item: etree._Element, depth: int, style: str, label: str
+    ) -> None:
+        indent = "  " * min(depth, MAX_INDENT)
+        for block in item:
+            if block.tag == TEXT + "list":
+                self._add_list(builder, block, depth + 1, style)
+            elif block.tag == TEXT + "h":
+                self.add(builder, [block])
+            elif block.tag == TEXT + "p":
+                text = inline_text(block).strip()
+                builder.add(f"{indent}{label}{text}" if text else "", separator="\n")
+                self._add_below(builder, block)
+                label = ""
+
+    def _add_table(self, builder: ContentBuilder, table: etree._Element) -> None:
+        rows = list(_rows(table))
+        marked = table.find(TABLE + "table-header-rows") is not None
+        if max(map(len, rows), default=0) == 1:  # a frame around text
+            for cell in table.iter(TABLE + "table-cell"):
+                self.add(builder, cell)
+            return
+        builder.add(table_text(rows, header=marked or looks_like_header(rows)))
+        for paragraph in table.iter(TEXT + "p"):
+            self._add_below(builder, paragraph)
+
+
+def inline_text(node: etree._Element) -> str:
+    """Return a paragraph's text without what is anchored in it."""
+    return "".join(_pieces(node))
+
+
+def _pieces(node: etree._Element) -> Iterator[str]:
+    yield node.text or ""
+    for child in node:
+        if child.tag == TEXT + "s":
+            count = child.get(TEXT + "c", "1")
+            yield " " * min(int(count) if count.isdecimal() else 1, MAX_SPACES)
+        elif child.tag == TEXT + "tab":
+            yield "\t"
+        elif child.tag == TEXT + "line-break":
+            yield "\n"
+        elif child.tag == TEXT + "note":
+            yield f"[{child.findtext(TEXT + 'note-citation') or ''}]"
+        elif child.tag == DRAW + "a" or (child.tag not in SKIPPED and not str(child.tag).startswith(DRAW)):
+            yield from _pieces(child)
+        yield child.tail or ""
+
+
+def _joined(node: etree._Element | None) -> str:
+    """Return all paragraphs below `node` in one line."""
+    if node is None:
+        return ""
+    return " ".join(filter(None, (inline_text(each).strip() for each in node.iter(TEXT + "p", TEXT + "h"))))
+
+
+def _outermost(node: etree._Element, namespace: str) -> Iterator[etree._Element]:
+    """Yield the drawings below `node` that stand in no other one."""
+    for child in node:
+        if child.tag in SKIPPED:
+            continue
+        if str(child.tag).startswith(namespace) and child.tag != DRAW + "a":
+            yield child
+        else:
+            yield from _outermost(child, namespace)
+
+
+def _rows(table: etree._Element) -> Iterator[list[str]]:
+    """Yield the rows of a table; a merged or repeated cell stands in each place it covers."""
+    above: list[str] = []
+    for row in table.iter(TABLE + "table-row"):
+        if next(row.iterancestors(TABLE + "table")) is not table:
+            continue
+        texts: list[str] = []
+        for cell in row:
+            if cell.tag == TABLE + "table-cell":
+                count = cell.get(TABLE + "number-columns-repeated", "1")
+                texts += [_joined(cell)] * min(int(count) if count.isdecimal() else 1, MAX_REPEATED)
+            elif cell.tag == TABLE + "covered-table-cell":
+                texts.append(above[len(texts)] if len(texts) < len(above) else "")
+        yield texts
+        above = texts

@@ -1,0 +1,1 @@
+"""Files that are pages to look at: PDF and images, with OCR."""

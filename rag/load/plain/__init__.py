@@ -1,0 +1,1 @@
+"""Files that are text: their encodings, and what marks them up."""

@@ -1,0 +1,130 @@
+"""Tables in text (commas, semicolons, tabs, bars): a line for each row that names its columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Final, Literal
+
+from rag.load.content import NEWLINES, Content, ContentBuilder
+from rag.load.office.sheet_tables import Cell, Row, Sheet
+from rag.load.office.sheets import MAX_CELLS, sheet_content
+from rag.load.plain.encoding import decode_noted
+from rag.load.source import Source
+
+DELIMITERS: Final = ",;\t|"
+BY_SUFFIX: Final = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
+SAID: Final = re.compile(r"\ufeff?sep=(.)\r?\n", re.I)  # Excel's own first line
+SAMPLE: Final = 100_000  # characters that tell the delimiter
+SAMPLE_ROWS: Final = 200
+LIKELY: Final = 0.8  # part of the rows that have as many columns as most
+MAX_FIELD: Final = 2_000_000  # characters; a longer one is an opened quote that nobody closed
+TITLES: Final = 10  # rows above the header
+LONGEST_NAME: Final = 60  # characters of a column's name
+VALUE: Final = re.compile(
+    r"[-+(]?[$€£¥￥]?\s?\d[\d.,' \xa0\u202f]*[%)]?|[-+]?\d+(?:\.\d+)?[eE][-+]?\d+|true|false"
+    r"|\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}日?(?:[T ]\d{1,2}:\d{2}.{0,20})?|\d{1,2}:\d{2}(?::\d{2})?",
+    re.I,
+)
+LONGEST_VALUE: Final = 40  # characters
+
+
+def read_delimited(source: Source) -> Content:
+    """Read a table in text; the delimiter is found from its rows, the header from what stands below it."""
+    decoded = decode_noted(source.data)
+    text = decoded.text.removeprefix("\ufeff")
+    said = SAID.match(text)
+    if said:
+        text = text[said.end() :]
+    delimiter = said[1] if said else _delimiter(text, PurePath(source.name).suffix.lower())
+    rows, notes = _rows(text, delimiter)
+    builder = ContentBuilder()
+    for note in (*decoded.notes, *notes):
+        builder.note(note)
+    builder.add_content(sheet_content(Sheet(name="", rows=rows, header_rows=_header(rows))))
+    return builder.build()
+
+
+def _header(rows: list[Row]) -> set[int]:
+    """Return the number of the row that names the columns: nearly every such file has one."""
+    width = max((len(row.cells) for row in rows[:SAMPLE_ROWS]), default=0)
+    first = next((row for row in rows[:TITLES] if len(row.cells) == width), None)
+    if first is None or width == 1 or first is rows[-1]:
+        return set()
+    names = {
+        cell.text for cell in first.cells.values() if not cell.is_value and len(cell.text) <= LONGEST_NAME
+    }
+    return {first.number} if len(names) == width else set()
+
+
+def _delimiter(text: str, suffix: str) -> str:
+    """Return the character that cuts the rows into the same number of columns, most often."""
+    scores: dict[str, tuple[float, int]] = {}
+    for delimiter in DELIMITERS:
+        widths = _widths(text[:SAMPLE], delimiter)
+        width, rows = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
+        share = rows / widths.total() if widths else 0.0
+        scores[delimiter] = (share if width > 1 else 0.0, width)
+    likely = {each: score for each, score in scores.items() if score[0] >= LIKELY}
+    hinted = BY_SUFFIX.get(suffix, ",")
+    if hinted in likely and hinted != ",":
+        return hinted
+    return max(
+        likely or scores, key=lambda each: (scores[each][1] if likely else scores[each][0], each == hinted)
+    )
+
+
+def _widths(sample: str, delimiter: str) -> Counter[int]:
+    """Count the rows of each number of columns, titles of one cell above the table left out."""
+    widths: Counter[int] = Counter()
+    try:
+        for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter):
+            if row:
+                widths[len(row)] += 1
+            if widths.total() > SAMPLE_ROWS:
+                break
+    except csv.Error:
+        return widths
+    return widths
+
+
+def _rows(text: str, delimiter: str) -> tuple[list[Row], list[str]]:
+    csv.field_size_limit(MAX_FIELD)
+    try:
+        return _read(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as exc:
+        unclosed = "unexpected end" in str(exc) or "field larger" in str(exc)
+    plain: Literal[0, 3] = csv.QUOTE_NONE if unclosed else csv.QUOTE_MINIMAL
+    try:
+        rows, notes = _read(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=plain))
+    except csv.Error:  # a line longer than any cell may be
+        pieces = (line.split(delimiter) for line in text.splitlines())
+        rows, notes = _read(pieces)
+    if unclosed:
+        notes.append("a quotation mark in it is never closed: its quotation marks were read as text")
+    return rows, notes
+
+
+def _read(records: Iterator[list[str]]) -> tuple[list[Row], list[str]]:
+    rows: list[Row] = []
+    left = MAX_CELLS
+    for number, record in enumerate(records, start=1):
+        cells = {column: _cell(text) for column, text in enumerate(record) if text.strip()}
+        left -= len(cells)
+        if left < 0:
+            return rows, [
+                f"the rows from {number:,} on are left out: of one table {MAX_CELLS:,} cells are read"
+            ]
+        if cells:
+            rows.append(Row(number, cells))
+    return rows, []
+
+
+def _cell(text: str) -> Cell:
+    text = NEWLINES.sub("\n", text.strip())
+    is_value = len(text) <= LONGEST_VALUE and VALUE.fullmatch(text) is not None
+    return Cell(text, is_value)

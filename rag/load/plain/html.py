@@ -1,0 +1,201 @@
+"""HTML: the main text without navigation, with headings, lists and tables as a reader sees them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from lxml import etree
+from lxml import html as lxml_html
+
+from rag.load.content import Content, ContentBuilder
+from rag.load.plain.encoding import decode_noted
+from rag.load.plain.html_table import data_rows, has_header
+from rag.load.source import Source
+from rag.load.tables import table_text
+
+DECLARED: Final = re.compile(rb"""<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*["']?\s*([\w:.-]+)""", re.I)
+DECLARED_WITHIN: Final = 4096  # bytes
+XML_DECLARATION: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
+SPACE: Final = re.compile(r"[ \t\n\r\f\xa0]+")
+HEADING: Final = re.compile(r"h[1-6]$")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+DROPPED: Final = _words(
+    "script style noscript template nav iframe object embed svg canvas audio video button select option "
+    "input textarea rt rp annotation head map dialog"
+)
+DROPPED_ROLES: Final = _words("navigation search banner contentinfo menu dialog")
+DROPPED_CLASSES: Final = _words(
+    "nav navbar navbox navigation sidebar menu breadcrumb breadcrumbs toc noprint mw-editsection reference "
+    "mw-jump-link mw-portlet vector-dropdown cookie-banner cookie-notice skip-link sr-only visually-hidden "
+    "pagination catlinks"
+)
+BLOCKS: Final = _words(
+    "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure "
+    "footer form header hr li main ol p pre section summary table tbody td tfoot th thead tr ul"
+)
+LISTS: Final = frozenset({"ul", "ol"})
+PARAGRAPHS: Final = _words("p ul ol dl table blockquote pre section article figure")
+MAX_INDENT: Final = 8  # lists within lists
+MENU_ITEMS: Final = 12
+MENU_ITEM: Final = 25  # characters of an average item, at most
+MENU_LINKED: Final = 0.8  # part of the characters that are within links
+
+
+def read_html(source: Source) -> Content:
+    """Read the main text of a page; entities are decoded, the charset is the declared one if it fits."""
+    decoded = decode_noted(source.data, declared=declared_charset(source.data))
+    text = XML_DECLARATION.sub("", decoded.text)
+    root = lxml_html.document_fromstring(text, parser=lxml_html.HTMLParser(huge_tree=True))
+    title = " ".join((root.findtext(".//title") or "").split())
+    content = _Reader().read(_main(root), title)
+    content = content if content.text else _Reader(keep_all=True).read(root, title)
+    return replace(content, notes=(*decoded.notes, *content.notes))
+
+
+def declared_charset(data: bytes) -> str | None:
+    """Return the charset that HTML or XML names at its beginning."""
+    found = DECLARED.search(data[:DECLARED_WITHIN])
+    if not found:
+        return None
+    name = found[1].decode("ascii", "replace")
+    return "utf-8" if name.lower().startswith("utf-16") else name  # it was readable as ASCII
+
+
+def _main(root: etree._Element) -> etree._Element:
+    for path in ("//main", "//*[@role='main']", "//article"):
+        found = root.xpath(path)
+        if len(found) == 1 and len(" ".join(found[0].itertext())) > len(" ".join(root.itertext())) // 4:
+            return found[0]
+    body = root.find(".//body")
+    return root if body is None else body
+
+
+class _Reader:
+    """Walks the tree once, without recursion: a hostile page may be nested very deep."""
+
+    def __init__(self, *, keep_all: bool = False) -> None:
+        self._builder = ContentBuilder()
+        self._keep_all = keep_all
+        self._pieces: list[str] = []
+        self._separator = "\n"  # what the next block is set off by
+        self._bullet = ""
+        self._preformatted = 0
+        self._lists: list[int | None] = []  # the last number given in each list around, None: not numbered
+
+    def read(self, root: etree._Element, title: str) -> Content:
+        if title and not root.xpath(".//h1"):
+            self._builder.add_heading(1, title)
+        skipped = None
+        walk = etree.iterwalk(root, events=("start", "end", "comment", "pi"))
+        for event, node in walk:
+            if event == "start" and node is not root and (self._is_dropped(node) or self._add_whole(node)):
+                skipped = node
+                walk.skip_subtree()
+            elif event == "start":
+                self._open(node)
+            elif event == "end" and node is not skipped:
+                self._close(node)
+            if event != "start" and node is not root and node.tail:
+                self._pieces.append(node.tail)
+        self._flush()
+        return self._builder.build()
+
+    def _is_dropped(self, node: etree._Element) -> bool:
+        if node.tag in DROPPED or "hidden" in node.attrib:
+            return True
+        if self._keep_all:
+            return False
+        classes = f"{node.get('class', '')} {node.get('id', '')}".lower().split()
+        is_noise = node.get("role") in DROPPED_ROLES or not DROPPED_CLASSES.isdisjoint(classes)
+        is_page_footer = node.tag == "footer" and node.getparent().tag == "body"
+        return is_noise or is_page_footer or (node.tag in LISTS and _is_menu(node))
+
+    def _add_whole(self, node: etree._Element) -> bool:
+        """Add a heading or a table of data; say whether `node` was one."""
+        if HEADING.match(str(node.tag)):
+            self._flush()
+            self._builder.add_heading(int(node.tag[1]), self._inner_text(node))
+            self._separator = "\n\n"
+            return True
+        rows = data_rows(node, self._inner_text) if node.tag == "table" else []
+        if rows:
+            self._flush()
+            self._builder.add(table_text(rows, header=has_header(node, rows)))
+            self._separator = "\n\n"
+        return bool(rows)
+
+    def _inner_text(self, node: etree._Element) -> str:
+        pieces: list[str] = []
+        walk = etree.iterwalk(node, events=("start", "end", "comment", "pi"))
+        for event, child in walk:
+            if event == "start" and child is not node and self._is_dropped(child):
+                walk.skip_subtree()
+            elif event == "start":
+                pieces.append((" " if child.tag in BLOCKS or child.tag == "br" else "") + (child.text or ""))
+            elif child is not node:
+                pieces.append(child.tail or "")
+        return SPACE.sub(" ", "".join(pieces)).strip()
+
+    def _open(self, node: etree._Element) -> None:
+        if node.tag in BLOCKS:
+            self._flush()
+            self._set_off(node)
+        if node.tag == "br":
+            self._pieces.append("\v")
+        elif node.tag == "pre":
+            self._preformatted += 1
+        elif node.tag in LISTS:
+            self._lists.append(0 if node.tag == "ol" else None)
+        elif node.tag == "li":
+            self._bullet = self._next_bullet()
+        if node.text:
+            self._pieces.append(node.text)
+
+    def _close(self, node: etree._Element) -> None:
+        if node.tag in BLOCKS:
+            self._flush()
+        if node.tag == "pre":
+            self._preformatted -= 1
+        elif node.tag in LISTS:
+            self._lists.pop()
+        elif node.tag == "li":
+            self._bullet = ""
+        self._set_off(node)
+
+    def _set_off(self, node: etree._Element) -> None:
+        if node.tag in PARAGRAPHS and not self._lists:
+            self._separator = "\n\n"
+
+    def _next_bullet(self) -> str:
+        indent = "  " * (min(len(self._lists), MAX_INDENT) - 1)
+        if not self._lists or self._lists[-1] is None:
+            return indent + "- "
+        self._lists[-1] += 1
+        return f"{indent}{self._lists[-1]}. "
+
+    def _flush(self) -> None:
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        if self._preformatted:
+            text = text.replace("\v", "\n")
+        else:
+            text = "\n".join(line.strip() for line in SPACE.sub(" ", text).split("\v")).strip()
+        if text.strip():
+            self._builder.add(self._bullet + text, separator=self._separator)
+            self._separator, self._bullet = "\n", ""
+
+
+def _is_menu(node: etree._Element) -> bool:
+    """Say whether a long list holds short links and nothing else."""
+    if len(node) < MENU_ITEMS:
+        return False
+    size = len(node.xpath("normalize-space()"))
+    linked = sum(len(link.xpath("normalize-space()")) for link in node.iter("a"))
+    return linked > MENU_LINKED * size and size < MENU_ITEM * len(node)

@@ -1,0 +1,116 @@
+"""Subtitles (SubRip, WebVTT, SBV): what is said, as paragraphs below the time at which it begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from rag.errors import LoadError
+from rag.load.content import CJK, Content, ContentBuilder
+from rag.load.plain.encoding import decode_noted
+from rag.load.source import Source
+
+CUE: Final = re.compile(
+    r"[ \t]*((?:\d{1,3}:)?\d{1,2}:\d{2})[,.]\d{1,3}[ \t]*(?:-->|,)"
+    r"[ \t]*((?:\d{1,3}:)?\d{1,2}:\d{2})[,.]\d{1,3}"
+)
+SPEAKER: Final = re.compile(r"<v(?:\.[^\s<>]*)?[ \t]+([^<>]{1,80})>")
+TAG: Final = re.compile(r"</?[a-zA-Z0-9][^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}")
+ENDS: Final = re.compile(r"[.!?。！？…][\"'”’」』)）]*$")
+BETWEEN_CJK: Final = re.compile(rf"[{CJK}\u3000-\u303f\uff00-\uffef]")
+SECTION: Final = 300  # seconds below one heading
+PAUSE: Final = 4  # seconds of silence that end a paragraph
+LONG: Final = 400  # characters from which on a paragraph ends with its sentence
+TOO_LONG: Final = 1200  # characters after which it ends anyway
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    start: int  # seconds
+    end: int
+    text: str
+
+
+def read_subtitles(source: Source) -> Content:
+    """Read subtitles; a line that the next cue repeats is read once.
+
+    Raises:
+        LoadError: when there is no cue in it.
+    """
+    decoded = decode_noted(source.data)
+    builder = ContentBuilder()
+    for note in decoded.notes:
+        builder.note(note)
+    section = -1
+    for start, text in _paragraphs(_cues(decoded.text)):
+        if start // SECTION > section:
+            section = start // SECTION
+            builder.add_heading(1, _clock(start))
+        builder.add(text)
+    content = builder.build()
+    if not content.text:
+        raise LoadError("there are no subtitles in it: no line with two times was found")
+    return content
+
+
+def _cues(text: str) -> Iterator[Cue]:
+    times: tuple[int, int] | None = None
+    lines: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        found = CUE.match(line)
+        if found or not line.strip():
+            if times and lines:
+                yield Cue(*times, " ".join(lines))
+            lines = []
+            times = (_seconds(found[1]), _seconds(found[2])) if found else None
+        elif times:
+            spoken = TAG.sub("", SPEAKER.sub(r"\1: ", line)).strip()
+            lines += [spoken] if spoken else []
+
+
+def _seconds(clock: str) -> int:
+    seconds = 0
+    for part in clock.split(":"):
+        seconds = 60 * seconds + int(part)
+    return seconds
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def _paragraphs(cues: Iterator[Cue]) -> Iterator[tuple[int, str]]:
+    begun, last, text = 0, Cue(0, 0, ""), ""
+    for cue in cues:
+        said = _unsaid(last.text, cue.text)
+        if text and (
+            cue.start - last.end >= PAUSE or _is_full(text) or cue.start // SECTION > begun // SECTION
+        ):
+            yield begun, text
+            text = ""
+        begun = begun if text else cue.start
+        text = _joined(text, said)
+        last = cue
+    if text:
+        yield begun, text
+
+
+def _is_full(text: str) -> bool:
+    return len(text) > TOO_LONG or (len(text) > LONG and bool(ENDS.search(text[-4:])))
+
+
+def _unsaid(before: str, text: str) -> str:
+    """Return what `text` adds to the cue before it, which captions made live repeat and go on."""
+    for said in filter(None, (before, before.partition(": ")[2])):
+        if text.startswith(said):
+            return text.removeprefix(said).strip()
+    return text
+
+
+def _joined(text: str, said: str) -> str:
+    if not text or not said:
+        return text or said
+    closed = BETWEEN_CJK.match(text[-1]) and BETWEEN_CJK.match(said[0])
+    return text + ("" if closed else " ") + said
