@@ -88,8 +88,10 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument("action", choices=("list", "pull", "show"))
     models.add_argument("name", nargs="?", help="of a model; by default those in the settings")
     add("doctor", doctor, "say what is installed, what is wrong and how to mend it")
-    timing = add("benchmark", benchmark, "time the first word and decoding, or measure a large index")
-    timing.add_argument("--case", choices=("engines", "index"), default="engines", help="what to measure")
+    timing = add("benchmark", benchmark, "time the first word and decoding, the embedder, or a large index")
+    timing.add_argument(
+        "--case", choices=("engines", "embedding", "index"), default="engines", help="what to measure"
+    )
     timing.add_argument("--engines", help="comma-separated; by default all that are installed")
     timing.add_argument("--rounds", type=int, default=3, help="counted rounds after the warm-up (default 3)")
     timing.add_argument("--passages", type=int, default=100_000, help="of the index made (default 100000)")
@@ -238,7 +240,7 @@ def benchmark(
     file: str | None,
 ) -> int:
     from rag import benchmark as timing
-    from rag.benchmark import scale
+    from rag.benchmark import embedding, scale
     from rag.config import Config
 
     config = Config(**settings)
@@ -249,6 +251,9 @@ def benchmark(
         if case == "index":
             measured = scale.measure_index(config, passages=passages, questions=questions, progress=progress)
             table, figures = scale.to_table(measured), scale.to_json(measured)
+        elif case == "embedding":
+            compared = embedding.measure_embedding(config, rounds=rounds, progress=progress)
+            table, figures = embedding.to_table(compared), embedding.to_json(compared)
         else:
             report = timing.benchmark(config, engines=names, rounds=rounds, progress=progress)
             table, figures = timing.to_table(report), timing.to_json(report)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rag.benchmark.embedding import measure_embedding, to_json, to_table
 from rag.config import Config
 from rag.datatypes import Passage
 from rag.embed import HashingEmbedder, SentenceEmbedder, open_embedder, prefixes_of, text_for_embedding
@@ -152,3 +153,15 @@ def test_a_model_that_cannot_be_converted_runs_on_pytorch_and_says_why(bert: Pat
     assert "not converted" in embedder.prepare(lambda _: None)
     plain = SentenceEmbedder(source, name="b", threads=1)
     np.testing.assert_array_equal(embedder.embed_query("red lamp"), plain.embed_query("red lamp"))
+
+
+def test_the_benchmark_embeds_the_same_passages_in_both_ways(bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "boats.txt").write_text("The red boat has a lamp. " * 40, encoding="utf-8")
+    config = Config(embedder=str(bert), data_dir=tmp_path / "data", models_dir=tmp_path / "models")
+    report = measure_embedding(config, rounds=1, progress=lambda _: None)
+    assert (report.passages > 1, report.rounds) == (True, 1)
+    assert 10 < report.tokens <= 62
+    assert report.ratio == pytest.approx(report.converted.median / report.plain.median)
+    assert json.loads(to_json(report))["plain"]["median"] > 0
+    assert f"{report.ratio:.2f} times as fast" in to_table(report)

@@ -233,9 +233,8 @@ def _figure(values: Sequence[float]) -> Figure:
 
 def machine(config: Config) -> str:
     """Return the processor, cores, threads and versions in one line."""
-    from rag.engines.cores import usable_cores
+    from rag.engines.cores import cpu_name, usable_cores
     from rag.engines.kernels import usable_variants
-    from rag.engines.tuning import cpu_name
 
     packages = ", ".join(f"{name} {_version(name)}" for name in ("ipex-llm", "torch", "transformers"))
     return (

@@ -22,7 +22,7 @@ import numpy as np
 
 from rag.benchmark import machine
 from rag.benchmark.exact import NEAREST, RANKS, exact_dense, exact_lexical, recall
-from rag.benchmark.synthetic import documents, sentences
+from rag.benchmark.synthetic import documents, questions_of, sentences
 from rag.config import Config
 from rag.datatypes import Progress, ProgressCallback, Vector, Vectors
 from rag.embed import Embedder, open_embedder
@@ -33,8 +33,6 @@ from rag.retrieve import retrieve
 RANKED_QUESTIONS: Final = 40  # FTS5 takes seconds for each
 TOP_K: Final = 4
 EMBEDDED_AT_ONCE: Final = 128
-ASKED: Final = 200  # questions made when none are given
-SENTENCE_START: Final = re.compile(r"(?:\S+\s+){3,8}|.{6,16}")
 RESIDENT: Final = re.compile(r"VmRSS:\s+(\d+) kB")
 
 
@@ -98,7 +96,7 @@ def measure_index(
         raise ConfigError(f"{passages} passages measure nothing; ask for 1 or more")
     embedder = open_embedder(config)
     pool = sentences(config.data_dir)
-    asked = _questions(questions, pool)
+    asked = questions_of(questions, pool)
     with tempfile.TemporaryDirectory(prefix="kaoju-scale-") as place:
         folder = Path(place) / "index"
         vectors = _embedded(pool, embedder, progress)
@@ -244,20 +242,6 @@ def _embedded(pool: Sequence[str], embedder: Embedder, progress: ProgressCallbac
         progress(Progress(stage="Embedding", done=start, total=len(pool), unit="passages"))
         vectors.append(embedder.embed_passages(pool[start : start + EMBEDDED_AT_ONCE]))
     return np.concatenate(vectors)
-
-
-def _questions(file: Path | None, pool: Sequence[str]) -> list[str]:
-    """Return the lines of `file`; without one, how some of the sentences begin."""
-    if file is None:
-        lines = [SENTENCE_START.match(sentence) for sentence in pool[:: max(1, len(pool) // ASKED)]]
-        return list(dict.fromkeys(line.group().strip() for line in lines if line))
-    try:
-        lines_read = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{file} cannot be read as questions, one a line: {exc}") from exc
-    if not (found := list(dict.fromkeys(line.strip() for line in lines_read if line.strip()))):
-        raise ConfigError(f"{file} holds no question; write one a line")
-    return found
 
 
 def _settings(embedder: Embedder) -> dict[str, Any]:

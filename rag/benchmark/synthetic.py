@@ -33,6 +33,8 @@ PER_DOCUMENT: Final = 100
 SYLLABLES: Final = tuple(first + last for first in "bdfgklmnprstvz" for last in ("a", "el", "in", "or", "us"))
 LONG_WORD: Final = re.compile(r"[A-Za-z]{5,}")
 CLAUSE: Final = re.compile(r"[,，;；]")
+ASKED: Final = 200  # questions made when none are given
+SENTENCE_START: Final = re.compile(r"(?:\S+\s+){3,8}|.{6,16}")
 
 
 def sentences(folder: Path) -> list[str]:
@@ -106,3 +108,17 @@ def _document(number: int, texts: Sequence[str]) -> tuple[FileState, Document, l
         passages.append(Passage(source=source, digest=digest, start=start, end=end, text=each))
         start = end + 2
     return FileState(source=source, size=len(text), mtime_ns=1, digest=digest), document, passages
+
+
+def questions_of(file: Path | None, pool: Sequence[str]) -> list[str]:
+    """Return the lines of `file`; without one, how some of the sentences begin."""
+    if file is None:
+        lines = [SENTENCE_START.match(sentence) for sentence in pool[:: max(1, len(pool) // ASKED)]]
+        return list(dict.fromkeys(line.group().strip() for line in lines if line))
+    try:
+        lines_read = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{file} cannot be read as questions, one a line: {exc}") from exc
+    if not (found := list(dict.fromkeys(line.strip() for line in lines_read if line.strip()))):
+        raise ConfigError(f"{file} holds no question; write one a line")
+    return found

@@ -1,7 +1,10 @@
 """Texts -> unit vectors: a sentence-transformers model, or a hashing fake that needs no model.
 
-A model runs as an int8 conversion on OpenVINO where it has one (`rag.embed.fast`), else on PyTorch. An index
-may hold vectors of both: they differ less than a question's ranks tell.
+A model runs as an int8 conversion on OpenVINO where that is faster here (`rag.embed.fast`), else on PyTorch.
+An index may hold vectors of both: questions by the one and passages by the other find as much. Recall@1/3/5
+of the cosine alone | of the fused search, multilingual-e5-small, 300 questions on 256 paragraphs:
+  SQuAD 2    PyTorch .810/.940/.970 | .883/.963/.977   int8 .813/.933/.967 | .887/.967/.980
+  CMRC 2018  PyTorch .947/.973/.977 | .983/.997/.997   int8 .943/.973/.977 | .987/.997/.997
 """
 
 from __future__ import annotations
@@ -155,6 +158,12 @@ class SentenceEmbedder:
         except (ImportError, ModelError, OSError) as exc:
             return str(exc)
         return ""
+
+    def unconverted(self) -> SentenceEmbedder:
+        """Return the same model on PyTorch, to compare with."""
+        return SentenceEmbedder(
+            self._folder, name=self.name, threads=self._threads, trust_remote_code=self._trust_remote_code
+        )
 
     @property
     def _fast(self) -> FastEncoder | None:

@@ -1,12 +1,22 @@
-"""How many threads this process can keep busy."""
+"""The processor: what it is called, and how many threads this process can keep busy."""
 
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 from typing import Final
 
 QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")  # of a container: "max 100000" or microseconds of each period
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
 
 
 def usable_cores(quota: Path = QUOTA) -> int:

@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, get_args
 
 import torch
 
+from rag.engines.cores import cpu_name
 from rag.engines.kernels import Kernels, usable_variants
 from rag.engines.matmul import Matmul, Method
 from rag.engines.packed import Packed
+from rag.race import race
 
 TOKENS: Final = (1, 8, 16, 32, 64, 128, 256)  # at which to measure; above the last its winner is used
 ROUNDS: Final = 3
 COLUMNS: Final = 1536
 ROWS: Final = 4096
-
-Name = TypeVar("Name", bound=str)
 
 logger = logging.getLogger(__name__)
 
@@ -57,14 +55,18 @@ def measure(machine: dict[str, Any], *, low_bit: str, threads: int) -> Tuning:
     weight = Packed(data=data, low_bit=low_bit, columns=COLUMNS)
     matmul = Matmul(any_library, threads)
     one = torch.randn(1, COLUMNS)
-    speeds = _race({name: _call(lib.multiply, one, data, low_bit) for name, lib in libraries.items()})
+    speeds = race(
+        {name: _call(lib.multiply, one, data, low_bit) for name, lib in libraries.items()}, rounds=ROUNDS
+    )
     variant = min(speeds, key=lambda name: speeds[name])
     matmul.kernels = libraries[variant]
     methods: Sequence[Method] = get_args(Method)
     times: dict[int, dict[Method, float]] = {}
     for tokens in TOKENS:
         x = torch.randn(tokens, COLUMNS)
-        times[tokens] = _race({method: _call(matmul.multiply, x, weight, method) for method in methods})
+        times[tokens] = race(
+            {method: _call(matmul.multiply, x, weight, method) for method in methods}, rounds=ROUNDS
+        )
     tuning = Tuning(
         machine=machine,
         variant=variant,
@@ -97,19 +99,6 @@ def _call(function: Callable[..., object], *arguments: object) -> Callable[[], o
     return lambda: function(*arguments)
 
 
-def _race(runners: dict[Name, Callable[[], object]]) -> dict[Name, float]:
-    """Return each runner's best time in seconds, all taking turns so that a busy moment hits all alike."""
-    for run in runners.values():
-        run()
-    best = dict.fromkeys(runners, float("inf"))
-    for _ in range(ROUNDS):
-        for name, run in runners.items():
-            start = time.perf_counter()
-            run()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best
-
-
 def _machine(low_bit: str, threads: int) -> dict[str, Any]:
     return {
         "cpu": cpu_name(),
@@ -118,15 +107,6 @@ def _machine(low_bit: str, threads: int) -> dict[str, Any]:
         "torch": torch.__version__,
         "low_bit": low_bit,
     }
-
-
-def cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
 
 
 def _remembered(path: Path, machine: dict[str, Any]) -> Tuning | None:

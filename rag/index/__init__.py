@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -132,7 +131,7 @@ class Index:
         """Return the passages of the highest cosine with `vector`, best first; the cosines are exact."""
         with self._store.reading() as connection:
             found = self._vectors.search(connection, vector, top_k)
-            return _passages(connection, found)
+            return rows.read_found(connection, found)
 
     def search_lexical(self, query: str, top_k: int) -> list[tuple[Passage, float]]:
         """Return the passages of the highest BM25 score for the words of `query`, best first."""
@@ -140,12 +139,12 @@ class Index:
         if not wanted:
             return []
         with self._store.reading() as connection:
-            return _passages(connection, self._words.search(connection, wanted, top_k))
+            return rows.read_found(connection, self._words.search(connection, wanted, top_k))
 
     def cosines(self, vector: Vector, passages: Sequence[Passage]) -> dict[str, float]:
         """Return the cosine of `vector` and each of `passages` that is embedded, by passage id."""
         with self._store.reading() as connection:
-            numbers = _numbers(connection, passages)
+            numbers = rows.numbers_of(connection, passages)
             cosines = self._vectors.cosines(connection, vector, list(numbers))
             return {numbers[number]: cosine for number, cosine in cosines.items()}
 
@@ -159,7 +158,7 @@ class Index:
         wanted = question_words(question)
         with self._store.reading() as connection:
             size = int(read_meta(connection, "passages"))
-            numbers = _numbers(connection, passages)
+            numbers = rows.numbers_of(connection, passages)
             stems = self._words.stems(connection, wanted)
             counts = self._words.held(connection, stems)
             among = HOLDERS.format(",".join(map(str, numbers)))  # integers: nothing to escape
@@ -294,25 +293,3 @@ def set_aside(folder: Path) -> Path | None:
 
 HOLDERS: Final = "SELECT rowid FROM lexicon WHERE lexicon MATCH ? AND rowid IN ({})"
 WARM_WORDS: Final = "index 索引"
-
-
-def _passages(
-    connection: sqlite3.Connection, found: Sequence[tuple[int, float]]
-) -> list[tuple[Passage, float]]:
-    """Read the passages found; of equal ones, of files with other endings, the first stands for all."""
-    read: dict[str, tuple[Passage, float]] = {}
-    for number, score in found:
-        passage = rows.read_passage(connection, number)
-        if passage is not None:
-            read.setdefault(passage.id, (passage, score))
-    return list(read.values())
-
-
-def _numbers(connection: sqlite3.Connection, passages: Sequence[Passage]) -> dict[int, str]:
-    """Return passage id by number; equal files with different endings share ids."""
-    query = "SELECT number FROM passages WHERE id = ?"
-    return {
-        row[0]: passage.id
-        for passage in passages
-        for row in connection.execute(query, (passage.id,)).fetchall()
-    }

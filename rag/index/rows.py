@@ -109,6 +109,28 @@ def read_passage(connection: sqlite3.Connection, number: int) -> Passage | None:
     )
 
 
+def read_found(
+    connection: sqlite3.Connection, found: Sequence[tuple[int, float]]
+) -> list[tuple[Passage, float]]:
+    """Read the passages found; of equal ones, of files with other endings, the first stands for all."""
+    read: dict[str, tuple[Passage, float]] = {}
+    for number, score in found:
+        passage = read_passage(connection, number)
+        if passage is not None:
+            read.setdefault(passage.id, (passage, score))
+    return list(read.values())
+
+
+def numbers_of(connection: sqlite3.Connection, passages: Sequence[Passage]) -> dict[int, str]:
+    """Return passage id by number; equal files with different endings share ids."""
+    query = "SELECT number FROM passages WHERE id = ?"
+    return {
+        row[0]: passage.id
+        for passage in passages
+        for row in connection.execute(query, (passage.id,)).fetchall()
+    }
+
+
 def read_document(connection: sqlite3.Connection, key: str, source: str) -> Document | None:
     query = "SELECT digest, text, places FROM contents WHERE key = ?"
     row = connection.execute(query, (key,)).fetchone()
