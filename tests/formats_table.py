@@ -70,6 +70,11 @@ def _reference(path: Path, encoding: str) -> str:
         return ""
 
 
+def golden() -> list[dict[str, str]]:
+    """Return the rows that are kept."""
+    return list(csv.DictReader(GOLDEN.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
+
+
 def as_text(rows: list[dict[str, str]]) -> str:
     """Return the table as tab-separated lines."""
     text = io.StringIO()

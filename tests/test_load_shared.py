@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
 
@@ -12,7 +11,7 @@ from rag.embed import HashingEmbedder
 from rag.load import load
 from rag.load.source import Settings
 from rag.split import split
-from tests.formats_table import FORMATS, GOLDEN, as_text, passwords, table
+from tests.formats_table import FORMATS, as_text, golden, passwords, table
 
 LEAST_RECALL = 0.9  # of the words that another tool finds
 OCR_SLACK = 0.05
@@ -84,13 +83,13 @@ def test_a_real_file_is_read(name: str, text: str) -> None:
 def test_every_file_comes_out_as_the_golden_table_says() -> None:
     rows = table()
     sys.stdout.write(as_text(rows))
-    golden = list(csv.DictReader(GOLDEN.open(encoding="utf-8"), delimiter="\t"))
-    assert [row["file"] for row in rows] == [row["file"] for row in golden]
-    assert [row for row, kept in zip(rows, golden, strict=True) if not _alike(row, kept)] == []
+    kept = golden()
+    assert [row["file"] for row in rows] == [row["file"] for row in kept]
+    assert [row for row, before in zip(rows, kept, strict=True) if not _alike(row, before)] == []
 
 
 def test_the_golden_table_holds_no_lost_text_and_no_vague_reason() -> None:
-    rows = list(csv.DictReader(GOLDEN.open(encoding="utf-8"), delimiter="\t"))
+    rows = golden()
     lost = {row["file"] for row in rows if float(row["recall"] or 1) < LEAST_RECALL}
     assert lost == EXPLAINED.keys()
     failed = {row["file"]: row["said"] for row in rows if row["state"] == "failed"}
