@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ def pytest_configure() -> None:
     for variable in [name for name in os.environ if name.upper().startswith("RAG_")]:
         del os.environ[variable]
     os.chdir(tempfile.mkdtemp(prefix="kaoju-tests-"))  # where there is no rag.toml
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children would ignore it
 
 
 @pytest.fixture
