@@ -159,7 +159,6 @@ class Rag:
         from rag.portable import finish_import
 
         finish_import(self.config.index_dir)
-
         with (
             self._syncing,
             Index.open_for_sync(self.config.index_dir, **self._index_settings()) as index,

@@ -24,7 +24,6 @@ Glyph: TypeAlias = tuple[
 
 MAX_CHARACTERS: Final = 200_000  # of one page
 PIECE_GAP: Final = 0.6  # of a line's height: a wider gap parts two pieces
-WORD_GAP: Final = 0.12  # of a line's height
 LOWERED: Final = 0.5  # of a line's height by which the next character may stand higher or lower
 RAISED: Final = 0.1  # of a line's height by which a smaller character is raised or lowered
 SMALLER: Final = 0.8  # part of a line's height: smaller characters stand by themselves
