@@ -14,7 +14,8 @@ from typing import Any, Final
 from rag.bars import amount, progress_bars
 from rag.chores import export_command, import_command, notice, print_report, status, sync
 from rag.datatypes import Answer, Event, Queued, Reading, Token
-from rag.errors import ConfigError, RagError
+from rag.errors import RagError
+from rag.measuring import benchmark, evaluate
 from rag.render import answer_json, footer, source_lines
 
 OK: Final = 0
@@ -97,7 +98,49 @@ def build_parser() -> argparse.ArgumentParser:
     timing.add_argument("--passages", type=int, default=100_000, help="of the index made (default 100000)")
     timing.add_argument("--questions", type=Path, metavar="FILE", help="asked of that index, one a line")
     timing.add_argument("--json", metavar="FILE", dest="file", help="write the figures there, too")
+    _add_evaluate(
+        add("evaluate", evaluate, "score retrieval, answers, citations and refusals on a question set")
+    )
     return parser
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        metavar="SET",
+        help="SQuAD-style JSON, CLAPNQ JSONL, or lines of JSON with question, answers, document (below the "
+        "data folder), and if you like page, quote, answerable",
+    )
+    parser.add_argument(
+        "--questions",
+        type=int,
+        default=100,
+        metavar="N",
+        help="at most N answerable and N others (default 100; 0: all)",
+    )
+    parser.add_argument(
+        "--variant",
+        action="append",
+        dest="variants",
+        metavar="SETTINGS",
+        help='also ask with other settings, as in top_k=2,passage_tokens=128; repeat it, "" is as set',
+    )
+    parser.add_argument("--retrieval-only", action="store_true", help="do not ask the LLM")
+    parser.add_argument("--closed-book", action="store_true", help="also ask the LLM without documents")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", dest="json_file", help="write figures and questions there"
+    )
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", dest="html_file", help="write a page with plots there"
+    )
+    parser.add_argument(
+        "--draft", type=Path, metavar="FILE", help="write proposed questions about your own documents there"
+    )
+    parser.add_argument(
+        "--compare", action="store_true", help="show two runs' JSON files question by question"
+    )
 
 
 def as_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -227,47 +270,6 @@ def doctor(settings: dict[str, Any]) -> int:
         if finding.mend:
             print(f"     mend it: {finding.mend}")
     return OK if all(finding.well for finding in findings) else FAILED
-
-
-def benchmark(
-    settings: dict[str, Any],
-    *,
-    case: str,
-    engines: str | None,
-    rounds: int,
-    passages: int,
-    questions: Path | None,
-    file: str | None,
-) -> int:
-    from rag import benchmark as timing
-    from rag.benchmark import embedding, scale
-    from rag.config import Config
-
-    config = Config(**settings)
-    names = engines.split(",") if engines else timing.ENGINES
-    if file:
-        _writable(file)
-    with progress_bars() as progress:
-        if case == "index":
-            measured = scale.measure_index(config, passages=passages, questions=questions, progress=progress)
-            table, figures = scale.to_table(measured), scale.to_json(measured)
-        elif case == "embedding":
-            compared = embedding.measure_embedding(config, rounds=rounds, progress=progress)
-            table, figures = embedding.to_table(compared), embedding.to_json(compared)
-        else:
-            report = timing.benchmark(config, engines=names, rounds=rounds, progress=progress)
-            table, figures = timing.to_table(report), timing.to_json(report)
-    print(table)
-    if file:
-        Path(file).write_text(figures, encoding="utf-8")
-    return OK
-
-
-def _writable(file: str) -> None:
-    try:
-        Path(file).touch()
-    except OSError as exc:
-        raise ConfigError(f"{file} cannot be written: {exc.strerror}; name another file") from exc
 
 
 def _show(events: Any) -> Answer:

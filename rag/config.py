@@ -94,7 +94,12 @@ class Config(BaseSettings):
     top_k: int = Field(4, ge=1, le=50, description="passages given to the LLM")
     max_tokens: int = Field(512, ge=1, le=8192, description="most tokens of an answer")
     temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: always the likeliest word")
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of the sampling when temperature is above 0")
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**63,
+        description="seed of what is drawn: words at a temperature above 0, questions to evaluate",
+    )
     host: str = Field("127.0.0.1", description="address the web UI listens on")
     port: int = Field(7860, ge=1, le=65535, description="port the web UI listens on")
     root_path: str = Field("", description="path below which a reverse proxy serves the web UI")

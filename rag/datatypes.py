@@ -283,7 +283,7 @@ class Progress:
     stage: str  # what is being done, for a person
     done: float
     total: float | None  # None while unknown
-    unit: Literal["bytes", "files", "passages", "layers", "rounds"]
+    unit: Literal["bytes", "files", "passages", "layers", "rounds", "questions"]
     item: str = ""  # the file or layer at hand
     passages: int = 0  # embedded so far
     rate: float = 0.0  # passages a second, lately

@@ -1,0 +1,75 @@
+"""How good the answers are: questions with known answers, asked of a throw-away index of their documents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rag.config import Config
+from rag.datatypes import ProgressCallback
+from rag.errors import ConfigError, InputError
+from rag.evaluate.report import Report, summarise
+from rag.evaluate.run import Plan, Variant, run_questions
+from rag.evaluate.sets import QuestionSet, read_set, sample
+
+__all__ = ["Plan", "Report", "Variant", "evaluate", "parse_variant", "read_set"]
+
+
+def evaluate(
+    config: Config,
+    questions: QuestionSet,
+    plan: Plan | None = None,
+    *,
+    progress: ProgressCallback = lambda _: None,
+) -> Report:
+    """Ask what `plan` says, and compute every figure.
+
+    Raises:
+        ConfigError: for a setting that is not known.
+        InputError: when the set has no question to ask, or a document of it cannot be read.
+        RagError: when a model is missing or fails.
+    """
+    plan = plan or Plan()
+    drawn = sample(questions.questions, size=plan.size, seed=plan.seed)
+    if not drawn:
+        waiting = f"; {questions.unconfirmed:,} wait to be confirmed" if questions.unconfirmed else ""
+        raise InputError(f"{questions.name} has no question to ask{waiting}")
+    asked = run_questions(config, replace(questions, questions=drawn), plan, progress=progress)
+    return summarise(asked, made=_made(config, questions, plan, n=len(drawn)))
+
+
+def parse_variant(said: str) -> Variant:
+    """Read for example "top_k=2,passage_tokens=128".
+
+    Raises:
+        ConfigError: when a part is not setting=value.
+    """
+    settings: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in said.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigError(
+                f"variant {said!r}: {part!r} is not setting=value, as in top_k=2,passage_tokens=128"
+            )
+        settings[name.strip().replace("-", "_")] = value.strip()
+    return Variant(name=said or "as set", settings=settings)
+
+
+def _made(config: Config, questions: QuestionSet, plan: Plan, *, n: int) -> dict[str, str | int]:
+    import rag
+    from rag.benchmark import machine
+    from rag.models import chosen_model
+
+    asks = plan.answers or plan.closed_book
+    model = (
+        {"model": chosen_model(config), "low_bit": config.low_bit, "engine": config.engine} if asks else {}
+    )
+    return {
+        "set": questions.name,
+        "n": n,
+        "seed": plan.seed,
+        "embedder": config.embedder,
+        **model,
+        "config": config.hash,
+        "kaoju": rag.__version__,
+        "machine": machine(config),
+    }

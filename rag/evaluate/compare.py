@@ -1,0 +1,88 @@
+"""Two runs of `rag evaluate` question by question: what the second gained and lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from rag.errors import InputError
+from rag.evaluate.figures import difference_of
+from rag.evaluate.report import show
+
+Record: TypeAlias = Mapping[str, Any]
+Pair: TypeAlias = tuple[Record, Record]
+
+SCORES: Final = ("f1", "exact_match", "contained", "refused", "first_token", "total")
+
+
+def compare(first: Path, second: Path) -> str:
+    """Return the differences, second less first, with 95 % intervals, and the questions that differ.
+
+    Of each run only the first variant counts.
+
+    Raises:
+        InputError: when a file is not such a run, or the two share no question.
+    """
+    pairs = _pairs(_questions(first), _questions(second))
+    if not pairs:
+        raise InputError(f"{first} and {second} share no question; run both over the same set and seed")
+    lines = [f"{len(pairs)} questions in both; {second.name} less {first.name}:", ""]
+    lines += _differences(pairs)
+    for kind, some in (("better", _changed(pairs, 1)), ("worse", _changed(pairs, -1))):
+        lines += ["", f"{kind} in {second.name}: {len(some)}"]
+        lines += [line for pair in some for line in _told(pair)]
+    return "\n".join(lines)
+
+
+def _questions(file: Path) -> dict[str, Record]:
+    try:
+        whole = json.loads(file.read_text(encoding="utf-8"))
+        variant = next(iter(whole["variants"]))
+        return {each["id"]: each for each in whole["questions"] if each["variant"] == variant}
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as exc:
+        raise InputError(f"{file} is not a run that `rag evaluate --json` has written: {exc!r}") from exc
+
+
+def _pairs(first: Mapping[str, Record], second: Mapping[str, Record]) -> list[Pair]:
+    return [(each, second[key]) for key, each in first.items() if key in second]
+
+
+def _differences(pairs: Sequence[Pair]) -> Iterator[str]:
+    for key in SCORES:
+        both = [(float(a[key]), float(b[key])) for a, b in pairs if key in a and key in b]
+        if both:
+            figure = difference_of([a for a, _ in both], [b for _, b in both])
+            yield f"{key:20}{show(figure)}"
+    ranks = [(_reciprocal(a), _reciprocal(b)) for a, b in pairs if a["answerable"]]
+    yield f"{'reciprocal rank':20}{show(difference_of([a for a, _ in ranks], [b for _, b in ranks]))}"
+
+
+def _reciprocal(record: Record) -> float:
+    rank = record["ranks"]["hybrid"]
+    return 1 / rank if rank else 0.0
+
+
+def _goodness(record: Record) -> float:
+    """Return how well the question went: the answer where there is one, else the rank."""
+    if "refused" not in record:
+        return _reciprocal(record)
+    if not record["answerable"]:
+        return float(record["refused"])
+    return float(record["f1"])
+
+
+def _changed(pairs: Sequence[Pair], sign: int) -> list[Pair]:
+    by_gain = {id(pair): sign * (_goodness(pair[1]) - _goodness(pair[0])) for pair in pairs}
+    changed = [pair for pair in pairs if by_gain[id(pair)] > 0]
+    return sorted(changed, key=lambda pair: -by_gain[id(pair)])
+
+
+def _told(pair: Pair) -> Iterator[str]:
+    first, second = pair
+    wanted = " | ".join(first["answers"]) if first["answerable"] else "no answer"
+    yield f"  {first['id']}  {first['question']}  (right: {wanted})"
+    for record in (first, second):
+        said = record.get("answer", f"rank {record['ranks']['hybrid']}")
+        yield f"      {_goodness(record):.2f}  {' '.join(str(said).split())}"

@@ -1,0 +1,129 @@
+"""The commands that measure: `rag benchmark` and `rag evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rag.bars import progress_bars
+from rag.errors import ConfigError, InputError
+
+OK = 0
+
+
+def benchmark(
+    settings: dict[str, Any],
+    *,
+    case: str,
+    engines: str | None,
+    rounds: int,
+    passages: int,
+    questions: Path | None,
+    file: str | None,
+) -> int:
+    from rag import benchmark as timing
+    from rag.benchmark import embedding, scale
+    from rag.config import Config
+
+    config = Config(**settings)
+    names = engines.split(",") if engines else timing.ENGINES
+    if file:
+        _writable(Path(file))
+    with progress_bars() as progress:
+        if case == "index":
+            measured = scale.measure_index(config, passages=passages, questions=questions, progress=progress)
+            table, figures = scale.to_table(measured), scale.to_json(measured)
+        elif case == "embedding":
+            compared = embedding.measure_embedding(config, rounds=rounds, progress=progress)
+            table, figures = embedding.to_table(compared), embedding.to_json(compared)
+        else:
+            report = timing.benchmark(config, engines=names, rounds=rounds, progress=progress)
+            table, figures = timing.to_table(report), timing.to_json(report)
+    print(table)
+    if file:
+        Path(file).write_text(figures, encoding="utf-8")
+    return OK
+
+
+def evaluate(  # noqa: PLR0913 - one for each flag
+    settings: dict[str, Any],
+    *,
+    paths: Sequence[Path],
+    questions: int,
+    variants: Sequence[str] | None,
+    retrieval_only: bool,
+    closed_book: bool,
+    json_file: Path | None,
+    html_file: Path | None,
+    draft: Path | None,
+    compare: bool,
+) -> int:
+    if draft:
+        return _draft(settings, draft, size=questions)
+    if compare:
+        return _compare(paths)
+    from rag.config import Config
+    from rag.evaluate import Plan, parse_variant, read_set
+    from rag.evaluate import evaluate as run
+    from rag.evaluate.page import to_html
+    from rag.evaluate.report import to_json, to_table
+
+    if len(paths) != 1:
+        raise InputError("name one question set; `rag evaluate --help` tells its formats")
+    for file in filter(None, (json_file, html_file)):
+        _writable(file)
+    config = Config(**settings)
+    plan = Plan(
+        size=questions or None,
+        seed=config.seed,
+        variants=tuple(parse_variant(said) for said in variants or [""]),
+        answers=not retrieval_only,
+        closed_book=closed_book,
+    )
+    with progress_bars() as progress:
+        report = run(config, read_set(paths[0]), plan, progress=progress)
+    print(to_table(report))
+    if json_file:
+        json_file.write_text(to_json(report), encoding="utf-8")
+    if html_file:
+        html_file.write_text(to_html(report), encoding="utf-8")
+    return OK
+
+
+def _compare(paths: Sequence[Path]) -> int:
+    from rag.evaluate.compare import compare
+
+    if len(paths) != 2:  # noqa: PLR2004
+        raise InputError("--compare needs two files written by `rag evaluate --json`")
+    print(compare(*paths))
+    return OK
+
+
+def _draft(settings: dict[str, Any], file: Path, *, size: int) -> int:
+    """Write line by line, so that an interrupted draft keeps what it has."""
+    from rag.config import Config
+    from rag.evaluate.draft import draft
+    from rag.pipeline import Rag
+
+    if file.exists():
+        raise ConfigError(f"{file} is there already; name a new file")
+    _writable(file)
+    with Rag(Config(**settings)) as rag, file.open("w", encoding="utf-8") as out, progress_bars() as progress:
+        count = 0
+        for line in draft(rag, size=size, seed=rag.config.seed, progress=progress):
+            out.write(line + "\n")
+            out.flush()
+            count += 1
+    print(
+        f'{count} questions are in {file}: read each, mend or delete it, set "confirmed" to true, '
+        f"then run `rag evaluate {file}`"
+    )
+    return OK
+
+
+def _writable(file: Path) -> None:
+    try:
+        file.touch()
+    except OSError as exc:
+        raise ConfigError(f"{file} cannot be written: {exc.strerror}; name another file") from exc
