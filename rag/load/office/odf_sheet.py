@@ -83,7 +83,7 @@ class _Grid:
             return
         cells = dict(self._cells(node))
         for number in range(self._next, min(self._next + (count if cells else 0), MAX_ROW + 1)):
-            if not self._allowance.take(len(cells) + 1):
+            if not self._allowance.take(len(cells)):
                 self._allowance.cut(self._name, number - 1)
                 self._is_cut = True
                 return

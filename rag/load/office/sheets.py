@@ -24,8 +24,9 @@ class Allowance:
 
     def take(self, cells: int) -> bool:
         """Take a row; False when the workbook has no more to give."""
-        self._left -= cells
-        return self._left >= 0
+        fits = cells <= self._left
+        self._left = self._left - cells if fits else 0
+        return fits
 
     def cut(self, sheet: str, last_row: int) -> None:
         """Say that a sheet was read up to `last_row` only."""

@@ -15,7 +15,7 @@ from rag.load.office.encrypted import decrypted, is_encrypted
 from rag.load.office.number_format import BUILTIN, formatter, is_date
 from rag.load.office.sheet_tables import Cell, Merge, Row, Sheet
 from rag.load.office.sheets import Allowance, column_letters, hidden_note, sheet_content
-from rag.load.office.xlsx import DATE_1904
+from rag.load.office.xlsx_parts import DATE_1904, said
 from rag.load.source import Source
 
 ERRORS: Final = xlrd.error_text_from_code
@@ -62,7 +62,7 @@ def _sheet(book: Any, sheet: Any, allowance: Allowance) -> Sheet:
     rows: list[Row] = []
     for at in range(sheet.nrows):
         cells = _cells(book, sheet.row(at))
-        if not allowance.take(len(cells) + 1):
+        if not allowance.take(len(cells)):
             allowance.cut(sheet.name, at)
             break
         if cells:
@@ -74,9 +74,8 @@ def _comments(sheet: Any) -> Content:
     builder = ContentBuilder()
     for (row, column), note in sorted(sheet.cell_note_map.items()):
         cell = f"{column_letters(column)}{row + 1}"
-        said = " ".join(note.text.split()).removeprefix(f"{note.author}:").strip()
-        who = f" by {note.author}" if note.author else ""
-        builder.add_region(f"{cell}: Comment{who}: {said}" if said else "", cells=cell)
+        text = said(note.text, note.author)
+        builder.add_region(f"{cell}: {text}" if text else "", cells=cell)
     return builder.build()
 
 

@@ -11,11 +11,13 @@ from lxml import etree
 
 from rag.load.office.number_format import BUILTIN, Show, formatter, general, is_date
 from rag.load.office.ooxml import DAMAGES, Package, PartStream
+from rag.load.office.sheet_tables import Cell
 from rag.load.office.sheets import column_number
 
 S: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RANGE: Final = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?")
 ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")  # how control characters are written (22.9.2.19)
+DATE_1904: Final = 1462  # days from the one epoch to the other
 THREAD: Final = re.compile(r"\[Threaded comment\].*?Comment:\s*", re.S)
 
 
@@ -27,6 +29,9 @@ class Look:
     is_bold: bool = False
     is_date: bool = False
     hides_text: bool = False
+
+
+PLAIN: Final = Look()
 
 
 def cell_range(reference: str) -> tuple[int, int, int, int] | None:
@@ -96,6 +101,22 @@ def looks(root: etree._Element | None) -> dict[str, Look]:
     return {str(number): _look(style, codes, fonts) for number, style in styles}
 
 
+def look(code: str, *, is_bold: bool) -> Look:
+    """Return the look of a cell with the number format `code`."""
+    hides_text = code.replace(" ", "") == ";;;"
+    return Look(show=formatter(code), is_bold=is_bold, is_date=is_date(code), hides_text=hides_text)
+
+
+def number_cell(raw: str | float, look: Look, *, is_1904: bool) -> Cell:
+    """Return a cell that holds a number, as it is shown."""
+    try:
+        value = float(raw)
+        text = look.show(value + DATE_1904 if is_1904 and look.is_date else value)
+    except (ValueError, OverflowError):
+        text = str(raw)
+    return Cell(text, is_value=True, is_bold=look.is_bold)
+
+
 def comments(root: etree._Element | None) -> Iterator[tuple[str, str]]:
     """Yield each comment's cell and text, which begins with its author's name."""
     if root is None:
@@ -103,17 +124,18 @@ def comments(root: etree._Element | None) -> Iterator[tuple[str, str]]:
     authors = [author.text or "" for author in root.iterfind(f"{S}authors/{S}author")]
     for comment in root.iterfind(f"{S}commentList/{S}comment"):
         body = comment.find(S + "text")
-        text = "" if body is None else THREAD.sub("", string_text(body))
+        text = "" if body is None else string_text(body)
         index = comment.get("authorId", "")
         who = authors[int(index)] if index.isdecimal() and int(index) < len(authors) else ""
-        who = "" if who.startswith("tc=") else who  # a thread's number
-        if text.strip():
-            yield comment.get("ref", ""), _said(text, who)
+        yield comment.get("ref", ""), said(text, who)
 
 
-def _said(text: str, who: str) -> str:
-    text = " ".join(text.split()).removeprefix(f"{who}:").strip() if who else " ".join(text.split())
-    return f"Comment{f' by {who}' if who else ''}: {text}"
+def said(text: str, who: str) -> str:
+    """Return a comment's text beside its author's name, which it may begin with; "" for an empty one."""
+    text = " ".join(THREAD.sub("", text).split())
+    who = "" if who.startswith("tc=") else who  # a thread's number
+    text = text.removeprefix(f"{who}:").strip() if who else text
+    return f"Comment{f' by {who}' if who else ''}: {text}" if text else ""
 
 
 def _look(style: etree._Element, codes: Mapping[str | None, str], fonts: list[bool]) -> Look:
@@ -121,8 +143,7 @@ def _look(style: etree._Element, codes: Mapping[str | None, str], fonts: list[bo
     code = codes.get(number) or BUILTIN.get(int(number) if number.isdecimal() else 0, "General")
     font = style.get("fontId", "")
     is_bold = font.isdecimal() and int(font) < len(fonts) and fonts[int(font)]
-    hides_text = code.replace(" ", "") == ";;;"
-    return Look(show=formatter(code), is_bold=is_bold, is_date=is_date(code), hides_text=hides_text)
+    return look(code, is_bold=is_bold)
 
 
 def _is_bold(font: etree._Element) -> bool:
