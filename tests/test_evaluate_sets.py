@@ -58,8 +58,8 @@ def written(folder: Path, *records: Any) -> Path:
 def test_squad_questions_know_their_paragraph_and_whether_they_have_an_answer(tmp_path: Path) -> None:
     found = read_set(written(tmp_path, SQUAD))
     opened, closed = found.questions
-    assert found.texts == {"0000/000.txt": "The house opened in 1921."}
-    assert (opened.document, opened.answers, opened.answerable) == ("0000/000.txt", ("1921",), True)
+    assert found.texts == {"Tea/0000-000.txt": "The house opened in 1921."}
+    assert (opened.document, opened.answers, opened.answerable) == ("Tea/0000-000.txt", ("1921",), True)
     assert (closed.answers, closed.answerable) == ((), False)
 
 

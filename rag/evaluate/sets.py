@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ NOT_A_SET: Final = (
     "it is not a question set: SQuAD-style JSON, CLAPNQ JSONL, or JSONL with a question, its answers and "
     "its document on each line"
 )
+UNSAFE: Final = re.compile(r"[^\w.()-]+")  # in a file name
+LONGEST_NAME: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +93,17 @@ def _from_squad(path: Path, articles: Sequence[Record]) -> QuestionSet:
     try:
         for number, article in enumerate(articles):
             for place, paragraph in enumerate(article["paragraphs"]):
-                document = f"{number:04}/{place:03}.txt"
+                document = f"{_file_name(article.get('title', ''))}/{number:04}-{place:03}.txt"
                 texts[document] = paragraph["context"]
                 questions.extend(_squad_question(record, document) for record in paragraph["qas"])
     except (KeyError, TypeError) as exc:
         raise InputError(f"{path} is damaged SQuAD JSON: {exc!r} in article {number + 1}") from exc
     return QuestionSet(name=path.stem, questions=tuple(questions), texts=texts)
+
+
+def _file_name(title: str) -> str:
+    """Return the title as a user's file or folder would be called."""
+    return UNSAFE.sub("_", title).strip("_.")[:LONGEST_NAME] or "untitled"
 
 
 def _squad_question(record: Record, document: str) -> Question:
@@ -113,8 +121,9 @@ def _from_clapnq(path: Path, records: Sequence[Record]) -> QuestionSet:
     questions: list[Question] = []
     for line, record in enumerate(records, start=1):
         try:
-            document = f"{line:04}.txt"
-            texts[document] = record["passages"][0]["text"]
+            passage = record["passages"][0]
+            document = f"{_file_name(passage.get('title', ''))}/{line:04}.txt"
+            texts[document] = passage["text"]
             output = record["output"][0]
             questions.append(
                 Question(
