@@ -114,6 +114,12 @@ def test_merged_cells_stand_in_each_row_and_merged_names_over_each_column() -> N
     ]
 
 
+def test_a_name_without_any_value_below_it_is_not_lost() -> None:
+    content = written(["Name", "Qty", "Signature"], ["Ada", 3], ["Bob", 4])
+    assert content.text == "Data\n\nName | Qty | Signature\nName: Ada; Qty: 3\nName: Bob; Qty: 4"
+    assert [cells for cells, _ in placed(content)] == ["A2:B2", "A3:B3"]
+
+
 def test_titles_and_remarks_stand_around_a_table() -> None:
     content = written(
         ["Sales report"], ["Item", "Qty"], ["Tea", 3], ["Coffee", 4], [], ["Source: the ledger"]

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Final
 
-PAIR = 2  # columns of a table of names and values
+PAIR: Final = 2  # columns of a table of names and values
+PERIOD: Final = re.compile(r"(?<![\d.,])(?:19|20)\d\d(?![.,]?\d)|\b[QH][1-4]\b|[1-4]季度|\b1?\d月")
+MAX_PERIOD: Final = 30  # characters of a year, a quarter or a month that names a column
+
+
+def whole_table_text(rows: Sequence[Sequence[str]], *, header: bool) -> str:
+    """Return `table_text`, below a line of all names where a name has no value to stand beside."""
+    text = table_text(rows, header=header)
+    names, *records = [[cell.strip() for cell in row] for row in rows if any(map(str.strip, row))] or [[]]
+    filled = {at for record in records for at, value in enumerate(record) if value}
+    is_bare = header and any(name and at not in filled for at, name in enumerate(names))
+    return f"{table_text([names], header=False)}\n{text}" if is_bare and records else text
 
 
 def table_text(rows: Sequence[Sequence[str]], *, header: bool) -> str:
@@ -25,12 +38,29 @@ def table_text(rows: Sequence[Sequence[str]], *, header: bool) -> str:
 
 
 def looks_like_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Say whether a first row without markup names the columns: words over rows of values."""
+    """Say whether a first row without markup names the columns: words or years over rows of values."""
     if len(rows) <= 1 or len(rows[0]) < PAIR:
         return False
     first, *others = rows
-    named = all(cell.strip() and not any(char.isdigit() for char in cell) for cell in first)
-    return named and len(set(first)) == len(first) and len(others[0]) == len(first)
+    names = first if len(first) == PAIR or first[0].strip() else first[1:]  # a corner may be empty
+    if len(others[0]) != len(first) or len(set(names)) < len(names) or not all(map(str.strip, names)):
+        return False
+    dated = [at for at, cell in enumerate(first) if any(map(str.isdigit, cell))]
+    if not dated:
+        return True
+    return len(first) > PAIR and 0 not in dated and all(_is_period(rows, at) for at in dated)
+
+
+def _is_period(rows: Sequence[Sequence[str]], at: int) -> bool:
+    """Say whether a column is named by a year or a quarter above figures: "2023", "Q4", "2023年"."""
+    first, *values = (row[at].strip() if at < len(row) else "" for row in rows)
+    figures = [value for value in values if any(map(str.isdigit, value))]
+    return (
+        len(first) <= MAX_PERIOD
+        and PERIOD.search(first) is not None
+        and bool(figures)
+        and not any(PERIOD.search(value) for value in figures)
+    )
 
 
 def _plain(row: Sequence[str]) -> str:

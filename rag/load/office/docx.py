@@ -17,7 +17,7 @@ from rag.load.office.word_notes import Notes
 from rag.load.office.word_text import block_text, paragraph_text, text_boxes
 from rag.load.office.wordml import W, inner, value
 from rag.load.source import Source
-from rag.load.tables import looks_like_header, table_text
+from rag.load.tables import looks_like_header, whole_table_text
 
 BODY: Final = "word/document.xml"
 MARGINS: Final = ("header", "footer")
@@ -139,7 +139,7 @@ class _Reader:
             return
         grid = _grid(cells)
         marked = bool(rows) and rows[0].find(f"{W}trPr/{W}tblHeader") is not None
-        self._builder.add(table_text(grid, header=marked or looks_like_header(grid)))
+        self._builder.add(whole_table_text(grid, header=marked or looks_like_header(grid)))
         self._add_below(table)
 
 

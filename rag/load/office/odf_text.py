@@ -11,7 +11,7 @@ from lxml import etree
 from rag.load.content import ContentBuilder
 from rag.load.office.odf_package import DC, DRAW, OFFICE, SVG, TABLE, TEXT, XLINK, OdfPackage
 from rag.load.pages.pictures import Pictures, alt_text
-from rag.load.tables import looks_like_header, table_text
+from rag.load.tables import looks_like_header, whole_table_text
 
 MAX_REPEATED: Final = 100  # columns that one cell stands for
 MAX_SPACES: Final = 100
@@ -133,7 +133,7 @@ class OdfBlocks:
             for cell in table.iter(TABLE + "table-cell"):
                 self.add(builder, cell)
             return
-        builder.add(table_text(rows, header=marked or looks_like_header(rows)))
+        builder.add(whole_table_text(rows, header=marked or looks_like_header(rows)))
         for paragraph in table.iter(TEXT + "p"):
             self._add_below(builder, paragraph)
 

@@ -15,7 +15,7 @@ from rag.load.office.objects import Objects, P
 from rag.load.office.ooxml import A, Package, R, Relation
 from rag.load.office.slides import REPEATED, TITLES, Places, Shape, places, shapes
 from rag.load.source import Source
-from rag.load.tables import looks_like_header, table_text
+from rag.load.tables import looks_like_header, whole_table_text
 
 PRESENTATION: Final = "ppt/presentation.xml"
 NOTES: Final = "Notes:"
@@ -174,7 +174,7 @@ def _add_table(builder: ContentBuilder, table: etree._Element) -> None:
     rows = [_row(row) for row in table.iterfind(A + "tr")]
     about = table.find(A + "tblPr")
     marked = about is not None and about.get("firstRow") in {"1", "true"}
-    builder.add(table_text(rows, header=(marked and len(rows) > 1) or looks_like_header(rows)))
+    builder.add(whole_table_text(rows, header=(marked and len(rows) > 1) or looks_like_header(rows)))
 
 
 def _row(row: etree._Element) -> list[str]:

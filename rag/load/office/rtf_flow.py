@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rag.load.content import ContentBuilder
-from rag.load.tables import looks_like_header, table_text
+from rag.load.tables import looks_like_header, whole_table_text
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,7 +106,7 @@ class Flow:
             for row in rows:
                 self._builder.add(row[0])
         elif rows:
-            self._builder.add(table_text(rows, header=self._has_header or looks_like_header(rows)))
+            self._builder.add(whole_table_text(rows, header=self._has_header or looks_like_header(rows)))
         if rows:
             self._has_header = False
             self._add_waiting()

@@ -77,12 +77,15 @@ def column_number(letters: str) -> int:
 
 def _add_table(builder: ContentBuilder, table: Table) -> None:
     separator = "\n\n"
-    rows = [(row, _plain(row)) for row in table.titles]
-    rows += ((row, _named(row, table)) for row in table.rows)
-    if table.names and not table.rows:
-        builder.add(" | ".join(table.names.values()))
-    for row, text in rows:
-        builder.add_region(text, separator=separator, cells=_range(row))
+    for row in table.titles:
+        builder.add_region(_plain(row), separator=separator, cells=_range(row))
+        separator = "\n"
+    filled = {column for row in table.rows for column in row.cells}
+    if not filled.issuperset(table.names):  # some name has no value to stand beside
+        builder.add(" | ".join(map(_line, table.names.values())), separator=separator)
+        separator = "\n"
+    for row in table.rows:
+        builder.add_region(_named(row, table), separator=separator, cells=_range(row))
         separator = "\n"
 
 

@@ -13,7 +13,7 @@ from rag.load.content import Content, ContentBuilder
 from rag.load.plain.encoding import decode_noted
 from rag.load.plain.html_table import data_rows, has_header
 from rag.load.source import Source
-from rag.load.tables import table_text
+from rag.load.tables import whole_table_text
 
 DECLARED: Final = re.compile(rb"""<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*["']?\s*([\w:.-]+)""", re.I)
 DECLARED_WITHIN: Final = 4096  # bytes
@@ -127,7 +127,7 @@ class _Reader:
         rows = data_rows(node, self._inner_text) if node.tag == "table" else []
         if rows:
             self._flush()
-            self._builder.add(table_text(rows, header=has_header(node, rows)))
+            self._builder.add(whole_table_text(rows, header=has_header(node, rows)))
             self._separator = "\n\n"
         return bool(rows)
 

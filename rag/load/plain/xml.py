@@ -13,7 +13,7 @@ from rag.load.plain.encoding import decode_noted
 from rag.load.plain.html import declared_charset, read_html
 from rag.load.plain.text import plain_text
 from rag.load.source import Source
-from rag.load.tables import looks_like_header, table_text
+from rag.load.tables import looks_like_header, whole_table_text
 
 DECLARATION: Final = re.compile(r"\A\s*<\?xml[^>]*\?>")
 TITLES: Final = frozenset({"title", "head", "heading", "h1", "h2", "h3", "h4", "h5", "h6"})
@@ -169,7 +169,7 @@ class _Reader:
         )
         if title is not None:
             self.builder.add(_flat(title))
-        self.builder.add(table_text(rows, header=has_header or looks_like_header(rows)))
+        self.builder.add(whole_table_text(rows, header=has_header or looks_like_header(rows)))
         self._separator = "\n\n"
         return True
 
