@@ -18,12 +18,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from psutil import pid_exists
+
 import rag
-from rag.errors import ConfigError, DiskError, IndexMismatchError
+from rag.errors import ConfigError, DiskError, IndexMismatchError, LockedError
 from rag.index.faults import disk_error, translated
 from rag.index.lock import writer_lock
 from rag.index.schema import Manifest, named, statements
-from rag.index.store import DATABASE, move_aside
+from rag.index.store import DATABASE, make_durable, move_aside
 
 KIND: Final = "kaoju index"
 LAYOUT: Final = 1  # of the exported file
@@ -57,14 +59,16 @@ def export_index(index_dir: Path, file: Path) -> Described:
     """
     if not (index_dir / DATABASE).exists():
         raise ConfigError(f"there is no index in {index_dir}/; run `rag sync` first")
-    copy, part = (file.with_name(f".{file.name}.{os.getpid()}.{end}") for end in ("sqlite", "part"))
+    copy, part = (file.with_name(f".{file.name}.{end}.{os.getpid()}") for end in ("sqlite", "part"))
     try:
+        _clear(file.parent, f".{file.name}.")
         copy.touch()
         with translated(index_dir):
             _copy(index_dir / DATABASE, copy)
             described = _describe(copy)
         _pack(copy, described, part)
         part.replace(file)
+        make_durable(file.parent)
     except OSError as exc:
         raise DiskError(
             f"{file} cannot be written: {exc.strerror or exc}; free some space or name another file"
@@ -87,6 +91,7 @@ def import_index(file: Path, index_dir: Path, manifest: Manifest) -> tuple[Descr
     part = index_dir / f"{PART}.{os.getpid()}"
     try:
         index_dir.mkdir(parents=True, exist_ok=True)
+        _clear(index_dir, PART)
         with _opened(file) as archive:
             described = _described(file, archive)
             _check_origin(file, described, manifest)
@@ -94,8 +99,7 @@ def import_index(file: Path, index_dir: Path, manifest: Manifest) -> tuple[Descr
         _check_database(file, part, described)
         with writer_lock(index_dir):
             part.replace(index_dir / INCOMING)
-            kept = move_aside(index_dir)
-            finish_import(index_dir)
+            kept = _take_over(index_dir)
     except OSError as exc:
         raise disk_error(index_dir, exc) from exc
     finally:
@@ -105,10 +109,27 @@ def import_index(file: Path, index_dir: Path, manifest: Manifest) -> tuple[Descr
 
 
 def finish_import(index_dir: Path) -> None:
-    """Let an imported index take its place; also what a crash at that very moment left undone."""
-    with suppress(FileNotFoundError):
-        if not (index_dir / DATABASE).exists():
-            (index_dir / INCOMING).replace(index_dir / DATABASE)
+    """Finish an import that was killed when all was checked and it only had to take its place."""
+    if (index_dir / INCOMING).exists():
+        with suppress(LockedError, DiskError), writer_lock(index_dir):
+            if (index_dir / INCOMING).exists():
+                _take_over(index_dir)
+
+
+def _take_over(index_dir: Path) -> Path | None:
+    """Let the incoming index take its place; return where the old one is kept."""
+    kept = move_aside(index_dir)
+    (index_dir / INCOMING).replace(index_dir / DATABASE)
+    make_durable(index_dir)
+    return kept
+
+
+def _clear(folder: Path, prefix: str) -> None:
+    """Remove what processes that were killed have left: it ends with their number."""
+    for path in folder.iterdir():
+        pid = path.suffix[1:]
+        if path.name.startswith(prefix) and pid.isdecimal() and not pid_exists(int(pid)):
+            path.unlink(missing_ok=True)
 
 
 def _copy(database: Path, copy: Path) -> None:

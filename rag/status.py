@@ -39,7 +39,7 @@ def look_at(data_dir: Path, index: Index) -> Status:
     """Compare the index with the folder as it is now, by names, sizes and times alone."""
     documents, passages = tuple(index.documents()), index.passage_count()
     try:
-        listing = scan(data_dir, skip=index.folder)
+        listing = scan(data_dir, skip=index.folder, disks=index.disks())
     except ConfigError as exc:
         return Status(documents=documents, passages=passages, trouble=str(exc))
     return Status(

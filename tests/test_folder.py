@@ -126,6 +126,7 @@ def test_the_second_sync_does_nothing(place: Place) -> None:
     for number in range(5):
         place.write(f"{number}.txt", f"Document number {number}.")
     place.write("bad.txt", "\0\1\2" * 100)
+    time.sleep(0.05)  # longer than a tick: what is read within one is looked into again
     place.sync()
     before = {path.name: path.read_bytes() for path in place.folder.iterdir()}
     embedded = place.embedder.embedded
@@ -292,6 +293,42 @@ def test_an_empty_folder_is_fine_and_a_missing_one_is_not(place: Place) -> None:
     place.data.rmdir()
     with pytest.raises(ConfigError, match=r"data/ does not exist; create it or set RAG_DATA_DIR"):
         place.sync()
+
+
+def test_a_folder_whose_disk_is_away_keeps_its_documents(place: Place) -> None:
+    place.write("a.txt", "The bridge opened in 1968.")
+    place.sync()
+    place.data.rename(place.data.with_name("disk"))
+    place.data.mkdir()  # what is seen where nothing is mounted
+    with pytest.raises(ConfigError, match=r"data/ is empty .* mount it, or run `rag sync --rebuild`"):
+        place.sync()
+    assert place.sources() == ["a.txt"]
+    place.data.rmdir()
+    place.data.with_name("disk").rename(place.data)
+    assert counts(place.sync()) == (0, 0, 0, 1, 0)
+    (place.data / "a.txt").unlink()  # by a person: the folder is still the same
+    assert counts(place.sync()) == (0, 0, 1, 0, 0)
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(place: Place) -> None:
+    path = place.write("a.txt", "The bridge is red.")
+    old = path.stat().st_mtime_ns
+    time.sleep(0.05)
+    place.sync()
+    for text in ("The bridge is new.", "The bridge is old."):
+        time.sleep(0.05)
+        path.write_text(text, encoding="utf-8")
+        os.utime(path, ns=(old, old))
+        time.sleep(0.05)
+        assert counts(place.sync()) == (0, 1, 0, 0, 0)
+        with place.open() as index:
+            assert index.document_text("a.txt").strip() == text
+    path.chmod(0o600)
+    time.sleep(0.05)
+    place.sync()
+    place.steps.clear()
+    place.sync()
+    assert all(step.stage == "Reading documents" for step in place.steps)  # it is not compared for ever
 
 
 def test_a_huge_single_line_is_indexed(place: Place) -> None:
@@ -657,6 +694,15 @@ def test_a_file_that_may_not_be_read_is_tried_again_every_time(unprivileged: Pla
         assert "Permission denied" in report.failed[0].reason
     path.chmod(0o644)
     assert counts(place.sync()) == (0, 1, 0, 0, 0)
+    embedded = place.embedder.embedded
+    path.chmod(0)
+    with as_nobody(place.folder):  # what was read of it still holds
+        assert counts(place.sync()) == (0, 0, 0, 1, 0)
+        with place.open() as index:
+            assert index.search_lexical("good", 1)[0][0].source == "a.txt"
+    path.chmod(0o644)
+    assert counts(place.sync()) == (0, 0, 0, 1, 0)
+    assert place.embedder.embedded == embedded
 
 
 @pytest.fixture

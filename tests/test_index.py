@@ -21,7 +21,6 @@ from rag.embed import HashingEmbedder
 from rag.errors import DiskError, IndexDamagedError, IndexMismatchError, InputError, LockedError
 from rag.index import FileState, Index, set_aside
 from rag.index.lexical import question_words, words
-from rag.index.store import Store
 
 EMBEDDER = HashingEmbedder()
 TEXTS = {
@@ -186,7 +185,11 @@ def test_equal_files_are_stored_once_and_go_with_the_last_of_them(index: Index) 
 def test_equal_text_in_files_of_two_kinds_is_found_once(index: Index) -> None:
     with index.writing():
         add(index, "tea.md", TEXTS["tea.txt"])
-    assert len(index.search_lexical("龙井", 5)) == 1
+    found = index.search_lexical("龙井", 5)
+    assert [(passage.source, passage.also) for passage, _ in found] == [("tea.txt", ("tea.md",))]
+    passage = found[0][0]
+    assert index.coverage("龙井 Paris", [passage])[passage.id] < index.coverage("龙井", [passage])[passage.id]
+    assert index.coverage("龙井", [passage]) == {passage.id: 1.0}
     assert len(index.search_dense(EMBEDDER.embed_query("龙井"), 10)) == len(TEXTS)
 
 
@@ -355,22 +358,50 @@ def test_an_index_of_another_format_is_set_aside(index: Index, folder: Path) -> 
     assert len(list(folder.glob("set-aside-*/vectors.faiss"))) == 1
 
 
-def test_a_database_is_read_whole_only_when_another_than_a_sync_wrote_it(index: Index, folder: Path) -> None:
-    said: list[str] = []
+def blank_pages(folder: Path, *, keep_time: bool) -> None:
+    """Zero the last third of the database; its size stays, and its time if wanted."""
+    path = folder / "index.sqlite"
+    data, status = path.read_bytes(), path.stat()
+    kept = len(data) * 2 // 3 // 8192 * 8192
+    path.write_bytes(data[:kept] + bytes(len(data) - kept))
+    if keep_time:
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def mended(folder: Path) -> str:
+    with Index.open_for_sync(folder, embedder="hashing", dim=EMBEDDER.dim, passage_tokens=64) as index:
+        return index.notice
+
+
+def fill(index: Index, count: int) -> None:
+    with index.writing():
+        for number in range(count):
+            add(index, f"{number}.txt", f"filler {number} " * 60)
     index.close()
-    store = Store(folder)
-    with store.reading() as connection:
-        connection.set_trace_callback(said.append)
-    assert store.is_sound()
-    assert not any("quick_check" in statement for statement in said)
-    with sqlite3.connect(folder / "index.sqlite") as other:
-        other.execute("UPDATE contents SET text = text || '!'")
-        other.commit()
-        other.execute("PRAGMA wal_checkpoint")
-    other.close()
-    assert store.is_sound()
-    assert any("quick_check" in statement for statement in said)
-    store.close()
+
+
+def test_damage_that_changes_neither_size_nor_time_is_found_at_a_glance(index: Index, folder: Path) -> None:
+    fill(index, 300)
+    blank_pages(folder, keep_time=True)
+    assert "could not be read" in mended(folder)
+
+
+def test_damage_beyond_a_glance_is_found_when_another_wrote_the_file_or_a_search_met_it(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.index.soundness.GLANCE", 0)
+    fill(index, 300)
+    blank_pages(folder, keep_time=True)
+    assert mended(folder) == ""
+    with pytest.raises(IndexDamagedError):
+        search_all(folder)
+    assert "could not be read" in mended(folder)
+    with open_index(folder) as again:
+        fill(again, 300)
+    blank_pages(folder, keep_time=False)
+    assert "could not be read" in mended(folder)
+    kept = {path.parent for path in folder.glob("set-aside-*/index.sqlite")}
+    assert len(kept) == 2  # though they may be of the same second
 
 
 def search_all(folder: Path) -> None:
@@ -380,13 +411,8 @@ def search_all(folder: Path) -> None:
 
 
 def test_damage_met_while_searching_is_one_clear_error(index: Index, folder: Path) -> None:
-    with index.writing():
-        for number in range(300):
-            add(index, f"{number}.txt", f"filler {number} " * 60)
-    index.close()
-    path = folder / "index.sqlite"
-    data = path.read_bytes()
-    path.write_bytes(data[:16384] + bytes(len(data) - 16384))
+    fill(index, 300)
+    blank_pages(folder, keep_time=False)
     with pytest.raises(IndexDamagedError, match=r"damaged .* run `rag sync --rebuild`"):
         search_all(folder)
 

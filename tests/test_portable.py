@@ -6,7 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -194,6 +197,46 @@ def test_an_import_that_a_crash_ended_at_the_last_step_is_finished(config: Confi
         path.unlink()
     with Rag(config) as rag:
         assert "21 maps" in rag.ask("How many maps does cabinet 3 hold?").text
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import rag.portable
+from rag.config import Config
+from rag.pipeline import Rag
+step, file, data, index = sys.argv[1:]
+real = getattr(rag.portable, step)
+def dying(*args):
+    if step != "_take_over":
+        real(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(rag.portable, step, dying)
+config = Config(data_dir=data, index_dir=index, embedder="hashing", engine="echo")
+with Rag(config) as rag:
+    rag.export_to(Path(file)) if step == "_pack" else rag.import_from(Path(file))
+"""
+
+
+@pytest.mark.parametrize("step", ["_pack", "_unpack", "_take_over"])
+def test_a_kill_while_exporting_or_importing_leaves_the_old_or_the_new_and_no_rubbish(
+    exported: Path, other: Rag, step: str
+) -> None:
+    config = other.config
+    args = [step, str(exported), str(config.data_dir), str(config.index_dir)]
+    root = Path(__file__).parent.parent
+    child = subprocess.run([sys.executable, "-c", KILLED, *args], cwd=root, check=False)
+    assert child.returncode == -signal.SIGKILL
+    with Rag(config) as rag:
+        taken_over = "only-here.txt" not in {state.source for state in rag.documents()}
+        assert taken_over == (step == "_take_over")
+        assert "21 maps" in rag.ask("How many maps does cabinet 3 hold?").text
+    assert len(list(config.index_dir.glob("set-aside-*/index.sqlite"))) == taken_over
+    with Rag(config) as rag:
+        rag.export_to(exported)
+        rag.import_from(exported)
+    left = [*exported.parent.glob(".*"), *config.index_dir.glob(".*"), *config.index_dir.glob("incoming*")]
+    assert left == []
 
 
 def test_without_an_index_or_a_place_there_is_one_sentence(rag: Rag, exported: Path, tmp_path: Path) -> None:

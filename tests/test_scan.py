@@ -167,6 +167,21 @@ def test_a_very_long_name_and_a_very_deep_folder_are_told_or_read(data: Path) ->
     assert len(found) == 1
 
 
+def test_an_empty_folder_where_a_disk_was_is_told_and_hides_its_files(data: Path) -> None:
+    write_file(data / "a.txt")
+    (data / "disk").mkdir()
+    listing = scan(data, skip=data.parent / "index", disks={"disk": 1, "gone": 2})
+    assert [found.source for found in listing.files] == ["a.txt", "disk"]
+    assert listing.files[1].reason.startswith("the folder cannot be read: the disk that was mounted in it")
+    assert listing.hides("disk/deep/b.txt")
+    assert not listing.hides("disk2/b.txt")
+    assert listing.disks == {"": data.stat().st_ino, "disk": 1}
+    write_file(data / "disk" / "b.txt")
+    listing = scan(data, skip=data.parent / "index", disks=listing.disks)
+    assert [found.reason for found in listing.files] == ["", ""]
+    assert listing.disks == {"": data.stat().st_ino}
+
+
 @pytest.mark.parametrize(
     ("name", "safe"),
     [("a b.txt", "a b.txt"), ("手册.md", "手册.md"), ("a\tb", "a\\x09b"), ("a\u2028b", "a\\u2028b")],

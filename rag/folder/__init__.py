@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,16 +13,15 @@ from rag.datatypes import Document, Failure, Passage, Progress, ProgressCallback
 from rag.embed import Embedder
 from rag.folder.ahead import Ahead
 from rag.folder.batches import Batches
+from rag.folder.known import Known, Verdict
 from rag.folder.meter import Meter
-from rag.folder.reader import Read, Reader, digest_of, look_again, reader_name
+from rag.folder.reader import Read, Reader, reader_name
 from rag.folder.scan import Found, Listing, scan
 from rag.index import FileState, Index
 from rag.load.guard import Loader
 from rag.load.source import Settings
 from rag.split import split
 
-FINE_TICK: Final = 20_000_000  # ns; a file changed again within a tick of its file system looks unchanged
-COARSE_TICK: Final = 2_000_000_000  # ns; FAT, and whatever else keeps whole seconds
 UNENCODABLE: Final = "its text holds characters that no encoding has"
 
 
@@ -50,7 +49,7 @@ def sync_folder(
     started = time.monotonic()
     with index.writing(progress):
         sync = _Sync(index, embedder, reading, progress)
-        listing = scan(data_dir, skip=index.folder)
+        listing = scan(data_dir, skip=index.folder, disks=index.disks())
         sync.run(listing, is_steady, file_timeout)
         return replace(
             sync.report(),
@@ -68,8 +67,9 @@ class _Sync:
         self._reading = reading
         self._reader = reader_name(reading)
         self._progress = progress
-        self._known = index.files()
-        self._added = self._changed = self._removed = self._unchanged = self._waiting = 0
+        self._known = Known(index.files(), reader=self._reader)
+        self._counts: Counter[Verdict] = Counter()
+        self._removed = self._waiting = 0
         self._stage = ""  # how far the file being read is, told by the thread that reads
         self._item = ""
         self._meter = Meter({})
@@ -80,10 +80,10 @@ class _Sync:
     def report(self) -> SyncReport:
         failed = [state for state in self._index.files().values() if state.reason]
         return SyncReport(
-            added=self._added,
-            changed=self._changed,
+            added=self._counts[Verdict.ADDED],
+            changed=self._counts[Verdict.CHANGED],
             removed=self._removed,
-            unchanged=self._unchanged,
+            unchanged=self._counts[Verdict.UNCHANGED],
             failed=tuple(
                 Failure(document=state.source, reason=state.reason)
                 for state in sorted(failed, key=lambda state: state.source)
@@ -94,9 +94,9 @@ class _Sync:
         )
 
     def run(self, listing: Listing, is_steady: Callable[[Found], bool], timeout: float) -> None:
-        todo = [found for found in listing.files if not self._is_settled(found)]
+        todo = [found for found in listing.files if not self._known.is_settled(found)]
         settled = {found.source for found in listing.files} - {found.source for found in todo}
-        self._unchanged = sum(not self._known[source].reason for source in settled)
+        self._counts[Verdict.UNCHANGED] = sum(not self._known.files[source].reason for source in settled)
         steady = [found for found in todo if is_steady(found)]
         self._waiting = len(todo) - len(steady)
         steady = self._point(steady)
@@ -111,25 +111,9 @@ class _Sync:
         self._batches.flush()
         self._tell("")
 
-    def _is_settled(self, found: Found) -> bool:
-        """Say whether nothing about this file asks for reading it again."""
-        known = self._known.get(found.source)
-        if known is None or (known.size, known.mtime_ns) != (found.size, found.mtime_ns):
-            return False
-        if known.reason:
-            return bool(known.digest) and known.version == self._reader
-        if known.partial and known.version != self._reader:
-            return False
-        tick = FINE_TICK if found.mtime_ns % 1_000_000_000 else COARSE_TICK
-        return found.mtime_ns + tick < known.synced_at * 1e9
-
     def _point(self, todo: list[Found]) -> list[Found]:
         """Let moved, copied and touched files name their content, found by its hash; return the others."""
-        sizes = {state.size for state in self._known.values() if not state.reason}
-        candidates = [found for found in todo if found.size in sizes and not found.reason]
-        if not candidates:
-            return todo
-        held = {state.content for state in self._known.values() if not state.reason}
+        candidates = [found for found in todo if self._known.may_be_held(found)]
         pointed: dict[str, FileState] = {}
         for done, found in enumerate(candidates):
             self._progress(
@@ -141,52 +125,17 @@ class _Sync:
                     item=found.source,
                 )
             )
-            file = self._hashed(found)
-            if file is not None and file.content in held and not self._must_be_read(found):
+            file = self._known.named(found)
+            if file is not None:
                 pointed[found.source] = file
-        moved = [file for file in pointed.values() if not self._is_as_known(file)]
-        if moved:
-            self._index.point(moved)
+        if pointed:
+            self._index.point(list(pointed.values()))
         for file in pointed.values():
             self._count(file)
         return [found for found in todo if found.source not in pointed]
 
-    def _hashed(self, found: Found) -> FileState | None:
-        """Return the file with its digest; None when it cannot be read or changes meanwhile."""
-        with suppress(OSError):
-            synced_at, digest = time.time(), digest_of(found.path)
-            if look_again(found) == found:
-                return FileState(
-                    source=found.source,
-                    size=found.size,
-                    mtime_ns=found.mtime_ns,
-                    digest=digest,
-                    version=self._reader,
-                    synced_at=synced_at,
-                )
-        return None
-
-    def _must_be_read(self, found: Found) -> bool:
-        known = self._known.get(found.source)
-        return known is not None and known.partial and known.version != self._reader
-
-    def _is_as_known(self, file: FileState) -> bool:
-        known = self._known.get(file.source)
-        return known is not None and (known.reason, known.content, known.size, known.mtime_ns) == (
-            "",
-            file.content,
-            file.size,
-            file.mtime_ns,
-        )
-
     def _count(self, file: FileState) -> None:
-        known = self._known.get(file.source)
-        if known is None:
-            self._added += 1
-        elif not known.reason and known.content == file.content:
-            self._unchanged += 1
-        else:
-            self._changed += 1
+        self._counts[self._known.verdict(file)] += 1
 
     def _read(self, todo: Sequence[Found], timeout: float) -> None:
         """Read files in a thread, and embed meanwhile what was read before."""
@@ -204,7 +153,9 @@ class _Sync:
 
     def _take(self, read: Read) -> None:
         if read.vanished:
-            self._forget([read.file.source] if read.file.source in self._known else [])
+            self._forget([read.file.source] if read.file.source in self._known.files else [])
+        elif self._known.is_out_of_reach(read.file):
+            self._counts[Verdict.UNCHANGED] += 1
         elif read.file.reason:
             self._fail(read.file)
         elif read.document is not None:
@@ -249,15 +200,15 @@ class _Sync:
 
     def _fail(self, file: FileState) -> None:
         self._meter.failed += 1
-        known = self._known.get(file.source)
-        if known is None or replace(known, synced_at=file.synced_at) != file:
+        known = self._known.files.get(file.source)
+        if known is None or file.digest or replace(known, synced_at=file.synced_at) != file:
             self._index.fail(file)
 
     def _remove_all_but(self, listing: Listing) -> None:
         """Last, so that a renamed file finds its content still there."""
-        present = {found.source for found in listing.files}
-        gone = sorted(self._known.keys() - present)
+        gone = self._known.gone(found.source for found in listing.files)
         self._forget([source for source in gone if not listing.hides(source)])
+        self._index.note_disks(listing.disks)
 
     def _forget(self, sources: Sequence[str]) -> None:
         if sources:

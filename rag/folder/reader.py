@@ -14,7 +14,7 @@ from typing import Final
 import rag
 from rag.datatypes import Document
 from rag.errors import LoadError
-from rag.folder.scan import Found
+from rag.folder.scan import Found, looked_at
 from rag.index import FileState
 from rag.load.guard import Loader
 from rag.load.source import Settings
@@ -124,7 +124,7 @@ def look_again(found: Found) -> Found | None:
         return found if found.reason else None
     except (OSError, RuntimeError):  # the reading has met the same
         return found
-    return replace(found, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return looked_at(found, status)
 
 
 def digest_of(path: Path) -> str:

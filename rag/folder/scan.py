@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ class Found:
     path: Path
     size: int = 0  # bytes
     mtime_ns: int = 0
+    ctime_ns: int = 0  # of the last change by the system's clock, which nobody can set back
     reason: str = ""  # why it cannot be read
 
 
@@ -34,17 +36,33 @@ class Listing:
     files: tuple[Found, ...]
     ignored_files: int = 0  # by the rules of .kaojuignore files
     ignored_folders: int = 0  # not looked into
+    closed: frozenset[str] = frozenset()  # what could not be looked into
+    disks: Mapping[str, int] = field(default_factory=dict)  # folder -> inode; see `scan`
 
     def hides(self, source: str) -> bool:
         """Say whether `source` lies in a folder that could not be looked into."""
-        return any(found.reason and source.startswith(f"{found.source}/") for found in self.files)
+        slashes = [at for at, one in enumerate(source) if one == "/"] if self.closed else []
+        return any(source[:slash] in self.closed for slash in slashes)
 
 
-def scan(folder: Path, *, skip: Path) -> Listing:
+class NotMounted(Exception):  # noqa: N818 (the scan turns it into a reason)
+    """Nothing is in a folder that was another one at the last look: its disk is away, not its files."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the disk that was mounted in it is missing; mount it, or remove the folder if its documents are "
+            "gone for good"
+        )
+
+
+def scan(folder: Path, *, skip: Path, disks: Mapping[str, int] | None = None) -> Listing:
     """List the documents below `folder`: nothing hidden, temporary, special, ignored, or in `skip`.
 
     A link is followed to what lies within `folder` only. Whatever links there are, each folder is looked into
     once: under its own name where that can be reached, else under that of the first link to it.
+
+    `disks` are those of the listing before: `folder` and what is mounted below it, by their inodes. Where
+    nothing is now, under another inode, a disk is missing: its files are not gone.
 
     Raises:
         ConfigError: when `folder` is not a folder or cannot be looked into.
@@ -53,7 +71,7 @@ def scan(folder: Path, *, skip: Path) -> Listing:
         raise ConfigError(
             f"the data folder {folder}/ does not exist; create it or set RAG_DATA_DIR to another"
         )
-    walk = _Walk(folder.resolve(), skip.resolve())
+    walk = _Walk(folder.resolve(), skip.resolve(), disks or {})
     try:
         walk.enter(_Folder("", walk.root, walk.root, Rules()))
     except OSError as exc:
@@ -62,12 +80,25 @@ def scan(folder: Path, *, skip: Path) -> Listing:
         ) from exc
     except BadRules as exc:
         raise ConfigError(f"the data folder {folder}/ is not read: {exc}; mend or remove it") from exc
+    except NotMounted as exc:
+        raise ConfigError(
+            f"the data folder {folder}/ is empty and not the one of the last sync, as when its disk is not "
+            "mounted; mount it, or run `rag sync --rebuild` if its documents are gone for good"
+        ) from exc
     walk.finish()
+    files = sorted(_unique(walk.found), key=lambda found: found.source)
     return Listing(
-        files=tuple(sorted(_unique(walk.found), key=lambda found: found.source)),
+        files=tuple(files),
         ignored_files=walk.ignored_files,
         ignored_folders=walk.ignored_folders,
+        closed=frozenset(found.source for found in files if found.reason),
+        disks=walk.disks,
     )
+
+
+def looked_at(found: Found, status: os.stat_result) -> Found:
+    """Return the file as `status` tells it."""
+    return replace(found, size=status.st_size, mtime_ns=status.st_mtime_ns, ctime_ns=status.st_ctime_ns)
 
 
 def shown(name: str) -> str:
@@ -96,6 +127,8 @@ class _Folder:
 class _Walk:
     root: Path
     skip: Path
+    known_disks: Mapping[str, int]
+    disks: dict[str, int] = field(default_factory=dict)
     found: list[Found] = field(default_factory=list)
     ignored_files: int = 0
     ignored_folders: int = 0
@@ -111,7 +144,7 @@ class _Walk:
             folder = (self._pending or self._links).pop()
             try:
                 self.enter(folder)
-            except (OSError, BadRules) as exc:
+            except (OSError, BadRules, NotMounted) as exc:
                 reason = f"the folder cannot be read: {getattr(exc, 'strerror', '') or exc}"
                 self.found.append(Found(source=folder.source, path=folder.path, reason=reason))
 
@@ -121,11 +154,20 @@ class _Walk:
         self._seen.add(folder.real)
         with os.scandir(folder.path) as entries:
             children = list(entries)
+        self._note_disk(folder, empty=all(is_left_out(entry.name) for entry in children))
         has_rules = any(entry.name == NAME for entry in children)
         rules = folder.rules.within(folder.source, folder.path, has_own=has_rules)
         for entry in children:
             if not is_left_out(entry.name):
                 self._look_at(entry, folder, rules)
+
+    def _note_disk(self, folder: _Folder, *, empty: bool) -> None:
+        status, before = folder.path.stat(), self.known_disks.get(folder.source)
+        if empty and before is not None and before != status.st_ino:
+            self.disks[folder.source] = before
+            raise NotMounted
+        if not folder.source or status.st_dev != folder.real.parent.stat().st_dev:
+            self.disks[folder.source] = status.st_ino
 
     def _look_at(self, entry: os.DirEntry[str], folder: _Folder, rules: Rules) -> None:
         name = shown(entry.name)
@@ -152,8 +194,7 @@ class _Walk:
         elif rules.ignore(name, is_dir=False):
             self.ignored_files += 1
         elif stat.S_ISREG(status.st_mode):
-            size, mtime_ns = status.st_size, status.st_mtime_ns
-            self.found.append(Found(source=source, path=Path(entry.path), size=size, mtime_ns=mtime_ns))
+            self.found.append(looked_at(Found(source=source, path=Path(entry.path)), status))
 
     def _take_folder(self, folder: _Folder, name: str, *, linked: bool) -> None:
         if folder.real.is_relative_to(self.skip):

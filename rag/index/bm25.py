@@ -34,6 +34,7 @@ SIZE_KEPT: Final = 0.01  # share by which the index may grow before a large one'
 LARGE: Final = 10_000  # passages; up to here all that match are ranked in 20 ms
 
 RANKED: Final = "SELECT rowid, -rank FROM lexicon WHERE lexicon MATCH ? ORDER BY rank, rowid LIMIT ?"
+HOLDERS: Final = "SELECT rowid FROM lexicon WHERE lexicon MATCH ? AND rowid IN ({})"
 STEM: Final = "INSERT INTO temp.stemmer (rowid, words) VALUES (?, ?)"
 STEMMED: Final = "SELECT doc, term FROM temp.stemmed ORDER BY doc, offset"
 HELD: Final = "SELECT doc, cnt FROM temp.word_rows WHERE term = ?"
@@ -88,6 +89,24 @@ class WordSearch:
             counts = self._counts(connection, stem, texts)
             scores.add(numbers, counts, weight=stems[stem] * scores.weight(held[stem]))
         return scores.ranked(numbers)[:top_k]
+
+    def coverage(
+        self, connection: sqlite3.Connection, wanted: list[str], numbers: dict[int, str]
+    ) -> dict[str, float]:
+        """Return the share of `wanted`, by weight, that each passage holds; `numbers` tells their ids."""
+        held = dict.fromkeys(numbers.values(), 0.0)
+        total = 0.0
+        size = int(read_meta(connection, "passages"))
+        among = HOLDERS.format(",".join(map(str, numbers)))  # integers: nothing to escape
+        stems = self.stems(connection, wanted)
+        counts = self.held(connection, stems)
+        for word, stem in zip(wanted, stems, strict=True):
+            count = min(counts[stem].passages, size)
+            weight = log(1 + (size - count + 0.5) / (count + 0.5))
+            total += weight
+            for key in {numbers[row[0]] for row in connection.execute(among, (f'"{word}"',))}:
+                held[key] += weight
+        return {key: weight / total if total else 0.0 for key, weight in held.items()}
 
     def held(self, connection: sqlite3.Connection, stems: Sequence[str]) -> dict[str, Held]:
         """Return how often each stem is held; a large index's figures may be 1 % old."""

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rag.index.store import read_meta, write_meta
+from rag.index.store import make_durable, read_meta, write_meta
 
 FILE: Final = "vectors.faiss"
 STAMPS: Final = "vectors_files"  # the key in `meta`
@@ -65,6 +65,14 @@ def read_file(folder: Path, stamps: list[Stamp], maker: str) -> tuple[Any, Stamp
     return None
 
 
+def look_of(folder: Path) -> tuple[int, int, int]:
+    """Tell the file from one that took its name, without reading it; zeros: there is none."""
+    with suppress(OSError):
+        status = (folder / FILE).stat()
+        return status.st_ino, status.st_size, status.st_mtime_ns
+    return 0, 0, 0
+
+
 def digest_of(folder: Path) -> str:
     """Return the digest of the file as it is; "" when it cannot be read."""
     with suppress(OSError), (folder / FILE).open("rb") as file:
@@ -98,11 +106,7 @@ def written_beside(folder: Path, index: Any) -> Iterator[tuple[Path, str]]:
 def take_place(beside: Path) -> None:
     """Replace the file, so that a reader or a crash sees the old or the new one, never a part."""
     beside.replace(beside.with_name(FILE))
-    folder = os.open(beside.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    make_durable(beside.parent)
 
 
 def _faiss() -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +15,13 @@ import numpy as np
 import rag
 from rag.datatypes import Document, DocumentState, Passage, Vectors
 from rag.index.lexical import words
+from rag.index.store import read_meta, write_meta
 from rag.places import pack, pack_place, unpack, unpack_place
 
 PASSAGE: Final = """
     SELECT contents.digest, start, stop, place, heading, passages.text,
            (SELECT json_group_array(source) FROM (
-               SELECT source FROM documents WHERE documents.content = contents.key ORDER BY source LIMIT 10))
+               SELECT source FROM documents WHERE documents.content = contents.key ORDER BY source LIMIT 100))
     FROM passages JOIN contents ON contents.number = passages.content
     WHERE passages.number = ?
 """
@@ -38,6 +40,8 @@ CONTENT: Final = """
     ON CONFLICT (key) DO UPDATE SET
         maker = excluded.maker, notes = excluded.notes, places = excluded.places, text = excluded.text
 """
+
+DISKS: Final = "disks"  # the key in `meta`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,7 @@ def read_states(connection: sqlite3.Connection) -> list[DocumentState]:
 
 
 def read_passage(connection: sqlite3.Connection, number: int) -> Passage | None:
-    """Return the passage under the first of the names its content has, with nine more at most."""
+    """Return the passage under the first of the names its content has, with 99 more at most."""
     row = connection.execute(PASSAGE, (number,)).fetchone()
     if row is None:
         return None
@@ -112,12 +116,16 @@ def read_passage(connection: sqlite3.Connection, number: int) -> Passage | None:
 def read_found(
     connection: sqlite3.Connection, found: Sequence[tuple[int, float]]
 ) -> list[tuple[Passage, float]]:
-    """Read the passages found; of equal ones, of files with other endings, the first stands for all."""
+    """Read the passages found; equal ones, of files with other endings, are one under all their names."""
     read: dict[str, tuple[Passage, float]] = {}
     for number, score in found:
         passage = read_passage(connection, number)
-        if passage is not None:
-            read.setdefault(passage.id, (passage, score))
+        if passage is None:
+            continue
+        if passage.id in read:
+            first, score = read[passage.id]
+            passage = replace(first, also=(*first.also, passage.source, *passage.also))
+        read[passage.id] = (passage, score)
     return list(read.values())
 
 
@@ -138,6 +146,17 @@ def read_document(connection: sqlite3.Connection, key: str, source: str) -> Docu
         return None
     digest, text, places = row
     return unpack(places, source=source, digest=digest, text=text)
+
+
+def read_disks(connection: sqlite3.Connection) -> dict[str, int]:
+    with suppress(ValueError, AttributeError, TypeError):
+        said = json.loads(read_meta(connection, DISKS) or "{}")
+        return {str(source): int(inode) for source, inode in said.items()}
+    return {}
+
+
+def write_disks(connection: sqlite3.Connection, disks: Mapping[str, int]) -> None:
+    write_meta(connection, DISKS, json.dumps(dict(disks)))
 
 
 def write_content(connection: sqlite3.Connection, key: str, document: Document, maker: str) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from threading import RLock
 from typing import Final
 from urllib.parse import quote
 
 from rag.errors import IndexDamagedError, IndexMismatchError
+from rag.index import soundness
 from rag.index.faults import damaged, translated
 from rag.index.schema import READER_SCHEMA, Manifest, has_this_format, made_with, named, statements
 
@@ -21,7 +24,6 @@ BUSY_SECONDS: Final = 20.0
 PAGE_BYTES: Final = 8192  # five vectors of 384 dimensions; a page of 4096 would hold two and waste a quarter
 WAL_BYTES: Final = 32 * 2**20  # written back to the database from here on
 CACHE_KB: Final = 64 * 1024  # of pages, for each connection
-LEFT: Final = "index.sqlite.left"  # how the last sync left the database file
 OWN_FILES: Final = ("index.sqlite", "vectors.faiss")
 BUMP: Final = "UPDATE meta SET value = value + 1 WHERE key = 'generation'"
 
@@ -44,7 +46,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Hold one snapshot: what other connections commit meanwhile is not seen."""
-        with self._lock, translated(self.folder):
+        with self._lock, self._watched():
             connection = self._current_reader()
             connection.execute("BEGIN")
             try:
@@ -58,7 +60,7 @@ class Store:
 
         After a power cut the last transactions may be gone, but none before one that is `durable`.
         """
-        with translated(self.folder):
+        with self._watched():
             connection = self._current_writer()
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
@@ -75,7 +77,7 @@ class Store:
         with translated(self.folder):
             busy, pages, moved = self._current_writer().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if not busy and pages == moved:
-                (self.folder / LEFT).write_text(_look_of(self.folder), encoding="utf-8")
+                soundness.trust(self.folder / DATABASE)
 
     def close(self) -> None:
         with self._lock:
@@ -118,21 +120,26 @@ class Store:
         return before
 
     def is_sound(self) -> bool:
-        """Say whether SQLite finds the file in order.
-
-        All of it is read, gigabytes perhaps, unless it is just as the last sync left it.
-        """
+        """Say whether SQLite finds the file in order, as far as it reads it, and a manifest in it."""
         try:
             with self.reading() as connection:
-                untouched = _left(self.folder) == _look_of(self.folder)
-                checked = untouched or connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-                return bool(checked and read_meta(connection, "manifest"))
+                found = soundness.is_in_order(self.folder / DATABASE, connection)
+                return found and bool(read_meta(connection, "manifest"))
         except IndexDamagedError:
             return False
 
     def has_this_format(self) -> bool:
         with self.reading() as connection:
             return has_this_format(read_meta(connection, "manifest"))
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            with translated(self.folder):
+                yield
+        except IndexDamagedError:
+            soundness.distrust(self.folder / DATABASE)  # so that the next sync reads all of it
+            raise
 
     def _current_reader(self) -> sqlite3.Connection:
         inode = self._inode()
@@ -200,25 +207,29 @@ def move_aside(folder: Path) -> Path | None:
         files = [path for path in folder.iterdir() if path.is_file() and path.name.startswith(OWN_FILES)]
         if not files:
             return None
-        place = folder / f"set-aside-{time.strftime('%Y%m%d-%H%M%S')}"
-        place.mkdir(exist_ok=True)
+        place = _new_folder(folder / f"set-aside-{time.strftime('%Y%m%d-%H%M%S')}")
         for path in files:
             path.replace(place / path.name)
         return place
 
 
-def _look_of(folder: Path) -> str:
-    """Return what changes whenever another than a sync of ours writes the database file."""
-    found = (folder / DATABASE).stat()
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
+def _new_folder(wanted: Path) -> Path:
+    """Make a folder of this name, or with a number behind it when there is one, which holds another index."""
+    for number in count(1):
+        place = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        with suppress(FileExistsError):
+            place.mkdir()
+            return place
+    raise AssertionError("numbers do not end")
 
 
-def _left(folder: Path) -> str:
-    """Return how the last sync left the database file; "" when none said."""
+def make_durable(folder: Path) -> None:
+    """Let what was renamed in `folder` stay so after a power cut."""
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        return (folder / LEFT).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return ""
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _open_reader(path: Path) -> sqlite3.Connection:

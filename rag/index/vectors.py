@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from heapq import nlargest
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +15,7 @@ import numpy as np
 
 from rag.datatypes import Progress, ProgressCallback, Vector, Vectors
 from rag.index import shapes
-from rag.index.faiss_file import Stamp, digest_of, read_file, read_stamps, written_beside
+from rag.index.faiss_file import Stamp, digest_of, look_of, read_file, read_stamps, written_beside
 from rag.index.faults import damaged
 from rag.index.store import read_meta
 
@@ -28,6 +30,8 @@ OF_MAKER: Final = """
 """
 GONE: Final = "SELECT position, number FROM gone WHERE position > ? ORDER BY position"
 HIGHEST: Final = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ class NearestVectors:
         self._large = large
         self._faiss: Any = None
         self._followed = _Followed()
+        self._unusable: object = None  # the file, and what it should be, when it was last found wanting
 
     @property
     def count(self) -> int:
@@ -64,6 +69,8 @@ class NearestVectors:
     def search(self, connection: sqlite3.Connection, vector: Vector, top_k: int) -> list[tuple[int, float]]:
         """Return (passage number, cosine) of the nearest passages, best first."""
         self.refresh(connection)
+        if self._faiss is None:
+            return self._compared(connection, vector, top_k)
         if not self.count:
             return []
         row = np.ascontiguousarray(vector.reshape(1, self._dim), dtype=np.float32)
@@ -78,16 +85,27 @@ class NearestVectors:
         made = "" if self._is_alone(connection) else OF_MAKER
         return self._scored(connection, vector, numbers, made=made)
 
-    def refresh(self, connection: sqlite3.Connection, progress: ProgressCallback = lambda _: None) -> None:
-        """Follow what was committed since the last look, by this process or another."""
+    def refresh(
+        self,
+        connection: sqlite3.Connection,
+        progress: ProgressCallback = lambda _: None,
+        *,
+        train: bool = False,
+    ) -> None:
+        """Follow what was committed since the last look, by this process or another.
+
+        A large index whose file is lost is trained again by the one writer, who says `train` and can show how
+        far it is: it takes a minute for a million. Meanwhile readers compare all vectors.
+        """
         origin, generation = read_meta(connection, "origin"), int(read_meta(connection, "generation"))
         followed = self._followed
-        if (origin, generation) == (followed.origin, followed.generation):
+        if self._faiss is not None and (origin, generation) == (followed.origin, followed.generation):
             return
         if self._faiss is None or origin != followed.origin or self._is_left_behind(connection):
-            self._load(connection, progress)
-        self._catch_up(connection, progress)
-        self._followed = replace(self._followed, origin=origin, generation=generation)
+            self._load(connection, progress, train=train)
+        if self._faiss is not None:
+            self._catch_up(connection, progress)
+            self._followed = replace(self._followed, origin=origin, generation=generation)
 
     def is_unsaved(self, connection: sqlite3.Connection) -> bool:
         """Say whether the FAISS file is missing, damaged or too far behind what is committed."""
@@ -103,7 +121,7 @@ class NearestVectors:
         self, connection: sqlite3.Connection, progress: ProgressCallback
     ) -> tuple[AbstractContextManager[tuple[Path, str]], Stamp]:
         """Return what writes the FAISS file, and its stamp, still without a digest; for the one writer."""
-        self.refresh(connection, progress)
+        self.refresh(connection, progress, train=True)
         lists = shapes.lists_for(self.count, now=self.lists, large=self._large)
         if lists != self.lists:
             self._build(connection, lists, progress)
@@ -126,17 +144,42 @@ class NearestVectors:
         reshaped = newest.maker == self._maker and newest.lists != self.lists
         return self._followed.gone < stamps[0].gone or (reshaped and newest.digest != self._followed.newest)
 
-    def _load(self, connection: sqlite3.Connection, progress: ProgressCallback) -> None:
+    def _load(self, connection: sqlite3.Connection, progress: ProgressCallback, *, train: bool) -> None:
         stamps = read_stamps(connection)
         newest = stamps[-1].digest if stamps else ""
-        read = read_file(self._folder, stamps, self._maker)
-        if read is not None and shapes.fits(read[0], self._dim):
-            self._faiss, stamp = read
-            self._followed = _Followed(newest=newest, last=stamp.last, gone=stamp.gone)
-            return
-        self._followed = _Followed(newest=newest)
+        look = (newest, look_of(self._folder))
+        if look != self._unusable:
+            read = read_file(self._folder, stamps, self._maker)
+            if read is not None and shapes.fits(read[0], self._dim):
+                self._faiss, stamp = read
+                self._followed = _Followed(newest=newest, last=stamp.last, gone=stamp.gone)
+                return
         count = int(read_meta(connection, "passages"))
-        self._build(connection, shapes.lists_for(count, now=0, large=self._large), progress)
+        lists = shapes.lists_for(count, now=0, large=self._large)
+        self._followed = _Followed(newest=newest)
+        if train or not lists:
+            self._build(connection, lists, progress)
+            return
+        self._faiss = None
+        if look != self._unusable:
+            log.warning(
+                "the vector index in %s/ is missing or damaged: answers are as good but slower until "
+                "`rag sync` has built it anew",
+                self._folder,
+            )
+        self._unusable = look
+
+    def _compared(
+        self, connection: sqlite3.Connection, vector: Vector, top_k: int
+    ) -> list[tuple[int, float]]:
+        """Compare all vectors, read from SQLite: some seconds for a million."""
+        best: list[tuple[float, int]] = []
+        for numbers, vectors in self._fetch(connection, VECTORS, after=0):
+            scores = vectors @ vector
+            near = np.argsort(-scores, kind="stable")[:top_k]
+            pairs = zip(scores[near].tolist(), (-numbers[near]).tolist(), strict=True)
+            best = nlargest(top_k, [*best, *pairs])
+        return [(-number, score) for score, number in best]
 
     def _build(self, connection: sqlite3.Connection, lists: int, progress: ProgressCallback) -> None:
         if lists:
