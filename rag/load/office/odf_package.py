@@ -13,6 +13,7 @@ from rag.errors import LoadError
 from rag.load.office.encrypted import tried_passwords
 from rag.load.office.odf_crypto import Lock, inflated, key_for, locks
 from rag.load.office.ooxml import DAMAGES, MAX_PART
+from rag.load.office.salvage import salvaged
 from rag.load.source import Source
 
 OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
@@ -32,7 +33,7 @@ class OdfPackage:
     """The members of an OpenDocument file; `notes` says which of them are damaged."""
 
     def __init__(self, source: Source) -> None:
-        self._budget = source.budget
+        self._source = source
         self._flat = b"" if source.data.startswith(b"PK") else source.data  # one XML file, not a zip
         self.notes: list[str] = []
         self._locks: Mapping[str, Lock] = {}
@@ -44,8 +45,11 @@ class OdfPackage:
     def _open_zip(self, source: Source) -> None:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(source.data))
-        except zipfile.BadZipFile as exc:
-            raise LoadError("the OpenDocument file is damaged: its zip container is not whole") from exc
+        except DAMAGES:
+            self._zip = salvaged(source)
+            self.notes.append(
+                "the OpenDocument file is cut or damaged: only what stands before the damage was read"
+            )
         self.names = frozenset(self._zip.namelist())
         self._locks = locks(self.parse("META-INF/manifest.xml"))
         if CONTENT not in self.names:
@@ -61,7 +65,7 @@ class OdfPackage:
         info = self._zip.getinfo(name)
         if info.file_size > MAX_PART:
             raise LoadError(f"it unpacks to more than {MAX_PART // 1_000_000} MB")
-        self._budget.unpack(info.file_size)
+        self._source.budget.unpack(info.file_size)
         return self._unlocked(name) if name in self._locks else self._zip.open(info)
 
     def _unlocked(self, name: str) -> IO[bytes]:
@@ -69,7 +73,7 @@ class OdfPackage:
         if plain is None:
             raise LoadError(f"the OpenDocument file is damaged: {name} cannot be decrypted")
         data = inflated(plain, MAX_PART)
-        self._budget.unpack(len(data))
+        self._source.budget.unpack(len(data))
         return io.BytesIO(data)
 
     def read(self, name: str) -> bytes:
@@ -90,8 +94,10 @@ class OdfPackage:
             return None
         parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True, remove_comments=True)
         root = etree.fromstring(self.read(name), parser)
-        if any(entry.level == etree.ErrorLevels.FATAL for entry in parser.error_log):
-            self.notes.append(f"{name} inside it is damaged: what follows the damage may be missing")
+        note = f"{name} inside it is damaged: what follows the damage may be missing"
+        is_damaged = any(entry.level == etree.ErrorLevels.FATAL for entry in parser.error_log)
+        if is_damaged and note not in self.notes:
+            self.notes.append(note)
         return root
 
     def body(self, kind: str) -> etree._Element:

@@ -15,9 +15,17 @@ from urllib.parse import unquote
 from lxml import etree
 
 from rag.errors import LoadError
+from rag.load.office.salvage import salvaged
 from rag.load.source import Source
 
 MAX_PART: Final = 400_000_000  # bytes of one part; a larger one is a bomb or would not fit the memory limit
+WORDLESS: Final = re.compile(  # parts without text of their own
+    r"docProps/|docMetadata/|customXml/|.*/(?:theme|tags|printerSettings)/"
+    r"|.*/(?:settings|webSettings|fontTable|presProps|viewProps|tableStyles|calcChain)\."
+)
+MAX_LOST: Final = 5  # parts named that are missing
+CONTENT_TYPES: Final = "[Content_Types].xml"
+OVERRIDE: Final = "{http://schemas.openxmlformats.org/package/2006/content-types}Override"
 RELATIONSHIPS: Final = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 R: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 A: Final = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -50,14 +58,29 @@ class Package:
 
     def __init__(self, source: Source, *, noun: str) -> None:
         """`noun` is what the file is called in messages: "Word document"."""
-        self._budget = source.budget
+        self._source = source
         self._noun = noun
         self.notes: list[str] = []
         try:
-            self._zip = zipfile.ZipFile(io.BytesIO(source.data))
-        except zipfile.BadZipFile as exc:
-            raise self.damaged("its zip container is not whole") from exc
-        self._names = {_folded(name): name for name in self._zip.namelist()}
+            self._use(zipfile.ZipFile(io.BytesIO(source.data)))
+        except DAMAGES:
+            self._use(salvaged(source))
+            self.notes.append(f"the {noun} is cut or damaged: {self._lost()}")
+
+    def _use(self, archive: zipfile.ZipFile) -> None:
+        self._zip = archive
+        self._names = {_folded(name): name for name in archive.namelist()}
+
+    def _lost(self) -> str:
+        """Say which parts are missing, as far as the list of all of them tells."""
+        types = self.parse(CONTENT_TYPES)
+        nodes = () if types is None else types.iter(OVERRIDE)
+        parts = [node.get("PartName", "").lstrip("/") for node in nodes]
+        lost = [part for part in parts if part not in self and not WORDLESS.match(part)]
+        if not lost:
+            return "only what stands before the damage was read"
+        more = f" and {len(lost) - MAX_LOST} more" if len(lost) > MAX_LOST else ""
+        return f"{len(self._names)} of its parts were read, lost are {', '.join(lost[:MAX_LOST])}{more}"
 
     def damaged(self, why: str) -> LoadError:
         return LoadError(f"the {self._noun} is damaged: {why}")
@@ -75,7 +98,7 @@ class Package:
         info = self._zip.getinfo(self._names[_folded(name)])
         if info.file_size > MAX_PART:
             raise LoadError(f"it unpacks to more than {MAX_PART // 1_000_000} MB")
-        self._budget.unpack(info.file_size)
+        self._source.budget.unpack(info.file_size)
         return self._zip.open(info)
 
     def read(self, name: str) -> bytes:
@@ -87,10 +110,22 @@ class Package:
         if name not in self:
             raise self.damaged(f"{name} is missing")
         try:
-            with self.open(name) as stream:
-                return stream.read()
-        except DAMAGES as exc:
-            raise self.damaged("its zip container is not whole") from exc
+            return self._zip_read(name)
+        except DAMAGES:
+            self._use(salvaged(self._source))
+            self._note_damage(name)
+        if name not in self:
+            raise self.damaged(f"{name} cannot be unpacked")
+        return self._zip_read(name)
+
+    def _zip_read(self, name: str) -> bytes:
+        with self.open(name) as stream:
+            return stream.read()
+
+    def _note_damage(self, name: str) -> None:
+        note = f"{name} inside it is damaged: what follows the damage may be missing"
+        if note not in self.notes:
+            self.notes.append(note)
 
     def parse(self, name: str) -> etree._Element | None:
         """Return a part's XML, None where there is no such part or nothing to be made of it."""
@@ -99,7 +134,7 @@ class Package:
         parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True, remove_comments=True)
         root = etree.fromstring(_transitional(self.read(name)), parser)
         if any(entry.level == etree.ErrorLevels.FATAL for entry in parser.error_log):
-            self.notes.append(f"{name} inside it is damaged: what follows the damage may be missing")
+            self._note_damage(name)
         if root is not None:
             etree.strip_elements(root, FALLBACK, with_tail=False)  # it says again what stands before it
         return root
