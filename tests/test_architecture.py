@@ -13,7 +13,7 @@ import rag
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"datatypes", "errors"},
-    {"config", "places", "race", "sentences", "turnstile"},
+    {"chinese", "config", "places", "race", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "prompt", "render", "split"},
     {"cite", "chat_model", "folder", "portable", "retrieve"},
     {"status"},

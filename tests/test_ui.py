@@ -22,6 +22,7 @@ import httpx
 import pytest
 
 from rag import ui
+from rag.chinese import in_chinese
 from rag.config import Config
 from rag.datatypes import (
     Answer,
@@ -362,7 +363,8 @@ async def test_an_added_file_is_indexed_and_an_unreadable_one_says_why(rag: Rag,
     states = {state.source: state for state in rag.documents()}
     assert (states["灯塔.txt"].state, states["broken.pdf"].state) == ("indexed", "failed")
     assert states["broken.pdf"].reason
-    assert states["broken.pdf"].reason in plain(shown[-1])
+    assert in_chinese(states["broken.pdf"].reason) in plain(shown[-1])
+    assert states["broken.pdf"].reason not in plain(shown[-1])
     assert CHINESE.kept.format(name="灯塔.txt") in shown[-1]
 
 
@@ -490,6 +492,10 @@ def test_of_ten_thousand_documents_the_first_are_shown_and_any_is_found() -> Non
         found = documents(states, ENGLISH, folder="data", limit=200, view=View(find=find))
         assert rows(found) == ["folder/Straße.md"]
         assert 'data-event="more"' not in found
+    states[7778] = state("folder/twice.md", notes=("2 lines had been encoded twice and were repaired",))
+    for texts, find, count in ((CHINESE, "两次编码", 1), (CHINESE, "encoded", 0), (ENGLISH, "encoded", 1)):
+        found = documents(states, texts, folder="data", limit=200, view=View(find=find))
+        assert len(rows(found)) == count
     nothing = documents(states, ENGLISH, folder="data", limit=200, view=View(find="<nowhere>"))
     assert ENGLISH.none_found in nothing
 
@@ -518,6 +524,7 @@ def test_a_step_tells_pace_time_left_and_failures() -> None:
         "Reading documents a<b>.pdf: page 3 of 90"
         "1,200 / 9,000 · 4,000 passages · 42 a second · about 1:02:05 left · 2 not readable"
     )
+    assert plain(listing.progress(step, CHINESE)).startswith("读取文件 a<b>.pdf：第 3 页，共 90 页")
     assert "约剩 1:02:05" in plain(listing.progress(step, CHINESE))
 
 
@@ -570,8 +577,9 @@ def test_an_index_that_cannot_be_used_is_said_on_the_page(config: Config) -> Non
     with Rag(config.model_copy(update={"embedder": "no-such-embedder"})) as rag:
         listing = Shelf(rag).look()
         assert "no-such-embedder" in listing.error
-        assert listing.error in plain(Shelf(rag).html(CHINESE))
-    assert listing.error in plain(empty(CHINESE, readable=False, error=listing.error))
+        assert listing.error in plain(Shelf(rag).html(ENGLISH))
+        assert in_chinese(listing.error) in plain(Shelf(rag).html(CHINESE))
+    assert in_chinese(listing.error) in plain(empty(CHINESE, readable=False, error=listing.error))
 
 
 # work in the background
@@ -723,7 +731,8 @@ async def test_leaving_the_page_closes_the_engine(endless: tuple[Rag, EndlessEng
 async def test_an_error_of_the_pipeline_ends_the_turn(rag: Rag) -> None:
     turns = [turn async for turn in Session().ask(rag, QUESTION)]
     assert turns[-1].phase == "failed"
-    assert "no documents are indexed" in turns[-1].error
+    assert "no documents are indexed" in turn_html(turns[-1], ENGLISH)
+    assert "还没有索引任何文档" in turn_html(turns[-1], CHINESE)
 
 
 async def test_a_bug_in_the_engine_never_leaves_the_page_waiting(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from rag.ui.texts import LANGUAGES, Texts
+from rag.ui.texts import LANGUAGES, Texts, told
 
 LANGUAGE_NAMES: Final = {"en": "English", "zh": "中文"}
 
@@ -33,7 +33,9 @@ def bar(texts: Texts) -> str:
 def empty(texts: Texts, *, readable: bool, error: str = "") -> str:
     """Return what a new conversation shows: questions to try, where to add documents, or what is wrong."""
     if error:
-        return f'<div class="empty"><p class="notice error" role="alert">{escape(error)}</p></div>'
+        return (
+            f'<div class="empty"><p class="notice error" role="alert">{escape(told(error, texts))}</p></div>'
+        )
     examples = "".join(
         f'<button type="button" data-event="example" data-text="{escape(text)}">{escape(text)}</button>'
         for text in texts.examples

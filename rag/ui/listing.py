@@ -10,7 +10,7 @@ from typing import Final
 
 from rag.bars import duration
 from rag.datatypes import DocumentState, Progress
-from rag.ui.texts import Texts
+from rag.ui.texts import Texts, told
 
 MOST_ROWS: Final = 200  # a list of thousands would make the page slow
 MORE_ROWS: Final = 500
@@ -34,7 +34,7 @@ def documents(
     head = f'<p class="about">{about} <span class="drop">{texts.drop.format(limit=limit)}</span></p>'
     if not states:
         return f'{head}<p class="none">{texts.no_documents}</p>'
-    found = [state for state in states if _matches(state, view.find)]
+    found = [state for state in states if _matches(state, view.find, texts)]
     rows = "".join(_document(state, texts) for state in found[: view.most])
     listed = f'<ul class="docs">{rows}</ul>' if rows else f'<p class="none">{texts.none_found}</p>'
     return f"{head}{_totals(states, texts, ignored)}{listed}{_more(len(found), view, texts)}"
@@ -45,10 +45,13 @@ def notices(said: Sequence[str]) -> str:
     return "".join(f'<p class="notice" role="status">{escape(notice)}</p>' for notice in said)
 
 
-def _matches(state: DocumentState, find: str) -> bool:
+def _matches(state: DocumentState, find: str, texts: Texts) -> bool:
     wanted = find.casefold().split()
-    said = "\n".join((state.source, state.reason, *state.notes)).casefold() if wanted else ""
-    return all(word in said for word in wanted)
+    if not wanted:
+        return True
+    shown = [told(said, texts) for said in (state.reason, *state.notes)]
+    text = "\n".join([state.source, *shown]).casefold()
+    return all(word in text for word in wanted)
 
 
 def _totals(states: Sequence[DocumentState], texts: Texts, ignored: int) -> str:
@@ -108,8 +111,8 @@ def _facts(state: DocumentState, texts: Texts) -> str:
 
 def _said(state: DocumentState, texts: Texts) -> str:
     """Return why a file failed, or its notes: the first ones at once, many behind a click."""
-    reason = f'<p class="reason">{escape(state.reason)}</p>' if state.reason else ""
-    notes = [f'<p class="note">{escape(note)}</p>' for note in state.notes]
+    reason = f'<p class="reason">{escape(told(state.reason, texts))}</p>' if state.reason else ""
+    notes = [f'<p class="note">{escape(told(note, texts))}</p>' for note in state.notes]
     if len(notes) <= NOTES_OPEN:
         return reason + "".join(notes)
     summary = f"<summary>{texts.notes.format(count=len(notes))}</summary>"
@@ -127,7 +130,7 @@ def _size(size: float) -> str:
 def progress(event: Progress | None, texts: Texts) -> str:
     """Return how far a sync has come; without an event, that it begins."""
     stage = _stage(event.stage, texts) if event else texts.syncing
-    item = f"<span>{escape(event.item)}</span>" if event and event.item else ""
+    item = f"<span>{escape(told(event.item, texts))}</span>" if event and event.item else ""
     if event is None or not event.total:
         return f'<div class="progress"><p>{stage} {item}</p><progress></progress></div>'
     figures = " · ".join([f"{event.done:,.0f} / {event.total:,.0f}", *_pace(event, texts)])

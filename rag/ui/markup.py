@@ -10,7 +10,7 @@ from html import escape
 from typing import Any, Final
 
 from rag.datatypes import Answer
-from rag.ui.texts import Texts
+from rag.ui.texts import Texts, told
 from rag.ui.turns import WAITING, Turn
 
 MARKER: Final = re.compile(r"\[(\d{1,3})\]")
@@ -72,7 +72,7 @@ def _text_with_chips(_renderer: Any, tokens: Any, index: int, _options: Any, env
 
 def _notice(turn: Turn, texts: Texts) -> str:
     if turn.phase == "failed":
-        said = escape(turn.error) or texts.unexpected
+        said = escape(told(turn.error, texts)) or texts.unexpected
         return f'<p class="notice error" role="alert"><b>{texts.failed}</b> {said}</p>'
     if turn.phase in WAITING:
         return _waiting(turn, texts)

@@ -15,7 +15,7 @@ from rag.errors import InputError, RagError
 from rag.ui import listing as markup
 from rag.ui.background import Background, Emit
 from rag.ui.listing import View
-from rag.ui.texts import Texts
+from rag.ui.texts import Texts, told
 from rag.ui.uploads import keep, remove
 
 if TYPE_CHECKING:
@@ -82,13 +82,13 @@ class Shelf:
         view: View | None = None,
     ) -> str:
         listing, config = listing or self.look(), self.rag.config
-        said = [*notices, *filter(None, (listing.error, self._trouble))]
+        trouble = [told(error, texts) for error in (listing.error, self._trouble) if error]
         step = "" if self._step is None else markup.progress(self._step, texts)
         folder, limit = str(config.data_dir), config.upload_mb
         rows = markup.documents(
             listing.states, texts, folder=folder, limit=limit, view=view or View(), ignored=self._ignored
         )
-        return step + markup.notices(said) + rows
+        return step + markup.notices([*notices, *trouble]) + rows
 
     def follow(self, stop: threading.Event) -> None:
         """Sync whenever the folder changes, until `stop` is set; see `rag.folder.watch`."""
@@ -126,7 +126,7 @@ class Shelf:
                 with self._writing:
                     kept = keep(upload, name=upload.name, folder=self.rag.config.data_dir)
             except RagError as exc:
-                notices.append(str(exc))
+                notices.append(told(str(exc), texts))
             else:
                 notices.append((texts.kept if kept.new else texts.same).format(name=kept.name))
                 upload.unlink(missing_ok=True)  # Gradio's own copy
@@ -137,7 +137,7 @@ class Shelf:
         try:
             await asyncio.to_thread(self._remove, source)
         except RagError as exc:
-            yield await self._show(texts, [str(exc)], view)
+            yield await self._show(texts, [told(str(exc), texts)], view)
             return
         async for shown in self._sync(texts, [texts.deleted.format(name=source)], view):
             yield shown
@@ -162,7 +162,7 @@ class Shelf:
                     yield await self._show(texts, notices, view, begun=True, step=batch[-1])
                     await asyncio.sleep(FRAME)
         except RagError as exc:
-            notices = [*notices, str(exc)]
+            notices = [*notices, told(str(exc), texts)]
         yield await self._show(texts, notices, view)
 
     async def _show(

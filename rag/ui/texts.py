@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from rag.chinese import in_chinese
+
 Language: TypeAlias = Literal["en", "zh"]
 
 
@@ -268,3 +270,8 @@ def texts_for(preference: str) -> Texts:
         if code in LANGUAGES:
             return LANGUAGES[code]
     return ENGLISH
+
+
+def told(said: str, texts: Texts) -> str:
+    """Return a reason, a note or an error, which are made in English, in the page's language."""
+    return in_chinese(said) if texts.code == "zh" else said
