@@ -130,3 +130,69 @@ def test_a_charset_that_the_bytes_contradict_is_not_believed() -> None:
     page = "<meta charset=iso-8859-1><p>灯塔在每天晚上九点开放，请准时到达。"
     assert read_html(Source(data=page.encode("gbk"))).text == "灯塔在每天晚上九点开放，请准时到达。"
     assert read_html(Source(data=page.encode())).text == "灯塔在每天晚上九点开放，请准时到达。"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html><body><p>one</p></body></html>\n<p>two</p>",
+        "<html><body><p>one</p></body></html><html><body><p>two</p></body></html>",
+        "<html lang=en /><body><p>one</p><p>two</p></body>",
+    ],
+)
+def test_what_stands_after_the_end_of_a_page_is_read(page: str) -> None:
+    assert text(page) == "one\n\ntwo"
+
+
+def test_a_link_of_the_class_reference_is_read_and_the_mark_of_a_note_is_not() -> None:
+    page = "<p>See <a class='reference internal'>the lamps</a><sup class=reference>[1]</sup>.</p>"
+    assert text(page) == "See the lamps."
+
+
+def test_a_raised_number_does_not_join_the_number_before_it() -> None:
+    assert text("<p>10<sup>6</sup> candela per m<sup>2</sup></p>") == "10⁶ candela per m²"
+
+
+def test_what_its_style_hides_is_left_out_but_for_a_formula_behind_a_picture() -> None:
+    page = "<p style='display: none'>No</p><div style='visibility:hidden'>No</div><p>Yes</p>"
+    formula = "<p><span style='display:none'><math><mi>x</mi></math></span> grows</p>"
+    assert text(page + formula) == "Yes\n\nx grows"
+
+
+def test_the_caption_and_both_rows_of_a_header_name_the_columns() -> None:
+    page = (
+        "<table><caption>Ships</caption><tr><th rowspan=2>Port</th><th colspan=2>2024</th></tr>"
+        "<tr><th>Q1</th><th>Q2</th></tr><tr><td>Brest</td><td>12</td><td>15</td></tr></table>"
+    )
+    assert text(page) == "Ships\nPort: Brest; 2024 Q1: 12; 2024 Q2: 15"
+
+
+def test_a_header_of_one_cell_titles_its_table() -> None:
+    page = "<table><tr><th colspan=2>Lighthouse</th></tr><tr><th>Height</th><td>32 m</td></tr></table>"
+    assert text(page) == "Lighthouse\nHeight: 32 m"
+
+
+def test_cells_outside_of_any_row_are_one() -> None:
+    page = "<table><tr><th>Lamp</th><th>Watts</th></tr><td>Main</td><td>1000</td></table>"
+    assert text(page) == "Lamp: Main; Watts: 1000"
+
+
+def test_code_beside_the_numbers_of_its_lines_keeps_its_lines() -> None:
+    page = (
+        "<table><tr><td class=linenos><pre>1\n2</pre></td><td><pre>def f():\n    pass</pre></td></tr></table>"
+    )
+    assert text(page) == "def f():\n    pass"
+
+
+def test_the_footer_of_the_page_is_left_out_and_that_of_an_article_read() -> None:
+    page = "<body><div><article><p>News.</p><footer>By Ada</footer></article><footer>Imprint</footer></div>"
+    assert text(page) == "News.\n\nBy Ada"
+
+
+def test_the_bulk_of_a_page_is_read_whatever_its_class_says() -> None:
+    body = "The lamp burns all night. " * 40
+    assert body.strip() in text(f"<body><p>Top</p><div class='wrap sidebar'><p>{body}</p></div></body>")
+
+
+def test_a_page_of_pictures_alone_is_read_by_what_they_show() -> None:
+    assert text("<body><img src=a.png alt='Ships by port, 2024'></body>") == "Ships by port, 2024"

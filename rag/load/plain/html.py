@@ -11,13 +11,15 @@ from lxml import html as lxml_html
 
 from rag.load.content import Content, ContentBuilder
 from rag.load.plain.encoding import decode_noted
-from rag.load.plain.html_table import data_rows, has_header
+from rag.load.plain.html_table import data_text
 from rag.load.source import Source
-from rag.load.tables import whole_table_text
 
 DECLARED: Final = re.compile(rb"""<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*["']?\s*([\w:.-]+)""", re.I)
 DECLARED_WITHIN: Final = 4096  # bytes
 XML_DECLARATION: Final = re.compile(r"^\s*<\?xml[^>]*\?>")
+# No browser takes these for the end of a page (HTML Standard, 13.2.6.4.7), libxml2 does.
+END: Final = re.compile(r"</(?:html|body)\s*>", re.I)
+CLOSED: Final = re.compile(r"(<(?:html|body)\b[^<>]*)/>", re.I)
 SPACE: Final = re.compile(r"[ \t\n\r\f\xa0]+")
 HEADING: Final = re.compile(r"h[1-6]$")
 
@@ -28,14 +30,16 @@ def _words(text: str) -> frozenset[str]:
 
 DROPPED: Final = _words(
     "script style noscript template nav iframe object embed svg canvas audio video button select option "
-    "input textarea rt rp annotation head map dialog"
+    "input textarea rt rp annotation head map dialog"  # never read, in whatever page
 )
 DROPPED_ROLES: Final = _words("navigation search banner contentinfo menu dialog")
 DROPPED_CLASSES: Final = _words(
-    "nav navbar navbox navigation sidebar menu breadcrumb breadcrumbs toc noprint mw-editsection reference "
+    "nav navbar navbox navigation sidebar menu breadcrumb breadcrumbs toc noprint mw-editsection "
     "mw-jump-link mw-portlet vector-dropdown cookie-banner cookie-notice skip-link sr-only visually-hidden "
-    "pagination catlinks"
+    "pagination catlinks headerlink linenos katex-html"
 )
+UNSEEN: Final = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.I)
+SECTIONS: Final = _words("article aside blockquote main section td")  # a footer in one is not the page's
 BLOCKS: Final = _words(
     "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure "
     "footer form header hr li main ol p pre section summary table tbody td tfoot th thead tr ul"
@@ -43,6 +47,9 @@ BLOCKS: Final = _words(
 LISTS: Final = frozenset({"ul", "ol"})
 PARAGRAPHS: Final = _words("p ul ol dl table blockquote pre section article figure")
 MAX_INDENT: Final = 8  # lists within lists
+BULK: Final = 500  # characters, and half of the text, that are no margin whatever its class says
+EXPONENT: Final = re.compile(r"\s*[-+−]?\d{1,4}\s*")
+RAISED: Final = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 MENU_ITEMS: Final = 12
 MENU_ITEM: Final = 25  # characters of an average item, at most
 MENU_LINKED: Final = 0.8  # part of the characters that are within links
@@ -51,9 +58,11 @@ MENU_LINKED: Final = 0.8  # part of the characters that are within links
 def read_html(source: Source) -> Content:
     """Read the main text of a page; entities are decoded, the charset is the declared one if it fits."""
     decoded = decode_noted(source.data, declared=declared_charset(source.data))
-    text = XML_DECLARATION.sub("", decoded.text)
+    text = CLOSED.sub(r"\1>", END.sub("", XML_DECLARATION.sub("", decoded.text)))
     root = lxml_html.document_fromstring(text, parser=lxml_html.HTMLParser(huge_tree=True))
     title = " ".join((root.findtext(".//title") or "").split())
+    etree.strip_elements(root, *DROPPED, etree.Comment, etree.PI, with_tail=False)
+    _raise_exponents(root)
     content = _Reader().read(_main(root), title)
     content = content if content.text else _Reader(keep_all=True).read(root, title)
     return replace(content, notes=(*decoded.notes, *content.notes))
@@ -71,10 +80,41 @@ def declared_charset(data: bytes) -> str | None:
 def _main(root: etree._Element) -> etree._Element:
     for path in ("//main", "//*[@role='main']", "//article"):
         found = root.xpath(path)
-        if len(found) == 1 and len(" ".join(found[0].itertext())) > len(" ".join(root.itertext())) // 4:
+        if len(found) == 1 and len(" ".join(found[0].itertext())) > len(" ".join(root.itertext())) // 2:
             return found[0]
     body = root.find(".//body")
     return root if body is None else body
+
+
+def _raise_exponents(root: etree._Element) -> None:
+    """Write raised numbers as such, lest 10<sup>6</sup> become 106."""
+    for node in root.iter("sup"):
+        if not len(node) and EXPONENT.fullmatch(node.text or ""):
+            node.text = node.text.strip().translate(RAISED)
+
+
+def _bulk(root: etree._Element) -> set[etree._Element]:
+    """Return the elements that hold half of the text each, and more of it outside of links than within."""
+    most = max(BULK, sum(len(text.strip()) for text in root.itertext()) / 2)
+    found: set[etree._Element] = set()
+    sizes = [0.0]
+    links = 0
+    for event, node in etree.iterwalk(root, events=("start", "end")):
+        if event == "start":
+            links += node.tag == "a"
+            sizes.append(_size(node.text, links))
+            continue
+        links -= node.tag == "a"
+        size = sizes.pop()
+        if size > most:
+            found.add(node)
+        sizes[-1] += size + _size(node.tail, links)
+    return found
+
+
+def _size(text: str | None, links: int) -> int:
+    size = len((text or "").strip())
+    return -size if links else size
 
 
 class _Reader:
@@ -83,39 +123,45 @@ class _Reader:
     def __init__(self, *, keep_all: bool = False) -> None:
         self._builder = ContentBuilder()
         self._keep_all = keep_all
+        self._bulk: set[etree._Element] = set()
         self._pieces: list[str] = []
         self._separator = "\n"  # what the next block is set off by
         self._bullet = ""
         self._preformatted = 0
+        self._sections = 0
         self._lists: list[int | None] = []  # the last number given in each list around, None: not numbered
 
     def read(self, root: etree._Element, title: str) -> Content:
         if title and not root.xpath(".//h1"):
             self._builder.add_heading(1, title)
+        self._bulk = _bulk(root)
+        self._sections = int(root.tag != "body")
         skipped = None
-        walk = etree.iterwalk(root, events=("start", "end", "comment", "pi"))
+        walk = etree.iterwalk(root, events=("start", "end"))
         for event, node in walk:
             if event == "start" and node is not root and (self._is_dropped(node) or self._add_whole(node)):
                 skipped = node
                 walk.skip_subtree()
             elif event == "start":
                 self._open(node)
-            elif event == "end" and node is not skipped:
+            elif node is not skipped:
                 self._close(node)
-            if event != "start" and node is not root and node.tail:
+            if event == "end" and node is not root and node.tail:
                 self._pieces.append(node.tail)
         self._flush()
         return self._builder.build()
 
     def _is_dropped(self, node: etree._Element) -> bool:
-        if node.tag in DROPPED or "hidden" in node.attrib:
-            return True
         if self._keep_all:
             return False
+        if "hidden" in node.attrib or _is_unseen(node):
+            return True
         classes = f"{node.get('class', '')} {node.get('id', '')}".lower().split()
         is_noise = node.get("role") in DROPPED_ROLES or not DROPPED_CLASSES.isdisjoint(classes)
-        is_page_footer = node.tag == "footer" and node.getparent().tag == "body"
-        return is_noise or is_page_footer or (node.tag in LISTS and _is_menu(node))
+        is_page_footer = node.tag == "footer" and not self._sections
+        is_mark = node.tag == "sup" and "reference" in classes  # of a note, in Wikipedia
+        is_menu = node.tag in LISTS and _is_menu(node)
+        return (is_noise and node not in self._bulk) or is_page_footer or is_mark or is_menu
 
     def _add_whole(self, node: etree._Element) -> bool:
         """Add a heading or a table of data; say whether `node` was one."""
@@ -124,16 +170,16 @@ class _Reader:
             self._builder.add_heading(int(node.tag[1]), self._inner_text(node))
             self._separator = "\n\n"
             return True
-        rows = data_rows(node, self._inner_text) if node.tag == "table" else []
-        if rows:
+        text = data_text(node, self._inner_text) if node.tag == "table" else ""
+        if text:
             self._flush()
-            self._builder.add(whole_table_text(rows, header=has_header(node, rows)))
+            self._builder.add(text)
             self._separator = "\n\n"
-        return bool(rows)
+        return bool(text)
 
     def _inner_text(self, node: etree._Element) -> str:
         pieces: list[str] = []
-        walk = etree.iterwalk(node, events=("start", "end", "comment", "pi"))
+        walk = etree.iterwalk(node, events=("start", "end"))
         for event, child in walk:
             if event == "start" and child is not node and self._is_dropped(child):
                 walk.skip_subtree()
@@ -155,6 +201,9 @@ class _Reader:
             self._lists.append(0 if node.tag == "ol" else None)
         elif node.tag == "li":
             self._bullet = self._next_bullet()
+        elif node.tag == "img" and self._keep_all:
+            self._pieces.append(f" {node.get('alt', '')} ")
+        self._sections += node.tag in SECTIONS
         if node.text:
             self._pieces.append(node.text)
 
@@ -167,6 +216,7 @@ class _Reader:
             self._lists.pop()
         elif node.tag == "li":
             self._bullet = ""
+        self._sections -= node.tag in SECTIONS
         self._set_off(node)
 
     def _set_off(self, node: etree._Element) -> None:
@@ -190,6 +240,11 @@ class _Reader:
         if text.strip():
             self._builder.add(self._bullet + text, separator=self._separator)
             self._separator, self._bullet = "\n", ""
+
+
+def _is_unseen(node: etree._Element) -> bool:
+    """Say whether its own style hides it; a formula may be hidden behind its picture."""
+    return UNSEEN.search(node.get("style", "")) is not None and node.find("math") is None
 
 
 def _is_menu(node: etree._Element) -> bool:
