@@ -225,6 +225,21 @@ def test_a_main_part_of_another_name_is_found_by_its_relation() -> None:
     assert read(Source(data=packed(parts), name="a.bin")).text == "Found."
 
 
+def test_a_document_of_several_bodies_is_read_whole() -> None:
+    one, two = (f"<w:p>{run(text)}</w:p>" for text in ("one", "two"))
+    main = body(one).replace("</w:document>", f"<w:body>{two}</w:body></w:document>")
+    assert read_docx(Source(data=packed({"word/document.xml": main}))).text == "one\n\ntwo"
+
+
+def test_text_drawn_in_a_locked_canvas_is_read() -> None:
+    drawn = "http://schemas.openxmlformats.org/drawingml/2006/main"
+    canvas = (
+        f'<w:p><w:r><w:drawing><a:sp xmlns:a="{drawn}"><a:txSp><a:txBody><a:p><a:r><a:t>School 14</a:t>'
+        "</a:r></a:p></a:txBody></a:txSp></a:sp></w:drawing></w:r></w:p>"
+    )
+    assert read_docx(Source(data=packed({"word/document.xml": body(canvas)}))).text == "School 14"
+
+
 def test_a_strict_document_is_read() -> None:
     strict = body(f"<w:p>{run('Strict.')}</w:p>").replace(
         WORD, "http://purl.oclc.org/ooxml/wordprocessingml/main"

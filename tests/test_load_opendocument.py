@@ -5,6 +5,7 @@ import hashlib
 import io
 import zipfile
 import zlib
+from collections.abc import Mapping
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -24,29 +25,35 @@ NAMESPACES = " ".join(
         "style": "style",
         "presentation": "presentation",
         "svg": "svg-compatible",
+        "chart": "chart",
     }.items()
 )
+XLINK = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
 DC = 'xmlns:dc="http://purl.org/dc/elements/1.1/"'
 MIMETYPE = "application/vnd.oasis.opendocument."
 
 
-def packed(kind: str, body: str, *, styles: str = "", before: str = "") -> bytes:
+def packed(
+    kind: str, body: str, *, styles: str = "", before: str = "", parts: Mapping[str, str] | None = None
+) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as package:
         package.writestr("mimetype", MIMETYPE + kind)
         package.writestr(
             "content.xml",
-            f"<office:document-content {NAMESPACES} {DC}>{before}<office:body><office:{kind}>{body}"
+            f"<office:document-content {NAMESPACES} {DC} {XLINK}>{before}<office:body><office:{kind}>{body}"
             f"</office:{kind}></office:body></office:document-content>",
         )
         package.writestr(
             "styles.xml", f"<office:document-styles {NAMESPACES}>{styles}</office:document-styles>"
         )
+        for name, data in (parts or {}).items():
+            package.writestr(name, data)
     return buffer.getvalue()
 
 
-def text_of(body: str, **parts: str) -> str:
-    return read_text_document(Source(data=packed("text", body, **parts))).text
+def text_of(body: str, *, styles: str = "") -> str:
+    return read_text_document(Source(data=packed("text", body, styles=styles))).text
 
 
 def cell(text: str, more: str = "") -> str:
@@ -146,6 +153,62 @@ def test_sheets_show_what_a_person_sees_and_know_their_cells() -> None:
     assert content.text == "数据\n\nName: Ada; Share: 12.5%\nName: Bo; Share: 50%\nName: Bo; Share: 50%"
     assert [region.cells for region in content.regions] == ["A4:B4", "A5:B5", "A6:B6"]
     assert content.notes == ('the sheet "数据" is hidden in the workbook; it was read like the others',)
+
+
+def test_charts_and_formulas_are_told_once_and_not_by_their_pictures() -> None:
+    figures = row(cell(""), cell("Tea")) + row(cell("2023"), cell("5")) + row(cell("2024"), cell("7"))
+    parts = {
+        "Object 1/content.xml": f"<office:document-content {NAMESPACES}><office:body><office:chart>"
+        f"<chart:chart><chart:title><text:p>Harvest</text:p></chart:title><table:table>{figures}</table:table>"
+        "</chart:chart></office:chart></office:body></office:document-content>",
+        "Object 2/content.xml": '<math xmlns="http://www.w3.org/1998/Math/MathML"><semantics><mi>x</mi>'
+        '<annotation encoding="StarMath 5.0">x = a over b</annotation></semantics></math>',
+        "ObjectReplacements/Object 1": "no picture",
+    }
+    frame = (
+        '<draw:frame><draw:object xlink:href="./Object {0}"/><draw:image xlink:href="./ObjectReplacements/'
+        'Object {0}"/></draw:frame>'
+    )
+    data = packed("text", f"<text:p>{frame.format(1)}{frame.format(2)}</text:p>", parts=parts)
+    content = read_text_document(Source(data=data))
+    assert content.text == "Harvest\n2023; Tea: 5\n2024; Tea: 7\n\nx = a over b"
+    assert not content.notes
+
+
+def test_drawings_on_a_sheet_are_read_below_it() -> None:
+    box = "<draw:frame><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>"
+    body = (
+        f'<table:table table:name="Data"><table:shapes>{box.format("on the sheet")}</table:shapes>'
+        + row(f"<table:table-cell><text:p>1</text:p>{box.format('at a cell')}</table:table-cell>")
+        + "</table:table>"
+    )
+    content = read_spreadsheet(Source(data=packed("spreadsheet", body)))
+    assert content.text == "Data\n\n1\n\non the sheet\n\nat a cell"
+
+
+def test_a_copy_of_another_file_s_sheet_is_left_out() -> None:
+    body = (
+        f'<table:table table:name="Data">{row(cell("own"))}</table:table>'
+        """<table:table table:name="'file:///other.ods'#$Sheet1"><table:table-source/>"""
+        f"{row(cell('foreign'))}</table:table>"
+    )
+    content = read_spreadsheet(Source(data=packed("spreadsheet", body)))
+    assert content.text == "Data\n\nown"
+
+
+def test_a_spreadsheet_cut_short_gives_its_rows_and_a_note() -> None:
+    body = '<table:table table:name="Data">' + "".join(row(cell(f"row {at}")) for at in range(3))
+    content = read_spreadsheet(Source(data=packed("spreadsheet", body + "<table:table-row")))
+    assert content.text == "Data\n\nrow 0\nrow 1\nrow 2"
+    assert content.notes == ("its content is damaged: what follows the damage may be missing",)
+
+
+def test_a_comment_on_a_slide_is_read_in_the_namespace_of_any_program() -> None:
+    comment = (
+        '<o:annotation xmlns:o="http://openoffice.org/2009/office"><text:p>Too long</text:p></o:annotation>'
+    )
+    data = packed("presentation", f"<draw:page>{comment}</draw:page>")
+    assert read_presentation(Source(data=data)).text == "[Comment: Too long]"
 
 
 def test_a_flat_document_is_read() -> None:

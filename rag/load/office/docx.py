@@ -11,8 +11,9 @@ from lxml import etree
 from rag.errors import LoadError
 from rag.load.content import Content, ContentBuilder
 from rag.load.office.docx_styles import Numbering, Styles
+from rag.load.office.drawings import drawn_text
 from rag.load.office.objects import Objects
-from rag.load.office.ooxml import Package, R
+from rag.load.office.ooxml import A, Package, R
 from rag.load.office.word_notes import Notes
 from rag.load.office.word_text import block_text, paragraph_text, text_boxes
 from rag.load.office.wordml import W, inner, value
@@ -34,17 +35,17 @@ def read_docx(source: Source) -> Content:
     package = Package(source, noun="Word document")
     main = package.main(BODY)
     root = package.parse(main)
-    body = None if root is None else root.find(W + "body")
-    if body is None:
+    if root is None or root.find(W + "body") is None:
         raise package.damaged("it has no body")
-    reader = _Reader(source, package, main, body)
-    reader.read_blocks(body)
+    reader = _Reader(source, package, main, root)
+    for body in root.iterfind(W + "body"):  # a program that joins documents may leave several
+        reader.read_blocks(body)
     reader.read_margins()
     return reader.content()
 
 
 class _Reader:
-    def __init__(self, source: Source, package: Package, main: str, body: etree._Element) -> None:
+    def __init__(self, source: Source, package: Package, main: str, root: etree._Element) -> None:
         self._builder = ContentBuilder()
         self._source = source
         self._package = package
@@ -52,7 +53,7 @@ class _Reader:
         self._relations = package.relations(main)
         self._styles = Styles(self._related("styles"))
         self._numbering = Numbering(self._related("numbering"))
-        self._notes = Notes(package, main, body)
+        self._notes = Notes(package, main, root)
         self._objects = Objects(source, package)
         self._below_title = 0  # 1 once a title has been seen: it stands above every heading
         self._in_list = False
@@ -101,6 +102,8 @@ class _Reader:
             self._add(label + text.strip() if label else text, style.level, is_item=bool(label))
         for box in text_boxes(paragraph):
             self.read_blocks(box)
+        for shape in paragraph.iter(A + "txBody"):  # in a locked canvas
+            self._builder.add(drawn_text(shape))
         self._add_below(paragraph)
 
     def _add_below(self, node: etree._Element) -> None:

@@ -8,8 +8,9 @@ from typing import Final
 from lxml import etree
 
 from rag.load.content import Content, ContentBuilder
-from rag.load.office.odf_package import CONTENT, OFFICE, STYLE, TABLE, TEXT, OdfPackage
-from rag.load.office.odf_text import inline_text
+from rag.load.office.odf_package import CONTENT, DRAW, OFFICE, STYLE, TABLE, TEXT, OdfPackage
+from rag.load.office.odf_text import OdfBlocks, inline_text
+from rag.load.office.ooxml import DAMAGES
 from rag.load.office.sheet_tables import Cell, Merge, Row, Sheet
 from rag.load.office.sheets import MAX_COLUMNS, Allowance, column_letters, hidden_note, sheet_content
 
@@ -21,8 +22,9 @@ EVENTS: Final = ("start", "end")
 class OdfSheets:
     """Reads the content of a spreadsheet as a stream."""
 
-    def __init__(self, package: OdfPackage) -> None:
+    def __init__(self, package: OdfPackage, blocks: OdfBlocks) -> None:
         self._package = package
+        self._blocks = blocks
         self._allowance = Allowance()
         self._hidden: set[str] = set()  # table styles
 
@@ -30,19 +32,30 @@ class OdfSheets:
         """Return every sheet as a page below its name."""
         builder = ContentBuilder()
         number = 0
-        with self._package.open(CONTENT) as stream:
-            walk = etree.iterparse(
-                stream, events=EVENTS, resolve_entities=False, no_network=True, recover=True
-            )
-            for event, node in walk:
-                if event == "end" and node.tag == STYLE + "style":
-                    self._keep_style(node)
-                elif event == "start" and node.tag == TABLE + "table":
-                    number += 1
-                    self._add_sheet(builder, number, node, walk)
-        for sentence in (*self._package.notes, *self._allowance.notes):
+        walk = self._walk()
+        for event, node in walk:
+            if event == "end" and node.tag == STYLE + "style":
+                self._keep_style(node)
+            elif event == "start" and node.tag == TABLE + "table":
+                number += 1
+                self._add_sheet(builder, number, node, walk)
+        for sentence in self._allowance.notes:
             builder.note(sentence)
         return builder.build()
+
+    def _walk(self) -> Iterator[tuple[str, etree._Element]]:
+        """Yield the starts and ends of the content's elements, as far as it is whole."""
+        try:
+            with self._package.open(CONTENT) as stream:
+                walk = etree.iterparse(
+                    stream, events=EVENTS, resolve_entities=False, no_network=True, recover=True
+                )
+                yield from walk
+                is_whole = all(entry.level != etree.ErrorLevels.FATAL for entry in walk.error_log)
+        except DAMAGES:
+            is_whole = False
+        if not is_whole:
+            self._package.notes.append("its content is damaged: what follows the damage may be missing")
 
     def _keep_style(self, style: etree._Element) -> None:
         properties = style.find(STYLE + "table-properties")
@@ -50,28 +63,38 @@ class OdfSheets:
             self._hidden.add(style.get(STYLE + "name", ""))
 
     def _add_sheet(
-        self, builder: ContentBuilder, number: int, table: etree._Element, walk: etree.iterparse
+        self,
+        builder: ContentBuilder,
+        number: int,
+        table: etree._Element,
+        walk: Iterator[tuple[str, etree._Element]],
     ) -> None:
         name = table.get(TABLE + "name", "")
-        grid = _Grid(name, self._allowance)
+        grid = _Grid(name, self._allowance, self._blocks)
+        is_foreign = False  # a copy of another file's sheet, which nobody is shown
         for event, node in walk:
             if event == "end" and node is table:
                 break
-            if event == "end" and node.tag == TABLE + "table-row":
+            is_foreign = is_foreign or node.tag == TABLE + "table-source"
+            if event == "end" and node.tag == TABLE + "shapes":
+                self._blocks.add(grid.drawings, node)
+            elif event == "end" and node.tag == TABLE + "table-row" and not is_foreign:
                 grid.add_row(node)
                 node.clear(keep_tail=False)
         sheet = Sheet(name=name, rows=grid.rows, merges=grid.merges)
-        content = sheet_content(sheet, below=(grid.comments.build(),))
+        content = sheet_content(sheet, below=(grid.comments.build(), grid.drawings.build()))
         builder.add_page(number, content, unit="sheet")
         if table.get(TABLE + "style-name", "") in self._hidden and content.text:
             builder.note(hidden_note(name))
 
 
 class _Grid:
-    def __init__(self, name: str, allowance: Allowance) -> None:
+    def __init__(self, name: str, allowance: Allowance, blocks: OdfBlocks) -> None:
         self.rows: list[Row] = []
         self.merges: list[Merge] = []
         self.comments = ContentBuilder()
+        self.drawings = ContentBuilder()
+        self._blocks = blocks
         self._name = name
         self._allowance = allowance
         self._next = 1  # row
@@ -98,6 +121,7 @@ class _Grid:
                 cell = _cell(node)
                 self._keep_span(node, column)
                 self._keep_comment(node, column)
+                self._blocks.add(self.drawings, (each for each in node if str(each.tag).startswith(DRAW)))
                 if cell.text.strip():
                     yield from ((at, cell) for at in range(column, min(column + count, MAX_COLUMNS)))
             column += count

@@ -9,7 +9,7 @@ from typing import Final
 from lxml import etree
 
 from rag.load.content import ContentBuilder
-from rag.load.office.odf_package import DC, DRAW, OFFICE, SVG, TABLE, TEXT, XLINK, OdfPackage
+from rag.load.office.odf_package import CHART, CONTENT, DC, DRAW, OFFICE, SVG, TABLE, TEXT, XLINK, OdfPackage
 from rag.load.pages.pictures import Pictures, alt_text
 from rag.load.tables import looks_like_header, whole_table_text
 
@@ -51,6 +51,7 @@ class OdfBlocks:
         self._package = package
         self._pictures = pictures
         self._numbered = numbered
+        self._seen: set[str] = set()  # objects
 
     def add(self, builder: ContentBuilder, parent: Iterable[etree._Element]) -> None:
         """Add everything below `parent` in reading order."""
@@ -86,14 +87,36 @@ class OdfBlocks:
         for name in ("title", "desc"):
             for text in filter(None, (alt_text(each.text or "") for each in node.iterfind(SVG + name))):
                 builder.add(f"[Picture: {text}]")
+        is_told = False  # by an object, of which a picture follows
         for child in node:
-            if child.tag == DRAW + "image":
+            if child.tag == DRAW + "object":
+                is_told = self._add_object(builder, child)
+            elif child.tag == DRAW + "image" and not is_told:
                 self._add_picture(builder, child.get(XLINK + "href", ""))
             elif child.tag == TABLE + "table":
                 self._add_table(builder, child)
             elif str(child.tag).startswith(DRAW):
                 self._add_drawn(builder, child)
         self.add(builder, [child for child in node if not str(child.tag).startswith((DRAW, TABLE))])
+
+    def _add_object(self, builder: ContentBuilder, node: etree._Element) -> bool:
+        """Add an embedded chart, formula or document; say whether there is one to be read."""
+        part = posixpath.normpath(posixpath.join(node.get(XLINK + "href", ""), CONTENT))
+        root = next(iter(node), None)  # a flat document holds it here
+        if root is None and part not in self._seen:
+            self._seen.add(part)
+            root = self._package.parse(part)
+        if root is None:
+            return False
+        body = root.find(OFFICE + "body")
+        chart = root.find(f".//{CHART}chart")
+        if chart is not None:
+            builder.add(_chart_text(chart))
+        elif body is None:
+            builder.add(_formula_text(root))
+        for each in () if chart is not None or body is None else body:
+            self.add(builder, each)
+        return True
 
     def _add_picture(self, builder: ContentBuilder, name: str) -> None:
         if name in self._package.names:
@@ -136,6 +159,20 @@ class OdfBlocks:
         builder.add(whole_table_text(rows, header=marked or looks_like_header(rows)))
         for paragraph in table.iter(TEXT + "p"):
             self._add_below(builder, paragraph)
+
+
+def _chart_text(chart: etree._Element) -> str:
+    """Return a chart's titles, and its figures as a table."""
+    titles = (_joined(title) for title in chart.iter(*(CHART + name for name in ("title", "subtitle"))))
+    table = chart.find(TABLE + "table")
+    figures = "" if table is None else whole_table_text(list(_rows(table)), header=True)
+    return "\n".join(filter(None, [*titles, figures]))
+
+
+def _formula_text(root: etree._Element) -> str:
+    """Return a formula (MathML) as it was typed, or else its signs."""
+    typed = next((node.text for node in root.iter("{*}annotation") if node.text), None)
+    return typed or " ".join("".join(root.itertext()).split())
 
 
 def inline_text(node: etree._Element) -> str:

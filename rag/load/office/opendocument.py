@@ -7,7 +7,7 @@ from typing import Final
 from lxml import etree
 
 from rag.load.content import Content, ContentBuilder
-from rag.load.office.odf_package import CONTENT, DRAW, OFFICE, PRESENTATION, STYLE, STYLES, TEXT, OdfPackage
+from rag.load.office.odf_package import CONTENT, DRAW, PRESENTATION, STYLE, STYLES, TEXT, OdfPackage
 from rag.load.office.odf_sheet import OdfSheets
 from rag.load.office.odf_text import OdfBlocks, inline_text
 from rag.load.pages.pictures import Pictures
@@ -53,7 +53,12 @@ def read_spreadsheet(source: Source) -> Content:
     Raises:
         LoadError: when the file is damaged or encrypted.
     """
-    return OdfSheets(OdfPackage(source)).read()
+    package = OdfPackage(source)
+    pictures = Pictures(source)
+    sheets = OdfSheets(package, OdfBlocks(package, pictures, frozenset()))
+    builder = ContentBuilder()
+    builder.add_content(sheets.read())
+    return _noted(builder, package, pictures)
 
 
 def _blocks(package: OdfPackage, pictures: Pictures) -> OdfBlocks:
@@ -103,6 +108,6 @@ def _slide(blocks: OdfBlocks, slide: etree._Element) -> Content:
     said = [] if notes is None else [inline_text(each).strip() for each in notes.iter(TEXT + "p")]
     if any(said):
         builder.add("\n".join(["Notes:", *filter(None, said)]))
-    for comment in slide.iterfind(OFFICE + "annotation"):
+    for comment in slide.iterfind("{*}annotation"):  # programs write it in a namespace of their own
         builder.add(f"[Comment: {' '.join(inline_text(each) for each in comment.iter(TEXT + 'p'))}]")
     return builder.build()

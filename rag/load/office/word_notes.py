@@ -23,14 +23,14 @@ KINDS: Final = {  # what refers to a note -> the part that holds it
 class Notes:
     """The notes of one document; those nobody asked for are left over at its end."""
 
-    def __init__(self, package: Package, main: str, body: etree._Element) -> None:
+    def __init__(self, package: Package, main: str, root: etree._Element) -> None:
         self._texts: dict[tuple[str, str], str] = {}
         for reference, kind in KINDS.items():
             for part in package.related(main, kind):
-                root = package.parse(part)
-                for note in () if root is None else root:
+                notes = package.parse(part)
+                for note in () if notes is None else notes:
                     self._add(reference, note)
-        _number(body)
+        _number(root)
 
     def below(self, node: etree._Element) -> Iterator[str]:
         """Yield the notes that `node` refers to, in order, each once."""
@@ -51,10 +51,10 @@ class Notes:
             self._texts[reference, note.get(W + "id", "")] = told
 
 
-def _number(body: etree._Element) -> None:
+def _number(document: etree._Element) -> None:
     """Write beside each reference what is printed there."""
     footnotes, endnotes = count(1), count(1)
-    for reference in body.iter(*KINDS):
+    for reference in document.iter(*KINDS):
         if reference.get(W + "customMarkFollows"):
             continue
         if KINDS[reference.tag] == "footnotes":
