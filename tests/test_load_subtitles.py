@@ -35,6 +35,24 @@ def test_webvtt_keeps_speakers_and_loses_notes_and_repetitions() -> None:
     assert content.text == "00:00:01\n\nAda: The lamp is out"
 
 
-def test_no_cue_is_an_error_that_says_so() -> None:
+def test_webvtt_without_a_cue_is_refused_and_any_other_text_read_as_written() -> None:
     with pytest.raises(LoadError, match="there are no subtitles in it"):
-        read("just words\n\nand more")
+        read("WEBVTT\n\nNOTE nothing yet")
+    content = read("just words\n\nand more")
+    assert content.text == "just words\n\nand more"
+    assert content.notes == ("no line with two times was found: it was read as plain text",)
+
+
+def test_times_without_leading_zeros_or_fractions_are_read() -> None:
+    content = read(
+        "WEBVTT\n\n0:0:0.0 --> 0:0:3.540\n<v Ada Byron>Good morning.</v>\n\n0:1:5 --> 0:1:7\nHello.\n"
+    )
+    assert content.text == "00:00:00\n\nAda Byron: Good morning.\n\nHello."
+
+
+def test_a_cue_of_damaged_times_is_read_where_it_stands_and_counted() -> None:
+    content = read(
+        "1\n00:00:01,000 --> 00:00:03,000\nFirst &amp; best.\n\n2\n00:0x:04,000 --> 00:00:05,000\nSecond.\n\n"
+    )
+    assert content.text == "00:00:01\n\nFirst & best. Second."
+    assert content.notes == ("the times of 1 of its cues are damaged: they stand below those before them",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ from typing import Final
 from rag.errors import LoadError
 from rag.load.content import CJK, Content, ContentBuilder
 from rag.load.plain.encoding import decode_noted
+from rag.load.plain.text import plain_text
 from rag.load.source import Source
 
-CUE: Final = re.compile(
-    r"[ \t]*((?:\d{1,3}:)?\d{1,2}:\d{2})[,.]\d{1,3}[ \t]*(?:-->|,)"
-    r"[ \t]*((?:\d{1,3}:)?\d{1,2}:\d{2})[,.]\d{1,3}"
-)
+TIME: Final = r"((?:\d{1,3}:)?\d{1,2}:\d{1,2})"
+EXACT: Final = rf"{TIME}[,.]\d{{1,3}}"
+CUE: Final = re.compile(rf"[ \t]*(?:{TIME}(?:[,.:]\d{{1,4}})?[ \t]*-->[ \t]*{TIME}|{EXACT},{EXACT}[ \t]*$)")
+ARROW: Final = "-->"
 SPEAKER: Final = re.compile(r"<v(?:\.[^\s<>]*)?[ \t]+([^<>]{1,80})>")
 TAG: Final = re.compile(r"</?[a-zA-Z0-9][^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}")
 ENDS: Final = re.compile(r"[.!?。！？…][\"'”’」』)）]*$")
@@ -31,43 +33,63 @@ class Cue:
     start: int  # seconds
     end: int
     text: str
+    is_untimed: bool = False  # its times could not be read: they are those of the cue before it
 
 
 def read_subtitles(source: Source) -> Content:
-    """Read subtitles; a line that the next cue repeats is read once.
+    """Read subtitles, a line that the next cue repeats once; a text without cues is read as it is written.
 
     Raises:
-        LoadError: when there is no cue in it.
+        LoadError: when it is WebVTT without a cue.
     """
     decoded = decode_noted(source.data)
+    cues = list(_cues(decoded.text))
+    untimed = sum(cue.is_untimed for cue in cues)
+    if untimed == len(cues):
+        return _without_cues(source)
     builder = ContentBuilder()
     for note in decoded.notes:
         builder.note(note)
+    if untimed:
+        builder.note(f"the times of {untimed:,} of its cues are damaged: they stand below those before them")
     section = -1
-    for start, text in _paragraphs(_cues(decoded.text)):
+    for start, text in _paragraphs(iter(cues)):
         if start // SECTION > section:
             section = start // SECTION
             builder.add_heading(1, _clock(start))
         builder.add(text)
-    content = builder.build()
-    if not content.text:
+    return builder.build()
+
+
+def _without_cues(source: Source) -> Content:
+    text, notes = plain_text(source)
+    if text.startswith("WEBVTT"):
         raise LoadError("there are no subtitles in it: no line with two times was found")
-    return content
+    return Content(text=text, notes=(*notes, "no line with two times was found: it was read as plain text"))
 
 
 def _cues(text: str) -> Iterator[Cue]:
-    times: tuple[int, int] | None = None
+    times, last = None, (0, 0)
+    is_untimed = False
     lines: list[str] = []
     for line in [*text.splitlines(), ""]:
         found = CUE.match(line)
-        if found or not line.strip():
+        is_damaged = found is None and ARROW in line
+        if found or is_damaged or not line.strip():
             if times and lines:
-                yield Cue(*times, " ".join(lines))
+                yield Cue(*times, html.unescape(" ".join(lines)), is_untimed)
             lines = []
-            times = (_seconds(found[1]), _seconds(found[2])) if found else None
+            last = times or last
+            times = _times(found) if found else last if is_damaged else None
+            is_untimed = is_damaged
         elif times:
             spoken = TAG.sub("", SPEAKER.sub(r"\1: ", line)).strip()
             lines += [spoken] if spoken else []
+
+
+def _times(cue: re.Match[str]) -> tuple[int, int]:
+    start, end = filter(None, cue.groups())
+    return _seconds(start), _seconds(end)
 
 
 def _seconds(clock: str) -> int:
