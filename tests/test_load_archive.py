@@ -153,6 +153,36 @@ def test_a_cut_archive_yields_its_whole_members_and_says_so() -> None:
     assert content.notes == ("the archive is cut or damaged: only what is whole of it was read",)
 
 
+def test_a_zip_in_which_nothing_is_whole_says_so() -> None:
+    with pytest.raises(LoadError, match="cut or damaged"):
+        read_file(zipped({"a.txt": TEXT.encode() * 99})[:30])
+
+
+def test_a_table_that_names_a_member_twice_is_no_bomb() -> None:
+    data = zipped({"a.txt": TEXT.encode()})
+    table, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    counts = struct.pack("<2HL", 2, 2, 2 * (end - table))
+    twice = data[:end] + data[table:end] + data[end : end + 8] + counts + data[end + 16 :]
+    assert read_file(twice).text == f"a.txt\n\n{TEXT}"
+
+
+@pytest.mark.parametrize("before", [b"PK00", b"MZ a program that unpacks itself\0", bytes(40)])
+def test_a_zip_with_something_before_it_is_read(before: bytes) -> None:
+    assert read_file(before + zipped({"a.txt": TEXT.encode()})).text == f"a.txt\n\n{TEXT}"
+
+
+def test_a_part_of_a_split_zip_yields_what_it_holds_and_says_so() -> None:
+    data = zipped({"a.txt": TEXT.encode(), "b.txt": b"x y " * 900})
+    at = data.index(b"b.txt") + 8
+    first = b"PK\7\x08" + data[:at]
+    last = data[at:].replace(b"PK\5\6\0\0\0\0", b"PK\5\6\1\0\1\0")
+    content = read_file(first, "a.z01")
+    assert content.text.startswith(f"a.txt\n\n{TEXT}")
+    assert content.notes[0].startswith("it is one part of a split zip: join all parts")
+    with pytest.raises(LoadError, match="it is one part of a split zip"):
+        read_file(last)
+
+
 # Encrypted members: written here by the specifications, as `zipfile` writes none.
 
 
@@ -254,6 +284,20 @@ def test_a_tar_is_read_packed_or_not(name: str) -> None:
     assert content.notes == ()
 
 
+def test_a_tar_of_an_old_system_is_known_by_its_sum() -> None:
+    header = bytearray(tarred({"a.txt": TEXT.encode()})[:1024])
+    header[257:345] = bytes(88)
+    header[148:156] = b" " * 8
+    header[148:156] = f"{sum(header[:512]):06o}\0 ".encode()
+    assert read_file(bytes(header) + bytes(1024), "a.tar").text == f"a.txt\n\n{TEXT}"
+    assert read_file(bytes(header) + bytes(1024), "backup").text == f"a.txt\n\n{TEXT}"
+
+
+def test_the_older_form_of_xz_is_read() -> None:
+    packed = lzma.compress(TEXT.encode(), format=lzma.FORMAT_ALONE)
+    assert read_file(packed, "a.txt.lzma").text == TEXT
+
+
 def test_one_packed_file_is_read_under_its_own_name() -> None:
     for suffix, pack in ((".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)):
         assert read_file(pack(b"# Title\n\ntext"), f"notes.md{suffix}").headings[0].title == "Title"
@@ -282,3 +326,9 @@ def test_a_cut_tar_yields_its_whole_members() -> None:
 def test_an_archive_that_is_not_read_says_what_to_do(mark: bytes) -> None:
     with pytest.raises(LoadError, match="archive cannot be read: unpack it and put its files here"):
         read_file(mark + bytes(range(256)), "files.zip")
+
+
+@pytest.mark.parametrize("mark", [b"\x1f\x9d\x90", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"LZIP\x01"])
+def test_a_packed_file_that_is_not_read_says_what_to_do(mark: bytes) -> None:
+    with pytest.raises(LoadError, match="cannot be read: unpack it and put what it holds here"):
+        read_file(mark + bytes(range(256)), "files.tar.zst")

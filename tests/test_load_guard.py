@@ -13,7 +13,7 @@ import pytest
 from rag.datatypes import Document, Page, Region
 from rag.errors import LoadError
 from rag.load import load
-from rag.load.guard import Loader, load_guarded
+from rag.load.guard import Loader
 from rag.load.limits import MAX_TEXT, cut
 from tests import misbehaving
 from tests.minimal_pdf import minimal_pdf
@@ -38,6 +38,11 @@ def save(folder: Path, deed: str) -> Path:
     return path
 
 
+def load_once(path: Path, *, timeout: float = 60) -> Document:
+    with Loader(timeout=timeout) as loader:
+        return loader.load(path, source="a")
+
+
 def ours(process: psutil.Process) -> bool:
     line = " ".join(process.cmdline())
     return "rag.load.child" in line or "misbehaving" in line
@@ -56,7 +61,6 @@ def test_the_document_is_the_one_that_load_makes(note: Path, tmp_path: Path) -> 
     # Boxes aside: pdfium measures a font's stand-in by the fonts that its process has seen before.
     assert replace(read, regions=()) == replace(want, regions=())
     assert [(each.start, each.end) for each in read.regions] == [(0, 3), (5, 8)]
-    assert load_guarded(note, source="x", timeout=60) == load(note, source="x")
 
 
 def test_a_load_error_comes_through_and_the_child_goes_on(note: Path, tmp_path: Path) -> None:
@@ -128,7 +132,7 @@ def test_a_file_larger_than_the_memory_limit_is_refused_and_the_next_is_read(
 
 @pytest.mark.usefixtures("bad")
 def test_what_a_reader_prints_does_not_disturb_its_reply(tmp_path: Path) -> None:
-    assert load_guarded(save(tmp_path, "flood"), source="a", timeout=60).text == "it went well"
+    assert load_once(save(tmp_path, "flood")).text == "it went well"
 
 
 @pytest.mark.usefixtures("bad")
@@ -142,21 +146,21 @@ def test_each_step_renews_the_time_and_is_told(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("bad")
 def test_steps_without_end_are_bounded(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match=r"^reading it takes more than 10,000 steps$"):
-        load_guarded(save(tmp_path, "steps"), source="a", timeout=60)
+        load_once(save(tmp_path, "steps"))
     with pytest.raises(LoadError, match=r"^reading it takes longer than 1 minutes$"):
-        load_guarded(save(tmp_path, "step 1000"), source="a", timeout=3)
+        load_once(save(tmp_path, "step 1000"), timeout=3)
 
 
 @pytest.mark.usefixtures("bad")
 def test_a_reader_cannot_fill_the_disk_and_writes_in_a_folder_that_goes_with_it(tmp_path: Path) -> None:
-    said = load_guarded(save(tmp_path, "write"), source="a", timeout=60).text
+    said = load_once(save(tmp_path, "write")).text
     assert said.startswith("File too large in /tmp/kaoju-")
     assert not Path(said.split()[-1]).exists()
 
 
 @pytest.mark.usefixtures("bad")
 def test_a_text_without_end_is_cut_with_a_note(tmp_path: Path) -> None:
-    document = load_guarded(save(tmp_path, "long 12000000"), source="a", timeout=60)
+    document = load_once(save(tmp_path, "long 12000000"))
     assert MAX_TEXT - 3 <= len(document.text) <= MAX_TEXT
     assert document.notes == (
         "it is very long: only the first 32,000,000 of its 36,000,000 characters were read",
@@ -205,7 +209,7 @@ def test_no_child_outlives_its_loader(note: Path) -> None:
 @pytest.mark.usefixtures("bad")
 def test_what_a_reader_started_ends_with_it(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="longer"):
-        load_guarded(save(tmp_path, f"start {tmp_path}"), source="a", timeout=2)
+        load_once(save(tmp_path, f"start {tmp_path}"), timeout=2)
     assert [
         each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(each.info["cmdline"])
     ] == []

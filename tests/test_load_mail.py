@@ -248,6 +248,87 @@ def test_apples_form_of_a_message_is_read() -> None:
     assert read_mail(data, "1234.emlx").text == read_mail(mail()).text
 
 
+BASE64_HEAD = b"Subject: s\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n"
+LINES = [f"the line {number} of a text of many lines 考据".encode() for number in range(9)]
+
+
+def in_base64(lines: list[bytes], *, width: int = 76) -> bytes:
+    whole = base64.b64encode(b"\n".join(lines))
+    return b"\n".join(whole[at : at + width] for at in range(0, len(whole), width)) + b"\n"
+
+
+def test_a_footer_below_a_text_in_base64_is_kept_and_no_rubbish_made_of_it() -> None:
+    footer = b"\n_______________\nlist mailing list\nlist@example.org\n"
+    content = read_mail(BASE64_HEAD + in_base64(LINES) + footer)
+    body = b"\n".join(LINES).decode()
+    assert content.text == f"s\n\n{body}\n\n_______________\nlist mailing list\nlist@example.org"
+    assert content.notes == ()
+
+
+def test_lines_that_are_padded_each_for_itself_are_all_read() -> None:
+    body = b"\n".join(base64.b64encode(line + b"\n") for line in LINES)
+    assert read_mail(BASE64_HEAD + body).text == "s\n\n" + b"\n".join(LINES).decode()
+
+
+def test_base64_that_is_cut_or_changed_yields_what_is_whole_and_says_so() -> None:
+    whole = in_base64(LINES)
+    for damaged in (whole[: 5 * 77 + 9], whole[:77] + b"!" + whole[77:]):
+        content = read_mail(BASE64_HEAD + damaged)
+        assert content.text.startswith("s\n\nthe line 0 of a text of many lines 考据\nthe line 1 ")
+        assert "line 5 of a text" in content.text
+        assert content.notes[0] == "it was damaged on its way: only what is whole of it was read"
+
+
+def test_what_could_not_be_decoded_is_told() -> None:
+    for kind in ("plain", "html"):
+        head = f"Subject: s\nContent-Type: text/{kind}; charset=utf-8\n\n".encode()
+        text = "这是一封关于合同的邮件，请查收附件中的文件。".encode() * 4
+        content = read_mail(head + text[:40] + b"\xff\xfe\xfd" + text[42:])
+        assert [note for note in content.notes if "could not be decoded" in note], kind
+
+
+def test_encoded_data_in_a_text_is_left_out() -> None:
+    key = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n" + in_base64([bytes(range(255))] * 8, width=64).decode()
+    content = read_mail(mail(text=f"My key:\n\n{key}\nBye"))
+    assert content.text.endswith("My key:\n\n-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nBye")
+    assert content.notes == ("1 block of encoded data left out",)
+
+
+def test_a_page_without_text_is_no_damage() -> None:
+    data = (
+        b"Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\ntext\n--b\n"
+        b"Content-Type: text/html\n\n\n--b--\n"
+    )
+    assert (read_mail(data).text, read_mail(data).notes) == ("s\n\ntext", ())
+
+
+def test_what_stands_around_an_encrypted_block_is_read() -> None:
+    block = "-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----"
+    content = read_mail(mail(text=f"before\n\n{block}\n\nbetween\n\n{block}\n\nafter"))
+    assert content.text.endswith("before\n\nbetween\n\nafter")
+    assert [note for note in content.notes if "encrypted with PGP" in note]
+
+
+def test_an_encrypted_file_that_is_attached_says_so() -> None:
+    message = mail()
+    for name in ("smime.p7m", "secret.txt.pgp"):
+        data = bytes.fromhex("85010c03") + bytes(range(256))
+        message.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    notes = read_mail(message).notes
+    assert notes == (
+        "the mail is encrypted with S/MIME: open it in your mail program and save it from there",
+        "secret.txt.pgp: a file encrypted with PGP cannot be read: decrypt it and put what it holds here",
+    )
+
+
+def test_a_message_named_as_outlook_names_its_own_is_read_as_mail() -> None:
+    for data in (b"Subject: s\n\nbody =?utf-8?Q?text?=", b"Content-Type: text/plain\n\nbody text"):
+        assert read_mail(data, "a.msg").text == read_mail(data, "a.eml").text
+    assert read_mail(b"::msgcat::mcset de Open \\u00d6ffnen", "de.msg").text == (
+        "::msgcat::mcset de Open \\u00d6ffnen"
+    )
+
+
 def test_a_file_that_is_no_mail_says_so() -> None:
     with pytest.raises(LoadError, match="binary data"):
         read_mail(bytes(range(256)) * 40)

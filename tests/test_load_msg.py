@@ -169,6 +169,23 @@ def test_a_secured_message_is_read_or_says_that_it_is_encrypted(kind: str) -> No
         assert "encrypted with S/MIME" in content.notes[0]
 
 
+def test_what_of_a_text_could_not_be_decoded_is_told() -> None:
+    text = "这是一封关于合同的邮件，请查收附件中的文件。".encode() * 4
+    for tag in (0x1000, 0x1013):
+        kind = BINARY if tag == 0x1013 else STRING8
+        values: Values = {(tag, kind): text[:40] + b"\xff\xfe" + text[42:], (0x3FDE, LONG): 65001}
+        assert [note for note in read_msg(outlook(values)).notes if "could not be decoded" in note]
+
+
+def test_an_attachment_that_is_only_a_link_or_an_object_says_so() -> None:
+    link = attachment({(0x3707, UNICODE): "plan.docx", (0x3705, LONG): 7})
+    ole = attachment({(0x3707, UNICODE): "chart", (0x3705, LONG): 6}, {"CONTENTS": b"data"})
+    assert read_msg(outlook({BODY: "text"}, link, ole)).notes == (
+        "plan.docx: it is only a link to a file that is kept elsewhere",
+        "chart: it is an object of another program: open the mail in Outlook and save it from there",
+    )
+
+
 def test_a_cut_or_changed_message_is_read_or_refused() -> None:
     data = outlook(
         {BODY: "text " * 2000}, attachment({(0x3707, UNICODE): "a.txt", (0x3701, BINARY): b"deep"})

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from rag.load.guard import load_guarded
+from rag.load.guard import Loader
 from rag.load.pages.layout import lines_of
 from rag.load.pages.ocr import engine
 from rag.load.pages.picture_text import pieces_in
@@ -115,6 +115,7 @@ def test_a_scan_is_read_within_the_limits_of_the_guarded_process(tmp_path: Path)
     ]
     path = tmp_path / "scan.pdf"
     path.write_bytes(scanned_pdf(pages))
-    document = load_guarded(path, source="scan.pdf", timeout=300)
+    with Loader(timeout=300) as loader:
+        document = loader.load(path, source="scan.pdf")
     assert [page.number for page in document.pages] == [1, 2]
     assert len(document.text.split()) > 350

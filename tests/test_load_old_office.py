@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from rag.errors import LoadError
-from rag.load.guard import load_guarded
+from rag.load.guard import Loader
 from rag.load.office import libreoffice
 from rag.load.office.old_office import read_old_office
 from rag.load.office.word_binary import read_word_binary
@@ -70,7 +70,8 @@ def test_a_piece_table_with_flipped_bits_is_refused_or_read() -> None:
 @needs_libreoffice
 @pytest.mark.timeout(120)
 def test_a_doc_is_read_by_libreoffice_under_the_limits_of_the_reader() -> None:
-    document = load_guarded(FORMATS / "doc" / "duplicate-paragraphs.doc", source="old.doc", timeout=100)
+    with Loader(timeout=100) as loader:
+        document = loader.load(FORMATS / "doc" / "duplicate-paragraphs.doc", source="old.doc")
     assert document.text == PARAGRAPHS
     assert [heading.title for heading in document.headings] == ["This document contains duplicates"]
     assert document.notes == ()
@@ -82,9 +83,13 @@ def test_a_doc_is_read_by_libreoffice_under_the_limits_of_the_reader() -> None:
 def test_an_encrypted_doc_is_opened_with_the_user_s_password() -> None:
     path = FORMATS / "encrypted" / "rc4cryptoapi_password.doc"
     settings = Settings(passwords=("wrong", "Password1234_"))
-    assert load_guarded(path, source="a.doc", timeout=100, settings=settings).text == "lorem ipsum"
-    with pytest.raises(LoadError, match="add its password to the setting `passwords`"):
-        load_guarded(path, source="a.doc", timeout=100)
+    with Loader(timeout=100, settings=settings) as loader:
+        assert loader.load(path, source="a.doc").text == "lorem ipsum"
+    with (
+        Loader(timeout=100) as loader,
+        pytest.raises(LoadError, match="add its password to the setting `passwords`"),
+    ):
+        loader.load(path, source="a.doc")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")

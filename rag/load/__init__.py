@@ -47,6 +47,7 @@ READERS: Final = {  # what `detect` finds -> who reads it
     "subtitles": "rag.load.plain.subtitles:read_subtitles",
     "tar": "rag.load.archives.tarball:read_tar",
     "text": "rag.load.plain.text:read_text",
+    "tnef": "rag.load.mail.outlook:read_tnef",
     "xls": "rag.load.office.xls:read_xls",
     "xlsx": "rag.load.office.xlsx:read_xlsx",
     "xml": "rag.load.plain.xml:read_xml",

@@ -11,12 +11,12 @@ from typing import Final
 
 from rag.errors import LoadError
 
-ZIP: Final = b"PK\x03\x04"
-EMPTY_ZIP: Final = b"PK\x05\x06"
+# A file, none, or the first of several parts (APPNOTE 6.3.10, 8.5.4 and 8.5.5).
+ZIPS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08PK\x03\x04", b"PK00PK\x03\x04")
 OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-BOOK: Final = b"META-INF/container.xml"
 OFFICE_FOLDERS: Final = (b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis")
 CONTENT_TYPES: Final = "[Content_Types].xml"
+MIMETYPE_END: Final = 200  # bytes at the start of an OpenDocument file in which its type stands
 MOST: Final = 1_000_000  # bytes of a member that is read to tell what the archive is
 MAIN_PART: Final = re.compile(  # ECMA-376, part 1, 11.3, 12.3 and 13.3; [MS-OFFMACRO2]
     r"application/vnd\.(?:openxmlformats-officedocument\.(wordprocessing|spreadsheet|presentation)ml"
@@ -84,9 +84,10 @@ def in_zip(data: bytes) -> str:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _by_members(archive, set(archive.namelist()))
     except DAMAGES as exc:
-        if any(folder in data for folder in OFFICE_FOLDERS):
+        found = _by_first_name(data)
+        if found == "zip" and any(folder in data for folder in OFFICE_FOLDERS):
             raise LoadError("the file is damaged: it begins as a zip file and is not whole") from exc
-        return "epub" if BOOK in data else "zip"  # their readers take out what is whole
+        return found  # its reader takes out what is whole
 
 
 def _by_members(archive: zipfile.ZipFile, members: set[str]) -> str:
@@ -102,6 +103,15 @@ def _by_members(archive: zipfile.ZipFile, members: set[str]) -> str:
     main = MAIN_PART.search(_text(archive, CONTENT_TYPES, members))
     by_member = next((kind for member, kind in ZIP_MEMBERS if member in members), "zip")
     return OOXML[(main[1] or main[2]).lower()] if main else by_member
+
+
+def _by_first_name(data: bytes) -> str:
+    """Return what a damaged zip is by the first telling name in its bytes, "zip" where there is none."""
+    document = OPEN_DOCUMENT.search(data[:MIMETYPE_END].decode("latin-1"))
+    if document:
+        return open_document(document[1])
+    places = {data.find(member.encode()): kind for member, kind in ZIP_MEMBERS}
+    return min(((place, kind) for place, kind in places.items() if place >= 0), default=(0, "zip"))[1]
 
 
 def open_document(kind: str) -> str:

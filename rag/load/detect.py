@@ -8,13 +8,18 @@ from pathlib import PurePath
 from typing import Final
 
 from rag.errors import LoadError
-from rag.load.containers import EMPTY_ZIP, OLE, OPEN_DOCUMENT, ZIP, in_compound, in_zip, open_document
+from rag.load.containers import OLE, OPEN_DOCUMENT, ZIPS, in_compound, in_zip, open_document
 from rag.load.kinds import KINDS, MARKS, PACKED, SHEETS, UNREAD, WORDLIKE
 from rag.load.plain.encoding import decode
 
 PDF: Final = b"%PDF-"
 HEAD: Final = 1024  # bytes in which a PDF's mark may stand (ISO 32000-1, note 13 of annex H)
-TAR: Final = slice(257, 262)  # where a tar says "ustar" (POSIX.1-2017, pax)
+ZIP_END: Final = b"PK\5\6"  # a program that unpacks itself may stand before a zip, or its other parts
+MOST_AFTER: Final = 66_000  # bytes from there to the end of the file, with a comment of the longest
+BLOCK: Final = 512  # bytes of a tar's header (POSIX.1-2017, pax)
+USTAR: Final = slice(257, 262)
+SUM: Final = slice(148, 156)  # its checksum, in octal digits, counted as if it were spaces
+OCTAL: Final = re.compile(rb"[0-7]{3,7}")
 SEEN: Final = 32_768  # bytes that tell what a text is
 CONTROLS: Final = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # bytes that no text has in any 8-bit encoding
 HTML: Final = re.compile(
@@ -29,6 +34,7 @@ OF_MAIL: Final = re.compile(
     r"from|to|cc|subject|date|message-id|mime-version|received|return-path|delivered-to|reply-to|sender"
     r"|content-type|content-transfer-encoding"
 )
+MAIL: Final = re.compile(rf"(?:{OF_MAIL.pattern}):", re.I)
 ALONE: Final = frozenset({"message-id", "mime-version", "received", "return-path"})
 HEADERS: Final = 3  # of mail, that make a text a message
 MBOX: Final = re.compile(r"From \S.{0,200}\d{4}.{0,20}\n[A-Za-z][\w-]*:")
@@ -47,7 +53,7 @@ def detect(data: bytes, name: str) -> str:
     suffix = PurePath(name).suffix.lower()
     if _is_pdf(data[:HEAD], suffix):
         return "pdf"
-    if data.startswith((ZIP, EMPTY_ZIP)):
+    if data.startswith(ZIPS) or (suffix == ".zip" and ZIP_END in data[-MOST_AFTER:]):
         return in_zip(data)
     if data.startswith(OLE):
         return in_compound(data)
@@ -65,7 +71,7 @@ def _marked(data: bytes) -> str:
     for mark, kind in MARKS:
         if data.startswith(mark):
             return kind
-    if data[TAR] == b"ustar":
+    if _is_tar(data[:BLOCK]):
         return "tar"
     if data.startswith(b"%!PS") or CONTROLS.search(data, 0, HEAD):
         for pattern, kind in WORDLIKE:
@@ -77,6 +83,14 @@ def _marked(data: bytes) -> str:
     return ""
 
 
+def _is_tar(header: bytes) -> bool:
+    """Tell a tar by its mark, an old one that has none by the sum of its first header's bytes."""
+    said = header[SUM].strip(b" \0")
+    if header[USTAR] == b"ustar" or len(header) < BLOCK or not OCTAL.fullmatch(said):
+        return header[USTAR] == b"ustar"
+    return int(said, 8) == sum(header) - sum(header[SUM]) + sum(b" " * 8)
+
+
 def _as_text(data: bytes, suffix: str) -> str:
     kind = KINDS.get(suffix)
     try:
@@ -86,7 +100,9 @@ def _as_text(data: bytes, suffix: str) -> str:
             raise LoadError(_misnamed(suffix)) from exc
         raise
     found = (
-        _by_its_look(head, data) if kind in {None, "text", "xml", "html"} else _against_its_name(head, kind)
+        _by_its_look(head, data, suffix)
+        if kind in {None, "text", "xml", "html"}
+        else _against_its_name(head, kind)
     )
     if found:
         return found
@@ -108,7 +124,7 @@ def _against_its_name(head: str, kind: str) -> str:
     return "html" if HTML.match(head) else ""
 
 
-def _by_its_look(head: str, data: bytes) -> str:
+def _by_its_look(head: str, data: bytes, suffix: str) -> str:
     """Return what a text without a telling name is; "" where nothing tells."""
     if HTML.match(head):
         return "html"
@@ -120,7 +136,7 @@ def _by_its_look(head: str, data: bytes) -> str:
         return "xml"
     if MBOX.match(head):
         return "mbox"
-    if _is_mail(head):
+    if _is_mail(head) or (suffix == ".msg" and MAIL.match(head)):
         is_page = SAVED_PAGE.search(head) and WEB_PAGE.search(head)
         return "mhtml" if is_page else "eml"
     if head.startswith("WEBVTT") or CUE.match(head):

@@ -25,17 +25,6 @@ TICK: Final = 0.5  # seconds between two looks at the child's memory
 TOO_MUCH_MEMORY: Final = "reading it takes more memory than one document may use"
 
 
-def load_guarded(path: Path, *, source: str, timeout: float, settings: Settings | None = None) -> Document:
-    """Read one file as `rag.load.load` does, in a child of its own; `Loader` reads many.
-
-    Raises:
-        LoadError: as `load` does, and when reading ends the child or takes more than `timeout` seconds, or
-            a page of it that is read as an image does.
-    """
-    with Loader(timeout=timeout, settings=settings) as loader:
-        return loader.load(path, source=source)
-
-
 class Loader:
     """Reads files one after the other in one child, which is replaced when it dies or takes too long.
 

@@ -13,17 +13,25 @@ MARKS: Final = (  # first bytes of what is read
     (b"MM\0*", "image"),
     (b"\x1f\x8b", "packed"),
     (b"\xfd7zXZ\0", "packed"),
+    (b"\x78\x9f\x3e\x22", "tnef"),
 )
 WORDLIKE: Final = (  # the same, where a text may begin so too
     (re.compile(rb"GIF8[79]a"), "image"),
     (re.compile(rb"BM.{4}\0\0\0\0", re.S), "image"),
     (re.compile(rb"RIFF.{4}WEBP", re.S), "image"),
     (re.compile(rb"BZh[1-9]"), "packed"),
+    (re.compile(rb"\]\0\0.{2}(?:\xff{8}|.{5}\0{3})", re.S), "packed"),  # .lzma
 )
+DECRYPT: Final = "decrypt it and put what it holds here"
 UNREAD: Final = (  # first bytes and what they tell a person
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "7z archive", "unpack it and put its files here"),
     (re.compile(rb"Rar!\x1a\x07"), "RAR archive", "unpack it and put its files here"),
     (re.compile(rb"MSCF\0"), "cabinet archive", "unpack it and put its files here"),
+    (
+        re.compile(rb"\x1f[\x9d\xa0]|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|\x89LZO\0|LZIP\x01|LRZI\0"),
+        "file packed by zstd, lz4, compress or the like",
+        "unpack it and put what it holds here",
+    ),
     (re.compile(rb".{4}ftyp(?:hei[cxms]|mif1|msf1|avif)", re.S), "HEIC or AVIF image", "save it as JPEG"),
     (re.compile(rb"\0\0\0\x0cjP  "), "JPEG 2000 image", "save it as JPEG"),
     (re.compile(rb"8BPS\0"), "Photoshop image", "save it as JPEG"),
@@ -35,6 +43,16 @@ UNREAD: Final = (  # first bytes and what they tell a person
     (re.compile(rb".{4}Standard (?:Jet|ACE) DB", re.S), "Access database", "save its tables as CSV"),
     (re.compile(rb"SQLite format 3\0"), "SQLite database", "save its tables as CSV"),
     (re.compile(rb"PAR1"), "Parquet table", "save it as CSV"),
+    (
+        re.compile(rb"\x30.{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03", re.S),
+        "mail encrypted with S/MIME",
+        DECRYPT,
+    ),
+    (  # a message for a key or with a password (RFC 9580, 5.1 and 5.3)
+        re.compile(rb"\x84.\x03|\x85..\x03|\xc1.{1,2}\x03|(?:\x8c.|\xc3.)\x04[\x01-\x0b]", re.S),
+        "file encrypted with PGP",
+        DECRYPT,
+    ),
     (re.compile(rb"\x7fELF|MZ\x90|MZ[^a-z]{2}\0|\xca\xfe\xba\xbe|\xcf\xfa\xed\xfe"), "program", ""),
     (
         re.compile(rb"ID3[\x02-\x04]|OggS\0|fLaC\0|\xff[\xfb\xf3\xf2]|MThd\0|RIFF.{4}WAVE", re.S),
@@ -99,6 +117,5 @@ PACKED: Final = {  # read, but never text
     ".tiff": "TIFF image",
     ".webp": "WebP image",
     ".bmp": "bitmap image",
-    ".msg": "Outlook message",
 }
 SHEETS: Final = frozenset({".xls", ".xlsx", ".xlsm"})  # names that programs give to plain tables, too

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 from rag.errors import LoadError
@@ -13,7 +12,6 @@ from rag.load.parts import Parts
 from rag.load.source import LimitError, Source
 
 JUNK: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
-DAMAGED: Final = "the archive is cut or damaged: only what is whole of it was read"
 HIDDEN: Final = (".", "~$")
 
 
@@ -21,15 +19,16 @@ def read_zip(source: Source) -> Content:
     """Read the members of a zip; those that cannot be read are named in the notes."""
     try:
         return read_members(source, members(source))
-    except DamagedError:
-        content = read_members(source, rescued(source))
-        return replace(content, notes=(DAMAGED, *content.notes))
+    except DamagedError as exc:
+        return read_members(source, rescued(source), damage=str(exc))
 
 
-def read_members(source: Source, members: Iterable[Member]) -> Content:
-    """Read the members of the archive `source`, as far as its limits allow."""
+def read_members(source: Source, members: Iterable[Member], *, damage: str = "") -> Content:
+    """Read the members of the archive `source`, as far as its limits allow; a `damage` is noted first."""
     source.refuse_depth()  # before 42.zip's millions of members are unpacked for nothing
     builder = ContentBuilder()
+    if damage:
+        builder.note(damage)
     parts = Parts(source, builder)
     empty, stopped = False, ""
     try:

@@ -20,13 +20,17 @@ ENCRYPTED: Final = 1  # bit of a member's flags (APPNOTE 6.3.10, 4.4.4)
 SIZES_FOLLOW: Final = 8
 LOCAL: Final = struct.Struct("<4s5H3L2H")  # local file header (4.3.7), without name and extra field
 LOCAL_MARK: Final = b"PK\3\4"
+END_MARK: Final = b"PK\5\6"
+FIRST_OF_MANY: Final = b"PK\7\x08"
+DAMAGED: Final = "the archive is cut or damaged: only what is whole of it was read"
+SPLIT: Final = "it is one part of a split zip: join all parts into one file to have all of it"
 DEFLATED: Final = 8
 CHUNK: Final = 1 << 16
 TOO_LARGE: Final = f"it unpacks to more than {MAX_MEMBER // 1_000_000} MB"
 
 
 class DamagedError(LoadError):
-    """The zip has no table of its members; `rescued` may find some."""
+    """The zip has no table of its members; `rescued` may find some. It says what to note of those."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +49,13 @@ def members(source: Source) -> list[Member]:
         DamagedError: when it is not whole.
         LoadError: when its members share their bytes, as those of a bomb do.
     """
+    if _is_split(source.data):
+        raise DamagedError(SPLIT)
     try:
         archive = zipfile.ZipFile(io.BytesIO(source.data))
-        infos = [info for info in archive.infolist() if not info.is_dir()]
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError, struct.error) as exc:
-        raise DamagedError("the file is damaged: it begins as a zip file and is not whole") from exc
-    _refuse_overlaps(infos)
+        raise DamagedError(DAMAGED) from exc
+    infos = _infos(archive)
     names = member_names(infos)
     return [
         Member(name=name, size=info.file_size, read=_reader(archive, info, source))
@@ -77,6 +82,21 @@ def rescued(source: Source) -> Iterator[Member]:
             source.budget.unpack(len(unpacked))
             yield Member(name=name, size=len(unpacked), read=partial(bytes, unpacked))
         at = data.find(LOCAL_MARK, start + used)
+
+
+def _is_split(data: bytes) -> bool:
+    """Tell a part of a zip that was split into several (APPNOTE 6.3.10, 8.5)."""
+    end = data.rfind(END_MARK)
+    number = data[end + 4 : end + 6]  # 0xFFFF: it stands in the fields of zip64
+    return data.startswith(FIRST_OF_MANY) or (end >= 0 and number not in {b"\0\0", b"\xff\xff"})
+
+
+def _infos(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the members, each once though the table name it twice."""
+    files = [info for info in archive.infolist() if not info.is_dir()]
+    infos = list({info.header_offset: info for info in files}.values())
+    _refuse_overlaps(infos)
+    return infos
 
 
 def _refuse_overlaps(infos: list[zipfile.ZipInfo]) -> None:

@@ -10,10 +10,12 @@ from functools import partial
 from typing import Final
 
 from rag.errors import LoadError
-from rag.load.content import Content, ContentBuilder
+from rag.load.content import NEWLINES, Content, ContentBuilder, tidy
 from rag.load.mail.headers import NO_SUBJECT, Mail, file_name, header_lines, parse_headers
+from rag.load.mail.transfer import payload
 from rag.load.parts import Parts
-from rag.load.plain.encoding import decode
+from rag.load.plain.blobs import without_blobs
+from rag.load.plain.encoding import Decoded, decode_noted
 from rag.load.source import LimitError, Source
 
 MAX_NESTED: Final = 60  # parts within parts
@@ -21,12 +23,16 @@ SIGNATURES: Final = frozenset(
     {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 )
 ENCRYPTED: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
-ARMOUR: Final = "-----BEGIN PGP MESSAGE-----"
+SEALED: Final = "smime.p7m"
+ENCRYPTED_PARTS: Final = frozenset({"multipart/encrypted", "application/pgp-encrypted"})
+ARMOUR: Final = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
 SMALL_TEXT: Final = 200  # characters; a shorter plain text may only say that the mail is a page
 FULLER: Final = 4  # times as long as such a text the page must be to be read instead
 SMALL_PICTURE: Final = 10_000  # bytes; a smaller one within the text is a logo or a line
 SOFT_BREAK: Final = re.compile(r"(?<=[^-\n] )\n(?!>)(?=[^\n])")  # format=flowed (RFC 3676)
 OPENED: Final = "open it in your mail program and save it from there"
+ENCRYPTED_TEXT: Final = f"its text is encrypted with PGP: {OPENED}"
+TNEF: Final = b"\x78\x9f\x3e\x22"  # first bytes of a winmail.dat
 
 
 def mail_content(message: Mail, source: Source) -> Content:
@@ -42,8 +48,11 @@ def html_content(part: Mail, source: Source) -> Content:
     """Read a page within a mail, in the charset that its part declares."""
     from rag.load import read
 
-    text = decode(_payload(part), declared=part.get_content_charset())
-    return read(replace(source, data=BOM_UTF8 + text.encode("utf-8", "replace"), name="text.html"))
+    page = _decoded(part)
+    if not page.text.strip():
+        return Content(text="")
+    content = read(replace(source, data=BOM_UTF8 + page.text.encode("utf-8", "replace"), name="text.html"))
+    return replace(content, notes=(*page.notes, *content.notes))
 
 
 class _Reader:
@@ -52,6 +61,7 @@ class _Reader:
         self._builder = ContentBuilder()
         self._parts = Parts(source, self._builder)
         self._unnamed = 0
+        self._has_text = False
 
     def read(self, message: Mail) -> Content:
         headers = parse_headers(message, message.get_content_charset())
@@ -71,7 +81,7 @@ class _Reader:
             raise LimitError("its parts are nested too deeply")
         if kind == "message/rfc822" and part.is_multipart():
             self._add_message(part)
-        elif kind == "multipart/encrypted":
+        elif kind in ENCRYPTED_PARTS:
             self._builder.note(f"the mail is encrypted with PGP: {OPENED}")
         elif kind in {"multipart/alternative", "multipart/related"}:
             self._add_one_of(part, kind, nested, body=body)
@@ -88,8 +98,9 @@ class _Reader:
             self._add(child, nested + 1, body=body and child is chosen)
 
     def _add_leaf(self, part: Mail, kind: str, *, body: bool) -> None:
-        attached = part.get_content_disposition() == "attachment" or bool(file_name(part))
-        if kind in ENCRYPTED:
+        name = file_name(part)
+        attached = part.get_content_disposition() == "attachment" or bool(name)
+        if kind in ENCRYPTED or name.lower().endswith(SEALED):
             self._add_sealed(part)
         elif kind.startswith("text/") and not attached:
             if body:
@@ -102,19 +113,17 @@ class _Reader:
     def _add_text(self, part: Mail, kind: str) -> None:
         try:
             if kind == "text/html":
-                self._builder.add_content(html_content(part, self._source))
+                found = html_content(part, self._source)
+                self._has_text |= self._builder.add_content(found) is not None
                 return
-            text = plain_text(part)
+            plain = plain_text(part)
         except LimitError:
             raise
         except LoadError as exc:
             if kind != "text/html" or "no text" not in str(exc):
                 self._parts.fail("its text", str(exc))
             return
-        if ARMOUR in text:
-            self._builder.note(f"its text is encrypted with PGP: {OPENED}")
-            text = text.partition(ARMOUR)[0]
-        self._builder.add(text)
+        self._has_text |= self._builder.add_content(plain) is not None
 
     def _add_message(self, part: Mail) -> None:
         for message in _children(part):
@@ -126,20 +135,32 @@ class _Reader:
         return mail_content(message, inner)
 
     def _add_picture(self, part: Mail) -> None:
-        data = _payload(part)
+        data, _ = payload(part)
         if self._source.settings.ocr and len(data) >= SMALL_PICTURE:
             self._parts.add_file(self._name(part), data, silently=True)
 
     def _add_attachment(self, part: Mail) -> None:
-        data = _payload(part)
-        if data:
-            self._parts.add_file(self._name(part), data)
+        data, damage = payload(part)
+        if data.startswith(TNEF):
+            self._add_tnef(data)
+        elif data:
+            name = self._name(part)
+            self._parts.add_file(name, data)
+            if damage:
+                self._builder.note(f"{name}: {damage}")
+
+    def _add_tnef(self, data: bytes) -> None:
+        """Add what is attached within a winmail.dat, and its text where the mail has no other."""
+        from rag.load.mail.outlook import add_item
+        from rag.load.mail.tnef import opened
+
+        add_item(self._builder, self._parts, opened(data), self._source, with_text=not self._has_text)
 
     def _add_sealed(self, part: Mail) -> None:
         from rag.load.mail.message import parsed
         from rag.load.mail.smime import signed_content
 
-        inside = signed_content(_payload(part))
+        inside = signed_content(payload(part)[0])
         if inside is None:
             self._builder.note(f"the mail is encrypted with S/MIME: {OPENED}")
         else:
@@ -154,12 +175,22 @@ class _Reader:
         return name
 
 
-def plain_text(part: Mail) -> str:
+def plain_text(part: Mail) -> Content:
     """Return the text of a part, its soft line breaks undone where it says that it has such."""
-    text = decode(_payload(part), declared=part.get_content_charset()).replace("\r\n", "\n")
+    found = _decoded(part)
+    text = NEWLINES.sub("\n", found.text)
     if str(part.get_param("format", "")).lower() == "flowed":
         text = SOFT_BREAK.sub("", text)
-    return text
+    text, secrets = ARMOUR.subn("", text)
+    text, left_out = without_blobs(text)
+    notes = (*found.notes, *([ENCRYPTED_TEXT] if secrets else []), *left_out)
+    return Content(text=tidy(text), notes=notes)
+
+
+def _decoded(part: Mail) -> Decoded:
+    data, damage = payload(part)
+    found = decode_noted(data, declared=part.get_content_charset())
+    return replace(found, notes=(damage, *found.notes)) if damage else found
 
 
 def _best(children: list[Mail]) -> Mail | None:
@@ -186,7 +217,7 @@ def _length_of_page(part: Mail) -> int:
 
 def _text_or_nothing(part: Mail) -> str:
     try:
-        return plain_text(part)
+        return _decoded(part).text
     except LoadError:
         return ""
 
@@ -201,8 +232,3 @@ def _root(part: Mail, children: list[Mail]) -> Mail | None:
 def _children(part: Mail) -> list[Mail]:
     payload = part.get_payload()
     return [child for child in payload if not isinstance(child, str)] if isinstance(payload, list) else []
-
-
-def _payload(part: Mail) -> bytes:
-    data = part.get_payload(decode=True)
-    return data if isinstance(data, bytes) else b""

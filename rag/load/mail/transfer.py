@@ -1,0 +1,46 @@
+"""What the parts of a mail hold, once what was done to them for the way is undone (RFC 2045, 6)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from itertools import takewhile
+from typing import Final
+
+from rag.load.mail.headers import Mail
+
+BASE64: Final = re.compile(r"[A-Za-z0-9+/]*=*")
+FOREIGN: Final = re.compile(r"[^A-Za-z0-9+/=]+")
+STRAY: Final = re.compile(r'[\s":;]')  # in a line of a header or a text
+RUN: Final = re.compile(r"[A-Za-z0-9+/]+")  # up to its padding: some programs pad each line
+WHOLE: Final = 4  # characters that make three bytes
+LONG: Final = 40  # characters; a list's footer has no such word
+DAMAGED: Final = "it was damaged on its way: only what is whole of it was read"
+
+
+def payload(part: Mail) -> tuple[bytes, str]:
+    """Return the bytes of a part that has no parts, and what is to be said of them."""
+    if str(part.get("content-transfer-encoding", "")).strip().lower() == "base64":
+        return _from_base64(str(part.get_payload()))
+    data = part.get_payload(decode=True)
+    return (data if isinstance(data, bytes) else b""), ""
+
+
+def _from_base64(text: str) -> tuple[bytes, str]:
+    """Return what `text` encodes, and the footer that a mailing list wrote below it."""
+    lines = [line.strip() for line in text.splitlines()]
+    encoded = list(takewhile(BASE64.fullmatch, lines))
+    rest = lines[len(encoded) :]
+    is_mixed = not any(encoded) or any(len(line) >= LONG and BASE64.fullmatch(line) for line in rest)
+    if is_mixed:
+        encoded, rest = [FOREIGN.sub("", line) for line in lines if not STRAY.search(line)], []
+    runs = RUN.findall("".join(encoded))
+    data = b"".join(map(_decoded, runs))
+    footer = "\n".join(rest).strip().encode("ascii", "ignore")
+    is_damaged = encoded + rest != lines or any(len(run) % WHOLE == 1 for run in runs)
+    return (data + b"\n\n" + footer if footer else data), DAMAGED if is_damaged else ""
+
+
+def _decoded(run: str) -> bytes:
+    whole = run[: len(run) - (len(run) % WHOLE == 1)]  # one character alone tells less than a byte
+    return binascii.a2b_base64(whole + "=" * (-len(whole) % WHOLE))
