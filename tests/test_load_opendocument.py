@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Mapping
 
 import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import Blowfish
+from cryptography.hazmat.decrepit.ciphers.modes import CFB
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from rag.errors import LoadError
@@ -254,7 +256,36 @@ def test_an_encrypted_document_is_opened_with_a_password_of_the_user_s() -> None
     with pytest.raises(LoadError, match="add its password to the setting `passwords`"):
         read(Source(data=locked("密码"), name="a.odt"))
     with pytest.raises(LoadError, match="encrypted in a way that cannot be read"):
-        read(Source(data=locked("密码", algorithm="Blowfish CFB"), name="a.odt", settings=settings))
+        read(Source(data=locked("密码", algorithm="x#tripledes-cbc"), name="a.odt", settings=settings))
+
+
+def test_a_document_that_openoffice_encrypted_is_opened() -> None:
+    """As ODF 1.1 has it: Blowfish, SHA-1, and no word of the key's size."""
+    with zipfile.ZipFile(io.BytesIO(packed("text", "<text:p>old secret</text:p>"))) as package:
+        content = package.read("content.xml")
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    plain = deflater.compress(content) + deflater.flush()
+    vector, salt = b"v" * 8, b"s" * 16
+    key = hashlib.pbkdf2_hmac("sha1", hashlib.new("sha1", b"1111").digest(), salt, 1024, 16)
+    encryptor = Cipher(Blowfish(key), CFB(vector)).encryptor()
+    told = [
+        base64.b64encode(value).decode()
+        for value in (hashlib.new("sha1", plain[:1024]).digest(), vector, salt)
+    ]
+    manifest = (
+        '<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"><m:file-entry m:full-path='
+        f'"content.xml"><m:encryption-data m:checksum-type="SHA1/1K" m:checksum="{told[0]}">'
+        f'<m:algorithm m:algorithm-name="Blowfish CFB" m:initialisation-vector="{told[1]}"/>'
+        f'<m:key-derivation m:key-derivation-name="PBKDF2" m:iteration-count="1024" m:salt="{told[2]}"/>'
+        "</m:encryption-data></m:file-entry></m:manifest>"
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        package.writestr("mimetype", MIMETYPE + "text")
+        package.writestr("content.xml", encryptor.update(plain) + encryptor.finalize())
+        package.writestr("META-INF/manifest.xml", manifest)
+    settings = Settings(passwords=("wrong", "1111"))
+    assert read(Source(data=buffer.getvalue(), name="a.odt", settings=settings)).text == "old secret"
 
 
 def test_a_bomb_is_refused() -> None:

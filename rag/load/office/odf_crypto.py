@@ -1,4 +1,4 @@
-"""Encrypted members of OpenDocument files (OASIS ODF 1.3 part 2, 4.8): AES-256, as LibreOffice writes it."""
+"""Encrypted members of OpenDocument files (OASIS ODF 1.3 part 2, 4.8): by AES-256, or by Blowfish of old."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from cryptography.hazmat.decrepit.ciphers.algorithms import Blowfish
+from cryptography.hazmat.decrepit.ciphers.modes import CFB
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from lxml import etree
 
@@ -18,6 +20,8 @@ from rag.load.office.encrypted import UNKNOWN, WAY_UNKNOWN
 
 MANIFEST: Final = "{urn:oasis:names:tc:opendocument:xmlns:manifest:1.0}"
 AES: Final = "aes256-cbc"
+BLOWFISH: Final = "Blowfish CFB"  # of ODF 1.1, the default until 2012
+BLOWFISH_KEY: Final = 16  # bytes, where the file does not say
 MAX_ITERATIONS: Final = 5_000_000
 FIRST: Final = 1024  # bytes that the checksum is made of
 BLOCK: Final = 16
@@ -27,6 +31,7 @@ BLOCK: Final = 16
 class Lock:
     """How one member is encrypted."""
 
+    is_blowfish: bool
     vector: bytes
     salt: bytes
     iterations: int
@@ -39,10 +44,16 @@ class Lock:
         """Return the member, still deflated; None when the password is wrong."""
         start = hashlib.new(self.start, password.encode("utf-8")).digest()
         key = hashlib.pbkdf2_hmac("sha1", start, self.salt, self.iterations, self.key_size)
+        plain = self._decrypted(data, key)
+        return plain if hashlib.new(self.check, plain[:FIRST]).digest() == self.checksum else None
+
+    def _decrypted(self, data: bytes, key: bytes) -> bytes:
+        if self.is_blowfish:
+            decryptor = Cipher(Blowfish(key), CFB(self.vector)).decryptor()
+            return decryptor.update(data) + decryptor.finalize()
         decryptor = Cipher(algorithms.AES(key), modes.CBC(self.vector)).decryptor()
         plain = decryptor.update(data[: len(data) // BLOCK * BLOCK]) + decryptor.finalize()
-        plain = plain[: len(plain) - plain[-1]] if plain else plain
-        return plain if hashlib.new(self.check, plain[:FIRST]).digest() == self.checksum else None
+        return plain[: len(plain) - plain[-1]] if plain else plain
 
 
 def locks(manifest: etree._Element | None) -> Mapping[str, Lock]:
@@ -90,14 +101,17 @@ def inflated(data: bytes, most: int) -> bytes:
 def _lock(about: etree._Element) -> Lock:
     said = dict(_attributes(about))
     iterations = int(said.get("iteration-count", "0"))
-    if not said.get("algorithm-name", "").endswith(AES) or not 0 < iterations <= MAX_ITERATIONS:
+    algorithm = said.get("algorithm-name", "")
+    is_blowfish = algorithm == BLOWFISH
+    if not (is_blowfish or algorithm.endswith(AES)) or not 0 < iterations <= MAX_ITERATIONS:
         raise LoadError(WAY_UNKNOWN)
     try:
         return Lock(
+            is_blowfish=is_blowfish,
             vector=base64.b64decode(said["initialisation-vector"]),
             salt=base64.b64decode(said["salt"]),
             iterations=iterations,
-            key_size=int(said.get("key-size", "32")),
+            key_size=int(said.get("key-size", BLOWFISH_KEY if is_blowfish else 32)),
             start=_hash_name(said.get("start-key-generation-name", "SHA1")),
             check=_hash_name(said["checksum-type"]),
             checksum=base64.b64decode(said["checksum"]),
