@@ -20,7 +20,7 @@ from rag.datatypes import Document, Heading, Page, Passage, Vectors
 from rag.embed import HashingEmbedder
 from rag.errors import DiskError, IndexDamagedError, IndexMismatchError, InputError, LockedError
 from rag.index import FileState, Index, set_aside
-from rag.index.lexical import question_words, words
+from rag.index.lexical import words
 
 EMBEDDER = HashingEmbedder()
 TEXTS = {
@@ -539,18 +539,3 @@ def test_the_index_says_what_made_it(index: Index, folder: Path) -> None:
     connection.close()
     assert json.loads(meta["manifest"])["embedder"] == "hashing"
     assert {"kaoju", "jieba", "faiss-cpu", "sqlite"} <= json.loads(meta["made_with"]).keys()
-
-
-def test_words_keep_identifiers_whole_and_in_parts() -> None:
-    assert words("Don't use GPT-4 or model_x v1.2.3, C++!") == (
-        ["dont", "use", "gpt", "4", "gpt-4", "or", "model", "x", "model_x", "v1", "2", "3", "v1.2.3", "c++"]
-    )
-    assert words("ＡＢＣ１２３") == ["abc123"]
-    assert words("用Python3写的程序") == ["用", "python3", *words("写的程序")]
-    assert {"长江", "大桥", "长江大桥", "江大"} <= set(words("长江大桥"))
-
-
-def test_small_words_are_dropped_while_others_remain() -> None:
-    assert question_words("What is the bridge?") == ["bridge"]
-    assert question_words("What is it?") == ["what", "is", "it"]
-    assert "什么" not in question_words("大桥是什么时候建成的？")
