@@ -32,6 +32,7 @@ def minimal_pdf(
     catalog: str = "",
     page: str = "",
     meanings: dict[str, str] | None = None,
+    drawn: str = "",
 ) -> bytes:
     """Return a PDF with one page per item; Latin letters are half as wide as Chinese ones.
 
@@ -41,6 +42,7 @@ def minimal_pdf(
         trailer: further entries of the trailer.
         catalog: further entries of the catalog.
         page: further entries of every page.
+        drawn: operators that draw on every page, before its text.
         meanings: what the file says of characters, where that is not what they are; an empty dict: nothing.
     """
     characters = sorted({char for lines in pages for _, _, text, *_ in lines for char in text})
@@ -59,7 +61,7 @@ def minimal_pdf(
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F 3 0 R >> >>"
             f" /Contents {7 + 2 * at} 0 R {page} >>"
         )
-        objects.append(_stream(" ".join(_show(placed, size) for placed in lines)))
+        objects.append(_stream(" ".join([drawn, *(_show(placed, size) for placed in lines)])))
     return _file(objects, trailer)
 
 

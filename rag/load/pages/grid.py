@@ -30,7 +30,7 @@ def _table_at(lines: Sequence[Line], at: int) -> list[Line]:
     """Return the rows from `at` on whose cells stand below each other."""
     rows: list[Line] = []
     for line in lines[at:]:
-        if len(line.cells) < PAIR or (rows and not _continues(rows, line)):
+        if line.is_row or len(line.cells) < PAIR or (rows and not _continues(rows, line)):
             break
         rows.append(line)
     return rows

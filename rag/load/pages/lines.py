@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from rag.load.content import CJK
-from rag.load.pages.pieces import Line
+from rag.load.pages.pieces import Line, Piece
 
 Joined: TypeAlias = tuple[str, Line]  # what parts a line from the one before, and the line
 
@@ -45,7 +45,20 @@ def as_paragraphs(lines: Sequence[Line], compounds: frozenset[str] = frozenset()
         separator = following
 
 
-def compounds_of(lines: Iterable[Line]) -> frozenset[str]:
+def flowing(lines: Sequence[Line], compounds: frozenset[str] = frozenset()) -> str:
+    """Return lines as one that runs on, as the text of a narrow field does."""
+    text = ""
+    for at, line in enumerate(lines):
+        following = lines[at + 1] if at + 1 < len(lines) else None
+        word = CUT_WORD.search(line.text)
+        if following and word:
+            text += _uncut(line, word[1], following, compounds).text
+        else:
+            text += line.text + (_glue(line, following) if following else "")
+    return " ".join(text.split())
+
+
+def compounds_of(lines: Iterable[Piece]) -> frozenset[str]:
     """Return the words that are written with a hyphen within a line, in lower case."""
     return frozenset(word.lower() for line in lines for word in COMPOUND.findall(line.text))
 
@@ -90,7 +103,7 @@ def _within_block(lines: Sequence[Line], at: int) -> str:
         return "\n"
     if not _is_prose(line, following) or _had_room(lines, at):
         return "\n"
-    if following.left > line.left + INDENT * line.size and not BULLET.match(line.text):
+    if following.left > line.left + INDENT * line.size and _ends(line) and not BULLET.match(line.text):
         return "\n\n"
     return _glue(line, following)
 

@@ -14,9 +14,12 @@ from rag.datatypes import Box
 from rag.load.pages.pdf_frame import Frame
 from rag.load.pages.pdf_marks import marks_of
 from rag.load.pages.pdf_pictures import Need, need_of, picture_of, unknown_to
+from rag.load.pages.pdf_rules import edges_of
 from rag.load.pages.pdf_text import PageText, text_of
 from rag.load.pages.pieces import Piece, Rectangle, moved
 from rag.load.pages.plausible import is_plausible
+from rag.load.pages.ruled import with_ruled_tables
+from rag.load.pages.rules import Ruling
 from rag.load.source import Source
 
 GAPS: Final = 0.02  # part of the characters without a meaning from which on it is told
@@ -82,7 +85,8 @@ class PageReader:
 
     def _read(self, page: pypdfium2.PdfPage, number: int, total: int) -> Sheet:
         frame = Frame.of(page)
-        text = text_of(page, frame)
+        ruling = Ruling(edges_of(page, frame))
+        text = text_of(page, frame, ruling)
         marks = marks_of(page, frame)
         doubtful = not is_plausible(" ".join(piece.text for piece in text.pieces))
         need = need_of(page, frame, text, is_doubtful=doubtful)
@@ -93,7 +97,7 @@ class PageReader:
             self._source.advance(f"page {number} of {total}")
             self._read_pictures(sheet, page, need, text)
         sheet.is_unread = bool(need.parts) and not self._source.settings.ocr
-        sheet.pieces = [*sheet.pieces, *marks.pieces]
+        sheet.pieces = with_ruled_tables([*sheet.pieces, *marks.pieces], ruling)
         return sheet
 
     def _read_pictures(self, sheet: Sheet, page: pypdfium2.PdfPage, need: Need, text: PageText) -> None:

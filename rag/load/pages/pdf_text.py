@@ -17,6 +17,7 @@ import pypdfium2.raw as pdfium
 
 from rag.load.pages.pdf_frame import Frame
 from rag.load.pages.pieces import QUARTER, Piece, Rectangle, on_page, turned
+from rag.load.pages.rules import Ruling
 
 Glyph: TypeAlias = tuple[
     str, Rectangle, int
@@ -53,19 +54,20 @@ class PageText:
     cut: bool = False  # there are more than `MAX_CHARACTERS`
 
 
-def text_of(page: pypdfium2.PdfPage, frame: Frame) -> PageText:
-    """Read the text layer of a page."""
+def text_of(page: pypdfium2.PdfPage, frame: Frame, ruling: Ruling) -> PageText:
+    """Read the text layer of a page; a rule between two characters parts them."""
     text_page = page.get_textpage()
     try:
-        return _Reader(text_page, frame).read()
+        return _Reader(text_page, frame, ruling).read()
     finally:
         text_page.close()
 
 
 class _Reader:
-    def __init__(self, text_page: pypdfium2.PdfTextPage, frame: Frame) -> None:
+    def __init__(self, text_page: pypdfium2.PdfTextPage, frame: Frame, ruling: Ruling) -> None:
         self._raw = text_page.raw
         self._frame = frame
+        self._ruling = ruling
         self._count = text_page.count_chars()
         self._drawn: dict[tuple[str, int, int], Piece] = {}
         self._page = PageText(cut=self._count > MAX_CHARACTERS)
@@ -83,10 +85,10 @@ class _Reader:
             if glyph[0] != "\n":
                 run.append(glyph)
             elif run:
-                yield from _same_way(run)
+                yield from _same_way(run, self._written(run)[0])
                 run = []
         if run:
-            yield from _same_way(run)
+            yield from _same_way(run, self._written(run)[0])
 
     def _glyphs(self) -> Iterator[Glyph]:
         unicode_of, box_of, raw, frame = (
@@ -121,7 +123,7 @@ class _Reader:
         glyphs = [(char, turned(box, turn), index) for char, box, index in run] if turn else run
         if all(char.isspace() for char, _, _ in glyphs):
             return
-        pieces = [glyphs] if skewed else self._parted(glyphs)
+        pieces = [glyphs] if skewed else self._parted(glyphs, turn)
         for glyphs in pieces:
             piece = self._piece(glyphs, turn)
             if not self._was_drawn(piece):
@@ -137,7 +139,7 @@ class _Reader:
         self._drawn[piece.text, column, row] = piece
         return False
 
-    def _parted(self, glyphs: Sequence[Glyph]) -> Iterator[list[Glyph]]:
+    def _parted(self, glyphs: Sequence[Glyph], turn: int) -> Iterator[list[Glyph]]:
         """Cut a line at its gaps, without characters drawn twice to look bold."""
         even = _even_step(glyphs)
         piece: list[Glyph] = []
@@ -148,7 +150,7 @@ class _Reader:
                 continue
             if piece and _is_doubled(piece[-1], glyph):
                 continue
-            if piece and _parts(piece[-1][1], glyph[1]):
+            if piece and (_parts(piece[-1][1], glyph[1]) or self._ruling.parts(turn, piece[-1][1], glyph[1])):
                 yield piece
                 piece = []
             elif piece and space and self._is_space(space, piece[-1], glyph, even):
@@ -160,13 +162,17 @@ class _Reader:
 
     def _turn(self, run: Sequence[Glyph]) -> tuple[int, bool]:
         """Return by how many quarters a line is turned clockwise as displayed, and whether it is skewed."""
+        turn, skewed = self._written(run)
+        if _goes_down([box for char, box, _ in run if not char.isspace()], turn):
+            turn = (turn + 1) % 4
+        return turn, skewed
+
+    def _written(self, run: Sequence[Glyph]) -> tuple[int, bool]:
+        """Return how the characters of a line are turned, wherever they follow each other."""
         index = next((index for char, _, index in run if not char.isspace()), run[0][2])
         degrees = math.degrees(pdfium.FPDFText_GetCharAngle(self._raw, index)) % 360
         quarters = round(degrees / QUARTER)
-        turn = (quarters + self._frame.turn) % 4
-        if _goes_down([box for char, box, _ in run if not char.isspace()], turn):
-            turn = (turn + 1) % 4
-        return turn, abs(degrees - quarters * QUARTER) > SKEWED
+        return (quarters + self._frame.turn) % 4, abs(degrees - quarters * QUARTER) > SKEWED
 
     def _is_space(self, space: Glyph, last: Glyph, following: Glyph, even: float) -> bool:
         if not pdfium.FPDFText_IsGenerated(self._raw, space[2]):
@@ -226,9 +232,10 @@ def _in_turn(piece: Piece, turn: int) -> Piece:
     return replace(piece, left=left, bottom=bottom, right=right, top=top, turn=turn)
 
 
-def _same_way(run: list[Glyph]) -> Iterator[list[Glyph]]:
+def _same_way(run: list[Glyph], turn: int) -> Iterator[list[Glyph]]:
     """Cut a line where it turns from across to downwards: pdfium takes both for one when they touch."""
-    down = [_is_below(glyph[1], following[1]) for glyph, following in pairwise(run)]
+    boxes = [turned(box, turn) if turn else box for _, box, _ in run]
+    down = [_is_below(box, following) for box, following in pairwise(boxes)]
     if not any(down) or all(down):
         yield run
         return

@@ -96,6 +96,8 @@ def as_rows(pieces: Sequence[Piece]) -> list[Line]:
 
 
 def _beside(row: Sequence[Piece], piece: Piece) -> bool:
+    if isinstance(piece, Line) or isinstance(row[0], Line):
+        return False  # the row of a table is whole
     widest = max(row, key=lambda other: other.right - other.left)
     overlap = min(widest.top, piece.top) - max(widest.bottom, piece.bottom)
     if overlap <= SAME_ROW * min(widest.top - widest.bottom, piece.top - piece.bottom):
@@ -105,6 +107,8 @@ def _beside(row: Sequence[Piece], piece: Piece) -> bool:
 
 
 def _line(row: Sequence[Piece]) -> Line:
+    if isinstance(row[0], Line):
+        return row[0]
     row = sorted(row, key=lambda piece: piece.left)
     if is_right_to_left("".join(piece.text for piece in row)):
         row = row[::-1]
