@@ -99,3 +99,33 @@ def test_a_million_rows_are_cut_in_bounded_time_and_that_is_said() -> None:
     assert len(content.regions) == 199_999
     assert content.notes == ("the rows from 200,001 on are left out: of one table 1,000,000 cells are read",)
     assert content.text.endswith("id: 199998; name: row 199998; value: 3.5; place: X; day: 2024-01-02")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["fruit", "apple"], ["fruit", "cherry"], ["root", "turnip"]],
+        [["Ada", "ada@example.org"], ["Bo", "bo@example.org"]],
+        [["A-101", "Ada"], ["B-202", "Bo"]],
+    ],
+)
+def test_a_first_row_of_values_like_those_below_it_names_nothing(rows: list[list[str]]) -> None:
+    assert read(written(rows)).text.split("\n") == [f"{first}: {second}" for first, second in rows]
+
+
+def test_a_header_that_a_later_row_repeats_names_the_columns() -> None:
+    content = read("Name,City\nAda,London\nName,City\nBo,Paris\n")
+    assert content.text.startswith("Name: Ada; City: London")
+
+
+def test_a_quotation_mark_after_a_space_opens_a_cell() -> None:
+    assert read('Name, Note\nAda, "yes, and left"\nBo, "no\nmore"\n').text.split("\n") == [
+        "Name: Ada; Note: yes, and left",
+        "Name: Bo; Note: no more",
+    ]
+
+
+def test_names_that_stand_twice_name_their_columns() -> None:
+    assert (
+        read("id,name,name\n1,Ada,Byron\n2,Bo,Peep\n").text.split("\n")[0] == "id: 1; name: Ada; name: Byron"
+    )

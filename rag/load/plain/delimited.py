@@ -6,9 +6,9 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import Final, Literal
+from typing import Final
 
 from rag.load.content import NEWLINES, Content, ContentBuilder
 from rag.load.office.sheet_tables import Cell, Row, Sheet
@@ -31,6 +31,7 @@ VALUE: Final = re.compile(
     re.I,
 )
 LONGEST_VALUE: Final = 40  # characters
+ADDRESS: Final = re.compile(r"\S@\S+\.\w|\w://\w")
 
 
 def read_delimited(source: Source) -> Content:
@@ -50,15 +51,31 @@ def read_delimited(source: Source) -> Content:
 
 
 def _header(rows: list[Row]) -> set[int]:
-    """Return the number of the row that names the columns: nearly every such file has one."""
+    """Return the number of the row that names the columns: the first one, unless it speaks against it."""
     width = max((len(row.cells) for row in rows[:SAMPLE_ROWS]), default=0)
     first = next((row for row in rows[:TITLES] if len(row.cells) == width), None)
     if first is None or width == 1 or first is rows[-1]:
         return set()
-    names = {
-        cell.text for cell in first.cells.values() if not cell.is_value and len(cell.text) <= LONGEST_NAME
-    }
-    return {first.number} if len(names) == width else set()
+    below = [row for row in rows[:SAMPLE_ROWS] if row.number > first.number and row.cells != first.cells]
+    names = []
+    for column, cell in first.cells.items():
+        values = [row.cells[column].text for row in below if column in row.cells]
+        if not cell.is_value and len(cell.text) <= LONGEST_NAME and not _is_among(cell.text, values):
+            names.append(cell.text)
+    is_header = len(names) == width and 2 * len(set(names)) > width  # a few names may stand twice
+    return {first.number} if is_header else set()
+
+
+def _is_among(text: str, values: Sequence[str]) -> bool:
+    """Say whether `text` is a value like those below it: one of them, an address, or formed as all are."""
+    if text in values or ADDRESS.search(text):
+        return True
+    return any(map(str.isdigit, text)) and all(_form(value) == _form(text) for value in values)
+
+
+def _form(text: str) -> str:
+    """Return "A-1020" as "a-0000"."""
+    return "".join("0" if char.isdigit() else "a" if char.isalpha() else char for char in text)
 
 
 def _delimiter(text: str, suffix: str) -> str:
@@ -82,7 +99,7 @@ def _widths(sample: str, delimiter: str) -> Counter[int]:
     """Count the rows of each number of columns, titles of one cell above the table left out."""
     widths: Counter[int] = Counter()
     try:
-        for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter):
+        for row in _reader(sample, delimiter):
             if row:
                 widths[len(row)] += 1
             if widths.total() > SAMPLE_ROWS:
@@ -95,18 +112,27 @@ def _widths(sample: str, delimiter: str) -> Counter[int]:
 def _rows(text: str, delimiter: str) -> tuple[list[Row], list[str]]:
     csv.field_size_limit(MAX_FIELD)
     try:
-        return _read(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        return _read(_reader(text, delimiter, strict=True))
     except csv.Error as exc:
         unclosed = "unexpected end" in str(exc) or "field larger" in str(exc)
-    plain: Literal[0, 3] = csv.QUOTE_NONE if unclosed else csv.QUOTE_MINIMAL
     try:
-        rows, notes = _read(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=plain))
+        rows, notes = _read(_reader(text, delimiter, quoted=not unclosed))
     except csv.Error:  # a line longer than any cell may be
         pieces = (line.split(delimiter) for line in text.splitlines())
         rows, notes = _read(pieces)
     if unclosed:
         notes.append("a quotation mark in it is never closed: its quotation marks were read as text")
     return rows, notes
+
+
+def _reader(text: str, delimiter: str, *, quoted: bool = True, strict: bool = False) -> Iterator[list[str]]:
+    return csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        skipinitialspace=True,
+        strict=strict,
+    )
 
 
 def _read(records: Iterator[list[str]]) -> tuple[list[Row], list[str]]:
