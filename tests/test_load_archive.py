@@ -124,6 +124,11 @@ def test_a_damaged_member_costs_only_itself() -> None:
         ("frère.txt", "cp437"),
         ("Übergröße.txt", "cp437"),
         ("отчёт.txt", "utf-8"),
+        ("Отчёт за март.txt", "cp866"),
+        ("Договор аренды.txt", "cp866"),
+        ("Übergröße.txt", "cp1252"),
+        ("Résumé d'été.txt", "cp1252"),
+        ("zażółć gęślą.txt", "cp852"),
         ("合同.txt", "utf-8"),
     ],
 )

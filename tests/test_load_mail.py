@@ -223,6 +223,8 @@ MALFORMED = [
     b"Subject: s\nContent-Transfer-Encoding: base64\n\nYm9keSB0ZXh0",
     b"Subject: s\nContent-Transfer-Encoding: base64\n\nYm9keSB0ZXh0IQ=\n===",
     b"Subject: s\nContent-Transfer-Encoding: nonsense\n\nbody text",
+    b"Subject: s\nContent-Transfer-Encoding: base64\n\nbody text is not encoded\nas it says",
+    b"Subject: s\nContent-Transfer-Encoding: base64;\nname=x\n\nYm9keSB0ZXh0\n",
     b"Subject: s\nContent-Disposition: attachment; filename*=\n\nbody text",
     b"Subject: s\nno header at all\n\nbody text",
     b"\n\nSubject: s\n\nbody text",

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rag.load.content import clean
+from rag.load.plain.alphabets import CENTRAL, CYRILLIC, WESTERN, coherence
 
 IS_UTF8: Final = 0x800  # bit of a member's flags (APPNOTE 6.3.10, 4.4.4)
 UNICODE_PATH: Final = 0x7075  # extra field of Info-ZIP (4.6.9)
@@ -19,6 +20,15 @@ EVERYDAY: Final = {  # encoding -> lead bytes of its everyday characters, least 
     "cp932": ((0x81, 0x81), (0x88, 0x97), 0x40),
     "cp949": ((0xA1, 0xA3), (0xB0, 0xC8), 0xA1),
 }
+ALPHABETS: Final = {  # of DOS before those of Windows, as most archivers write the former
+    "cp437": WESTERN,
+    "cp866": CYRILLIC,
+    "cp852": CENTRAL,
+    "cp1252": WESTERN,
+    "cp1251": CYRILLIC,
+    "cp1250": CENTRAL,
+}
+BOTH_SCRIPTS: Final = re.compile("[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z]")
 KANA: Final = range(0x829F, 0x8397)  # in Shift-JIS
 PAIR: Final = re.compile(rb"[\x80-\xff]{2}")
 MOST: Final = 0.75  # part of the characters that must be everyday ones
@@ -38,14 +48,24 @@ def member_names(infos: Sequence[zipfile.ZipInfo]) -> list[str]:
 def encoding_of(names: bytes) -> str:
     """Return the encoding of `names`, one a line, that do not say theirs."""
     if not PAIR.search(names):
-        return "cp437"  # single accented letters between others
+        return _single_byte_encoding(names)  # accented letters between others
     for encoding in ("utf-8", "cp949"):
         text = _decoded(names, encoding)
         if text and (encoding == "utf-8" or _is_korean(names, text)):
             return encoding
     shares = {encoding: _everyday(names, encoding) for encoding in EVERYDAY if encoding != "cp949"}
     best = max(shares, key=lambda encoding: shares[encoding])
-    return best if shares[best] >= MOST else "cp437"
+    return best if shares[best] >= MOST else _single_byte_encoding(names)
+
+
+def _single_byte_encoding(names: bytes) -> str:
+    """Return the encoding in which all letters belong to one language; that of DOS where none does."""
+
+    def fit(encoding: str) -> float:
+        text = names.decode(encoding, "replace")
+        return 0.0 if BOTH_SCRIPTS.search(text) else coherence(text, ALPHABETS[encoding])
+
+    return max(ALPHABETS, key=fit)
 
 
 def path_of(raw: bytes) -> str:

@@ -20,7 +20,8 @@ DAMAGED: Final = "it was damaged on its way: only what is whole of it was read"
 
 def payload(part: Mail) -> tuple[bytes, str]:
     """Return the bytes of a part that has no parts, and what is to be said of them."""
-    if str(part.get("content-transfer-encoding", "")).strip().lower() == "base64":
+    encoding = str(part.get("content-transfer-encoding", "")).partition(";")[0]
+    if encoding.strip().lower() == "base64":
         return _from_base64(str(part.get_payload()))
     data = part.get_payload(decode=True)
     return (data if isinstance(data, bytes) else b""), ""
@@ -34,6 +35,8 @@ def _from_base64(text: str) -> tuple[bytes, str]:
     is_mixed = not any(encoded) or any(len(line) >= LONG and BASE64.fullmatch(line) for line in rest)
     if is_mixed:
         encoded, rest = [FOREIGN.sub("", line) for line in lines if not STRAY.search(line)], []
+    if not any(encoded):
+        return text.encode("utf-8", "surrogateescape"), ""  # it only says that it is encoded
     runs = RUN.findall("".join(encoded))
     data = b"".join(map(_decoded, runs))
     footer = "\n".join(rest).strip().encode("ascii", "ignore")
