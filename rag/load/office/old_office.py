@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Final
 
 from rag.errors import LoadError
 from rag.load.content import Content
@@ -13,6 +14,8 @@ from rag.load.office.libreoffice import converted, missing, program
 from rag.load.office.word_binary import read_word_binary
 from rag.load.source import Source
 
+MARK: Final = "ÐÏà¡±á"  # how a compound file begins that LibreOffice takes for a text
+HEAD: Final = 1000  # characters
 log = logging.getLogger(__name__)
 
 
@@ -25,21 +28,29 @@ def read_old_office(source: Source) -> Content:
     """
     data = decrypted(source) if is_encrypted(source.data) else source.data
     if detect(source.data, source.name) == "ppt":
-        return _by_libreoffice(source, data, suffix=".ppt", to="pptx")
+        return by_libreoffice(source, data, suffix=".ppt", to="pptx")
     if program() is None:
         return _plain(data, f"headings, lists and pictures are missing: {missing('docx')}")
     try:
-        return _by_libreoffice(source, data, suffix=".doc", to="docx")
+        return by_libreoffice(source, data, suffix=".doc", to="docx")
     except LoadError as exc:
         log.info("%s: %s", source.name, exc)
         return _plain(data, f"headings, lists and pictures are missing: {exc}")
 
 
-def _by_libreoffice(source: Source, data: bytes, *, suffix: str, to: str) -> Content:
+def by_libreoffice(source: Source, data: bytes, *, suffix: str, to: str) -> Content:
+    """Read a document as what LibreOffice makes of it.
+
+    Raises:
+        LoadError: when LibreOffice is missing or makes nothing of it.
+    """
     from rag.load import read
 
     source.advance("LibreOffice")
-    return read(source.member(converted(data, suffix=suffix, to=to), f"{source.name}.{to}"))
+    content = read(source.member(converted(data, suffix=suffix, to=to), f"{source.name}.{to}"))
+    if MARK in content.text[:HEAD]:
+        raise LoadError("LibreOffice cannot read it: the file is damaged")
+    return content
 
 
 def _plain(data: bytes, why: str) -> Content:
