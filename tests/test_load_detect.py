@@ -86,6 +86,7 @@ def compound(*streams: str) -> bytes:
     [
         (("WordDocument", "1Table"), "doc"),
         (("Workbook",), "xls"),
+        (("BOOK",), "xls"),
         (("PowerPoint Document",), "ppt"),
         (("__properties_version1.0",), "msg"),
         (("EncryptedPackage", "EncryptionInfo"), "encrypted"),
@@ -94,6 +95,11 @@ def compound(*streams: str) -> bytes:
 def test_a_compound_file_is_known_by_its_root(streams: tuple[str, ...], kind: str) -> None:
     embedded = "Workbook".encode("utf-16-le") + "EncryptedPackage".encode("utf-16-le")
     assert detect(compound(*streams) + embedded, "a.dat") == kind
+
+
+@pytest.mark.parametrize("start", [b"\t\0\4\0", b"\t\2\6\0", b"\t\4\6\0", b"\t\x08\x08\0", b"\t\x08\x10\0"])
+def test_a_workbook_without_a_container_is_known_by_its_first_record(start: bytes) -> None:
+    assert detect(start + b"\0\0\x10\0" * 20, "a.dat") == "xls"
 
 
 @pytest.mark.parametrize(("stream", "said"), [("VisioDocument", "Visio"), ("Unheard", "unknown type")])

@@ -141,20 +141,20 @@ def in_compound(data: bytes) -> str:
     """
     streams = _streams(data)
     for stream, kind in OLE_STREAMS:
-        if stream in streams or (not streams and stream.encode("utf-16-le") in data):
+        if stream.casefold() in streams or (not streams and stream.encode("utf-16-le") in data):
             return kind
     for stream, reason in UNREAD_STREAMS:
-        if any(stream in name for name in streams):
+        if any(stream.casefold() in name for name in streams):
             raise LoadError(reason)
     raise LoadError("an Office file of an unknown type cannot be read")
 
 
 def _streams(data: bytes) -> set[str]:
-    """Return what lies at the root: an attached file has streams of its own. A damaged file: nothing."""
+    """Return what lies at the root, in small letters; of a damaged file, nothing."""
     import olefile
 
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as compound:
-            return {path[0] for path in compound.listdir(storages=True)}
+            return {path[0].casefold() for path in compound.listdir(storages=True)}
     except (OSError, ValueError, IndexError, struct.error):
         return set()

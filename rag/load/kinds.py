@@ -7,6 +7,11 @@ from typing import Final
 
 MARKS: Final = (  # first bytes of what is read
     (b"{\\rtf", "rtf"),
+    (b"\x09\x00\x04\x00", "xls"),  # of Excel 2, 3 and 4, and 5 without a container (MS-XLS, 2.4.21)
+    (b"\x09\x02\x06\x00", "xls"),
+    (b"\x09\x04\x06\x00", "xls"),
+    (b"\x09\x08\x08\x00", "xls"),
+    (b"\x09\x08\x10\x00", "xls"),
     (b"\x89PNG\r\n", "image"),
     (b"\xff\xd8\xff", "image"),
     (b"II*\0", "image"),
