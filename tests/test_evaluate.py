@@ -214,7 +214,7 @@ def test_a_draft_holds_only_answers_that_stand_in_the_document(
 ) -> None:
     write("tea.txt", f"The house of Lusong is old. {TEA} It never closed since.")
     write("boats.txt", f"{BOATS} It comes back at noon, and leaves again at six.")
-    with Rag(config, engine=Proposer()) as rag:  # type: ignore[arg-type]  # it yields no Reading
+    with Rag(config, engine=Proposer()) as rag:
         rag.sync()
         (line,) = draft(rag, size=5, seed=0)
     assert json.loads(line) == {

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,11 @@ PASSAGE: Final = """
                SELECT source FROM documents WHERE documents.content = contents.key ORDER BY source LIMIT 100))
     FROM passages JOIN contents ON contents.number = passages.content
     WHERE passages.number = ?
+"""
+PASSAGES_OF: Final = """
+    SELECT number FROM passages
+    WHERE content = (SELECT contents.number FROM contents JOIN documents ON content = key WHERE source = ?)
+    ORDER BY start
 """
 FILES: Final = """
     SELECT source, size, mtime_ns, documents.digest, reason, version, synced_at, contents.notes
@@ -111,6 +117,11 @@ def read_passage(connection: sqlite3.Connection, number: int) -> Passage | None:
         also=tuple(also),
         **unpack_place(place),
     )
+
+
+def read_passages(connection: sqlite3.Connection, source: str) -> list[Passage]:
+    numbers = [row[0] for row in connection.execute(PASSAGES_OF, (source,))]
+    return [passage for passage in map(partial(read_passage, connection), numbers) if passage]
 
 
 def read_found(

@@ -67,6 +67,11 @@ class Searchable:
         with self._store.reading() as connection:
             return int(read_meta(connection, "passages"))
 
+    def passages(self, source: str) -> list[Passage]:
+        """Return the passages of a file, in order; [] when it is not indexed."""
+        with self._store.reading() as connection:
+            return rows.read_passages(connection, source)
+
     def document(self, source: str) -> Document:
         """Return what was read from a file.
 
