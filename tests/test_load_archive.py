@@ -158,6 +158,16 @@ def test_a_cut_archive_yields_its_whole_members_and_says_so() -> None:
     assert content.notes == ("the archive is cut or damaged: only what is whole of it was read",)
 
 
+def test_a_link_in_a_zip_is_no_file() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        link = zipfile.ZipInfo("link")
+        link.create_system, link.external_attr = 3, 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("a.txt", TEXT)
+    assert read_file(buffer.getvalue()).text == f"a.txt\n\n{TEXT}"
+
+
 def test_a_zip_in_which_nothing_is_whole_says_so() -> None:
     with pytest.raises(LoadError, match="cut or damaged"):
         read_file(zipped({"a.txt": TEXT.encode() * 99})[:30])

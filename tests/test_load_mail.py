@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import time
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -251,6 +252,7 @@ def test_apples_form_of_a_message_is_read() -> None:
 
 
 BASE64_HEAD = b"Subject: s\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n"
+DEEP = "# 计划\n\n内容 of a plan that is longer than one line of such a file".encode()
 LINES = [f"the line {number} of a text of many lines 考据".encode() for number in range(9)]
 
 
@@ -279,6 +281,37 @@ def test_base64_that_is_cut_or_changed_yields_what_is_whole_and_says_so() -> Non
         assert content.text.startswith("s\n\nthe line 0 of a text of many lines 考据\nthe line 1 ")
         assert "line 5 of a text" in content.text
         assert content.notes[0] == "it was damaged on its way: only what is whole of it was read"
+
+
+def test_an_invitation_is_read_as_lines_of_text() -> None:
+    calendar = (
+        "BEGIN:VEVENT\nSUMMARY:Budget\\, final\nDESCRIPTION:We discuss the bud\n get\\nof 2024\nEND:VEVENT"
+    )
+    shown = "BEGIN:VEVENT\nSUMMARY:Budget, final\nDESCRIPTION:We discuss the budget\nof 2024\nEND:VEVENT"
+    head = "Subject: s\nContent-Type: "
+    alone = f"{head}text/calendar; method=REQUEST\n\n{calendar}"
+    among = (
+        f"{head}multipart/alternative; boundary=b\n\n--b\nContent-Type: text/calendar\n\n{calendar}\n--b--"
+    )
+    for data in (alone, among):
+        assert read_mail(data.encode()).text == f"s\n\n{shown}"
+
+
+def test_why_a_mail_was_not_delivered_is_read() -> None:
+    data = (
+        b"Subject: s\nContent-Type: multipart/report; boundary=b\n\n--b\n\nSorry\n--b\n"
+        b"Content-Type: message/delivery-status\n\nReporting-MTA: dns; x.org\n\n"
+        b"Final-Recipient: rfc822; b@x.org\nDiagnostic-Code: smtp; 550 no such user\n\n--b--"
+    )
+    assert read_mail(data).text.endswith(
+        "Reporting-MTA: dns; x.org\nFinal-Recipient: rfc822; b@x.org\nDiagnostic-Code: smtp; 550 no such user"
+    )
+
+
+def test_a_file_written_into_the_text_is_attached() -> None:
+    lines = b"".join(binascii.b2a_uu(DEEP[at : at + 45]) for at in range(0, len(DEEP), 45)).decode()
+    content = read_mail(mail(text=f"See it:\n\nbegin 644 计划.md\n{lines}`\nend\n\nBye"))
+    assert content.text.endswith(f"See it:\n\nBye\n\n计划.md\n\n{DEEP.decode()}")
 
 
 def test_what_could_not_be_decoded_is_told() -> None:

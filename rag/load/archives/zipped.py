@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import zipfile
 import zlib
@@ -93,10 +94,14 @@ def _is_split(data: bytes) -> bool:
 
 def _infos(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """Return the members, each once though the table name it twice."""
-    files = [info for info in archive.infolist() if not info.is_dir()]
+    files = [info for info in archive.infolist() if not info.is_dir() and not _is_link(info)]
     infos = list({info.header_offset: info for info in files}.values())
     _refuse_overlaps(infos)
     return infos
+
+
+def _is_link(info: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(info.external_attr >> 16)  # the mode of Unix (Info-ZIP)
 
 
 def _refuse_overlaps(infos: list[zipfile.ZipInfo]) -> None:

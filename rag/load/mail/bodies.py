@@ -12,7 +12,7 @@ from typing import Final
 from rag.errors import LoadError
 from rag.load.content import NEWLINES, Content, ContentBuilder, tidy
 from rag.load.mail.headers import NO_SUBJECT, Mail, file_name, header_lines, parse_headers
-from rag.load.mail.transfer import payload
+from rag.load.mail.transfer import payload, without_uuencoded
 from rag.load.parts import Parts
 from rag.load.plain.blobs import without_blobs
 from rag.load.plain.encoding import Decoded, decode_noted
@@ -23,6 +23,7 @@ SIGNATURES: Final = frozenset(
     {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 )
 ENCRYPTED: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+REPORTS: Final = frozenset({"message/delivery-status", "message/disposition-notification"})
 SEALED: Final = "smime.p7m"
 ENCRYPTED_PARTS: Final = frozenset({"multipart/encrypted", "application/pgp-encrypted"})
 ARMOUR: Final = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
@@ -30,6 +31,8 @@ SMALL_TEXT: Final = 200  # characters; a shorter plain text may only say that th
 FULLER: Final = 4  # times as long as such a text the page must be to be read instead
 SMALL_PICTURE: Final = 10_000  # bytes; a smaller one within the text is a logo or a line
 SOFT_BREAK: Final = re.compile(r"(?<=[^-\n] )\n(?!>)(?=[^\n])")  # format=flowed (RFC 3676)
+FOLDED: Final = re.compile(r"\n[ \t]")  # lines of a calendar (RFC 5545, 3.1 and 3.3.11)
+ESCAPED: Final = re.compile(r"\\([nN,;\\])")
 OPENED: Final = "open it in your mail program and save it from there"
 ENCRYPTED_TEXT: Final = f"its text is encrypted with PGP: {OPENED}"
 TNEF: Final = b"\x78\x9f\x3e\x22"  # first bytes of a winmail.dat
@@ -83,6 +86,10 @@ class _Reader:
             self._add_message(part)
         elif kind in ENCRYPTED_PARTS:
             self._builder.note(f"the mail is encrypted with PGP: {OPENED}")
+        elif kind in REPORTS:
+            self._builder.add(
+                "\n".join(f"{name}: {value}" for each in part.walk() for name, value in each.items())
+            )
         elif kind in {"multipart/alternative", "multipart/related"}:
             self._add_one_of(part, kind, nested, body=body)
         elif part.is_multipart():
@@ -123,7 +130,10 @@ class _Reader:
             if kind != "text/html" or "no text" not in str(exc):
                 self._parts.fail("its text", str(exc))
             return
-        self._has_text |= self._builder.add_content(plain) is not None
+        text, files = without_uuencoded(plain.text)
+        self._has_text |= self._builder.add_content(replace(plain, text=tidy(text))) is not None
+        for name, data in files:
+            self._parts.add_file(name, data)
 
     def _add_message(self, part: Mail) -> None:
         for message in _children(part):
@@ -181,6 +191,8 @@ def plain_text(part: Mail) -> Content:
     text = NEWLINES.sub("\n", found.text)
     if str(part.get_param("format", "")).lower() == "flowed":
         text = SOFT_BREAK.sub("", text)
+    if part.get_content_type() == "text/calendar":
+        text = ESCAPED.sub(lambda found: "\n" if found[1] in "nN" else found[1], FOLDED.sub("", text))
     text, secrets = ARMOUR.subn("", text)
     text, left_out = without_blobs(text)
     notes = (*found.notes, *([ENCRYPTED_TEXT] if secrets else []), *left_out)
@@ -198,7 +210,8 @@ def _best(children: list[Mail]) -> Mail | None:
     plain = next((child for child in children if child.get_content_type() == "text/plain"), None)
     others = [child for child in children if _holds_page(child)]
     if plain is None or not others:
-        return plain or next(iter(others), None)
+        calendar = (child for child in children if child.get_content_type() == "text/calendar")
+        return plain or next(iter(others), None) or next(calendar, None)
     text = _text_or_nothing(plain).strip()
     is_stand_in = len(text) < SMALL_TEXT and _length_of_page(others[0]) > FULLER * (len(text) + 1)
     return others[0] if is_stand_in else plain

@@ -11,10 +11,13 @@ from rag.load.mail.headers import Mail
 
 BASE64: Final = re.compile(r"[A-Za-z0-9+/]*=*")
 FOREIGN: Final = re.compile(r"[^A-Za-z0-9+/=]+")
-STRAY: Final = re.compile(r'[\s":;]')  # in a line of a header or a text
+STRAY: Final = re.compile(r'[\s":;]|=[^=]')  # in a line of a header or a text
 RUN: Final = re.compile(r"[A-Za-z0-9+/]+")  # up to its padding: some programs pad each line
 WHOLE: Final = 4  # characters that make three bytes
 LONG: Final = 40  # characters; a list's footer has no such word
+UUENCODED: Final = re.compile(
+    r"^begin [0-7]{3,4} (\S[^\n]{0,200})\n((?:[!-M][ -`]{1,84}\n)+)(?:[` ]?\n)?end$", re.M
+)
 DAMAGED: Final = "it was damaged on its way: only what is whole of it was read"
 
 
@@ -47,3 +50,20 @@ def _from_base64(text: str) -> tuple[bytes, str]:
 def _decoded(run: str) -> bytes:
     whole = run[: len(run) - (len(run) % WHOLE == 1)]  # one character alone tells less than a byte
     return binascii.a2b_base64(whole + "=" * (-len(whole) % WHOLE))
+
+
+def without_uuencoded(text: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """Return `text` without the files that an old program wrote into it, and those with their names."""
+    files = [
+        (match[1].strip(), b"".join(map(_from_uu, match[2].splitlines())))
+        for match in UUENCODED.finditer(text)
+    ]
+    return UUENCODED.sub("", text) if files else text, files
+
+
+def _from_uu(line: str) -> bytes:
+    size = (ord(line[0]) - 32) & 63
+    try:
+        return binascii.a2b_uu(line[: 1 + -(-size // 3) * 4])
+    except binascii.Error:
+        return b""
