@@ -25,6 +25,7 @@ Glyph: TypeAlias = tuple[
 
 MAX_CHARACTERS: Final = 200_000  # of one page
 PIECE_GAP: Final = 0.6  # of a line's height: a wider gap parts two pieces
+LEVEL: Final = 0.1  # points by which characters of one line stand higher or lower
 LOWERED: Final = 0.5  # of a line's height by which the next character may stand higher or lower
 RAISED: Final = 0.1  # of a line's height by which a smaller character is raised or lowered
 SMALLER: Final = 0.8  # part of a line's height: smaller characters stand by themselves
@@ -79,16 +80,23 @@ class _Reader:
         return self._page
 
     def _runs(self) -> Iterator[list[Glyph]]:
-        """Yield pdfium's lines; it ends one with a newline of its own."""
+        """Yield pdfium's lines, parted where the letters turn; it ends one with a newline of its own."""
         run: list[Glyph] = []
         for glyph in self._glyphs():
-            if glyph[0] != "\n":
-                run.append(glyph)
-            elif run:
+            ends = glyph[0] == "\n"
+            if run and (ends or self._turns(run, glyph)):
                 yield from _same_way(run, self._written(run)[0])
                 run = []
+            if not ends:
+                run.append(glyph)
         if run:
             yield from _same_way(run, self._written(run)[0])
+
+    def _turns(self, run: Sequence[Glyph], glyph: Glyph) -> bool:
+        """Say whether a character that stands on another line than the last one is turned otherwise."""
+        if glyph[0].isspace() or abs(glyph[1][1] - run[-1][1][1]) < LEVEL:
+            return False
+        return self._written(run)[0] != self._written([glyph])[0]
 
     def _glyphs(self) -> Iterator[Glyph]:
         unicode_of, box_of, raw, frame = (
@@ -235,15 +243,14 @@ def _in_turn(piece: Piece, turn: int) -> Piece:
 def _same_way(run: list[Glyph], turn: int) -> Iterator[list[Glyph]]:
     """Cut a line where it turns from across to downwards: pdfium takes both for one when they touch."""
     boxes = [turned(box, turn) if turn else box for _, box, _ in run]
-    down = [_is_below(box, following) for box, following in pairwise(boxes)]
-    if not any(down) or all(down):
-        yield run
-        return
+    inked = [at for at, glyph in enumerate(run) if not glyph[0].isspace()]  # pdfium's spaces lie anywhere
+    down = [_is_below(boxes[at], boxes[following]) for at, following in pairwise(inked)]
     start = 0
-    for at in range(1, len(down)):
-        if down[at] != down[at - 1] and (at > start or not down[at]):
-            yield run[start : at + 1]
-            start = at + 1
+    if any(down) and not all(down):
+        for at in range(1, len(down)):
+            if down[at] != down[at - 1] and (inked[at] > start or not down[at]):
+                yield run[start : inked[at + 1]]
+                start = inked[at + 1]
     yield run[start:]
 
 
