@@ -25,7 +25,7 @@ from rag.errors import ConfigError, DiskError, IndexMismatchError, LockedError
 from rag.index.faults import disk_error, translated
 from rag.index.lock import writer_lock
 from rag.index.schema import Manifest, named, statements
-from rag.index.store import DATABASE, make_durable, move_aside
+from rag.index.store import DATABASE, make_durable, move_aside, open_reader
 
 KIND: Final = "kaoju index"
 LAYOUT: Final = 1  # of the exported file
@@ -134,7 +134,7 @@ def _clear(folder: Path, prefix: str) -> None:
 
 def _copy(database: Path, copy: Path) -> None:
     with (
-        closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as source,
+        closing(open_reader(database)) as source,
         closing(sqlite3.connect(copy)) as target,
     ):
         source.backup(target)

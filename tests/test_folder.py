@@ -31,6 +31,7 @@ from rag.folder.scan import scan
 from rag.index import Index
 from rag.load.guard import Loader
 from rag.load.source import Settings
+from rag.portable import export_index
 from rag.split import split
 
 TOKENS = 64
@@ -875,6 +876,9 @@ def test_a_read_only_index_is_one_clear_error_and_still_answers(unprivileged: Pl
     for path in place.folder.iterdir():
         path.chmod(0o444)
     place.folder.chmod(0o555)
+    out = place.data.with_name("out")
+    out.mkdir()
+    out.chmod(0o777)
     user = os.geteuid()
     os.seteuid(65534) if user == 0 else None
     try:
@@ -882,6 +886,7 @@ def test_a_read_only_index_is_one_clear_error_and_still_answers(unprivileged: Pl
             place.sync()
         with place_open(place, TOKENS) as index:
             assert index.search_lexical("bridge", 1)[0][0].source == "a.txt"
+        assert export_index(place.folder, out / "index.kaoju").passages == 1
     finally:
         os.seteuid(user)
         place.folder.chmod(0o755)

@@ -147,7 +147,7 @@ class Store:
             raise damaged(self.folder, "its file is gone")
         if self._reader is None or self._reader.inode != inode:
             self._drop(self._reader)
-            self._reader = _Opened(_open_reader(self.folder / DATABASE), inode)
+            self._reader = _Opened(open_reader(self.folder / DATABASE), inode)
         return self._reader.connection
 
     def _current_writer(self) -> sqlite3.Connection:
@@ -232,7 +232,7 @@ def make_durable(folder: Path) -> None:
         os.close(opened)
 
 
-def _open_reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path) -> sqlite3.Connection:
     """Open for reading; in a read-only folder, where WAL has no place for its files, as immutable."""
     last: sqlite3.Error | None = None
     for options in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
