@@ -110,6 +110,17 @@ def test_tables_notes_comments_and_margins_stand_in_their_place() -> None:
     )
 
 
+def test_a_cell_merged_over_columns_covers_them_and_not_those_above() -> None:
+    covered = "<table:covered-table-cell/>"
+    body = "<table:table>" + row(cell("Item"), cell("North"), cell("South"))
+    body += row(cell("Tea"), cell("5", 'table:number-columns-spanned="2"'), covered)
+    body += row(cell("Milk", 'table:number-rows-spanned="2"'), cell("7"), cell("8"))
+    body += row(covered, cell("9"), cell("10")) + "</table:table>"
+    assert text_of(body) == (
+        "Item: Tea; North: 5; South: 5\nItem: Milk; North: 7; South: 8\nItem: Milk; North: 9; South: 10"
+    )
+
+
 def test_deleted_text_is_left_out_and_text_boxes_are_read() -> None:
     body = (
         "<text:tracked-changes><text:p>gone</text:p></text:tracked-changes><text:p>here<draw:frame>"

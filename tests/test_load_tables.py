@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.load.tables import looks_like_header, whole_table_text
+from rag.load.tables import Covered, looks_like_header, whole_table_text
 
 
 def told(*rows: str) -> str:
@@ -44,3 +44,17 @@ def test_a_list_of_names_and_values_may_begin_with_a_year() -> None:
 
 def test_a_name_without_any_value_below_it_is_not_lost() -> None:
     assert told("Name|Signature|Date", "Ada||", "Bob||") == "Name | Signature | Date\nName: Ada\nName: Bob"
+
+
+def test_equal_values_side_by_side_are_all_told() -> None:
+    assert told("1|0|0|0", "2|0|0|7") == "1 | 0 | 0 | 0\n2 | 0 | 0 | 7"
+    assert told("a|b|c", "5|5|5") == "a: 5; b: 5; c: 5"
+
+
+def test_a_merged_cell_is_told_once_below_one_name_and_once_across_the_table() -> None:
+    header = ["Name", "Price", Covered("Price")]
+    rows = [header, ["Tea", "3", Covered("3")], ["Hot", Covered("Hot"), Covered("Hot")], ["Milk", "1", "2"]]
+    assert whole_table_text(rows, header=True) == ("Name: Tea; Price: 3\nHot\nName: Milk; Price: 1; Price: 2")
+    assert whole_table_text([["Title", Covered("Title"), "x"], ["a", "a", "b"]], header=False) == (
+        "Title: x\na | a | b"
+    )

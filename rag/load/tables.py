@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import Final
 
 PAIR: Final = 2  # columns of a table of names and values
 PERIOD: Final = re.compile(r"(?<![\d.,])(?:19|20)\d\d(?![.,]?\d)|\b[QH][1-4]\b|[1-4]季度|\b1?\d月")
 MAX_PERIOD: Final = 30  # characters of a year, a quarter or a month that names a column
+
+
+class Covered(str):
+    """The text of a merged cell, in each place that it covers but its first."""
+
+    __slots__ = ()
 
 
 def whole_table_text(rows: Sequence[Sequence[str]], *, header: bool) -> str:
@@ -28,7 +34,7 @@ def table_text(rows: Sequence[Sequence[str]], *, header: bool) -> str:
         rows: the cells' text, row by row; rows may differ in length.
         header: whether the first row names the columns.
     """
-    rows = [[" ".join(cell.split()) for cell in row] for row in rows if any(cell.strip() for cell in row)]
+    rows = [[_on_one_line(cell) for cell in row] for row in rows if any(cell.strip() for cell in row)]
     if not rows:
         return ""
     if not header or len(rows) == 1:
@@ -63,15 +69,23 @@ def _is_period(rows: Sequence[Sequence[str]], at: int) -> bool:
     )
 
 
+def _on_one_line(cell: str) -> str:
+    text = " ".join(cell.split())
+    return Covered(text) if isinstance(cell, Covered) else text
+
+
 def _plain(row: Sequence[str]) -> str:
-    cells = [cell for at, cell in enumerate(row) if cell and (at == 0 or cell != row[at - 1])]
+    cells = [cell for cell in row if cell and not isinstance(cell, Covered)]
     if len(cells) == PAIR:
         return f"{cells[0].rstrip(':：')}: {cells[1]}"
     return " | ".join(cells)
 
 
 def _named(names: Sequence[str], record: Sequence[str]) -> str:
-    pairs = list(zip_longest(names, record, fillvalue=""))
-    if len({value for _, value in pairs}) == 1:  # one cell across the table: a row that only titles others
-        return pairs[0][1]
-    return "; ".join(f"{name}: {value}" if name else value for name, value in pairs if value)
+    if len(record) >= len(names) > 1 and all(isinstance(value, Covered) for value in record[1:]):
+        return record[0]  # one cell across the table: it only titles other rows
+    told = zip_longest(names, record, fillvalue="")
+    pairs = [(name, value) for name, value in told if value]
+    again = [isinstance(value, Covered) and name == before for (before, _), (name, value) in pairwise(pairs)]
+    shown = [pair for pair, is_again in zip(pairs, [False, *again], strict=False) if not is_again]
+    return "; ".join(f"{name}: {value}" if name else value for name, value in shown)

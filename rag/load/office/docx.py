@@ -18,7 +18,7 @@ from rag.load.office.word_notes import Notes
 from rag.load.office.word_text import block_text, paragraph_text, text_boxes
 from rag.load.office.wordml import W, inner, value
 from rag.load.source import Source
-from rag.load.tables import looks_like_header, whole_table_text
+from rag.load.tables import Covered, looks_like_header, whole_table_text
 
 BODY: Final = "word/document.xml"
 MARGINS: Final = ("header", "footer")
@@ -157,6 +157,7 @@ def _grid(rows: list[list[etree._Element]]) -> list[list[str]]:
             above = grid[-1][len(row)] if goes_on and grid and len(row) < len(grid[-1]) else None
             text = block_text(cell) if above is None else above
             span = value(cell.find(f"{W}tcPr/{W}gridSpan")) or "1"
-            row.extend([text] * (min(int(span), 100) if span.isdecimal() else 1))
+            row.append(text)
+            row.extend([Covered(text)] * (min(int(span), 100) - 1 if span.isdecimal() else 0))
         grid.append(row)
     return grid

@@ -11,7 +11,7 @@ from lxml import etree
 from rag.load.content import ContentBuilder
 from rag.load.office.odf_package import CHART, CONTENT, DC, DRAW, OFFICE, SVG, TABLE, TEXT, XLINK, OdfPackage
 from rag.load.pages.pictures import Pictures, alt_text
-from rag.load.tables import looks_like_header, whole_table_text
+from rag.load.tables import Covered, looks_like_header, whole_table_text
 
 MAX_REPEATED: Final = 100  # columns that one cell stands for
 MAX_SPACES: Final = 100
@@ -217,16 +217,27 @@ def _outermost(node: etree._Element, namespace: str) -> Iterator[etree._Element]
 
 def _rows(table: etree._Element) -> Iterator[list[str]]:
     """Yield the rows of a table; a merged or repeated cell stands in each place it covers."""
-    above: list[str] = []
+    above: dict[int, str] = {}  # column -> the cell that may cover the rows below it
     for row in table.iter(TABLE + "table-row"):
         if next(row.iterancestors(TABLE + "table")) is not table:
             continue
         texts: list[str] = []
+        across = 0  # places right of the cell at hand that it covers
         for cell in row:
+            count = _count(cell, "number-columns-repeated")
             if cell.tag == TABLE + "table-cell":
-                count = cell.get(TABLE + "number-columns-repeated", "1")
-                texts += [_joined(cell)] * min(int(count) if count.isdecimal() else 1, MAX_REPEATED)
+                text, across = _joined(cell), _count(cell, "number-columns-spanned") - 1
+                above |= dict.fromkeys(range(len(texts) + 1, len(texts) + 1 + across), Covered(text))
+                above |= dict.fromkeys(range(len(texts), len(texts) + count), text)
+                texts += [text] * count
             elif cell.tag == TABLE + "covered-table-cell":
-                texts.append(above[len(texts)] if len(texts) < len(above) else "")
+                covered = [Covered(texts[-1])] * min(count, across) if texts else []
+                across -= len(covered)
+                texts += covered
+                texts += [above.get(at, "") for at in range(len(texts), len(texts) + count - len(covered))]
         yield texts
-        above = texts
+
+
+def _count(cell: etree._Element, name: str) -> int:
+    count = cell.get(TABLE + name, "1")
+    return max(1, min(int(count), MAX_REPEATED)) if count.isdecimal() else 1

@@ -15,7 +15,7 @@ from rag.load.office.objects import Objects, P
 from rag.load.office.ooxml import A, Package, R, Relation
 from rag.load.office.slides import REPEATED, TITLES, Places, Shape, places, shapes
 from rag.load.source import Source
-from rag.load.tables import looks_like_header, whole_table_text
+from rag.load.tables import Covered, looks_like_header, whole_table_text
 
 PRESENTATION: Final = "ppt/presentation.xml"
 NOTES: Final = "Notes:"
@@ -182,7 +182,7 @@ def _row(row: etree._Element) -> list[str]:
     texts: list[str] = []
     for cell in row.iterfind(A + "tc"):
         if cell.get("hMerge") in {"1", "true"} and texts:
-            texts.append(texts[-1])
+            texts.append(Covered(texts[-1]))
         else:
             texts.append(" ".join(paragraph_text(each) for each in cell.iter(A + "p")))
     return texts

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rag.load.content import ContentBuilder
-from rag.load.tables import looks_like_header, whole_table_text
+from rag.load.tables import Covered, looks_like_header, whole_table_text
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Flow:
         for at, own in enumerate(self._cells):
             merge = cells.merges[at] if at < len(cells.merges) else ""
             if merge == "left" and row:
-                row.append(row[-1])
+                row.append(Covered(row[-1]))
             else:
                 row.append(above[at] if merge == "above" and at < len(above) else own)
         self._has_header = self._has_header or (cells.is_header and not self._rows)

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from lxml import etree
 
-from rag.load.tables import looks_like_header, whole_table_text
+from rag.load.tables import Covered, looks_like_header, whole_table_text
 
 Cells: TypeAlias = list[etree._Element]
 MAX_SPAN: Final = 1000  # the limit browsers keep (HTML Standard, 4.9.11)
@@ -95,7 +95,8 @@ def _grid_row(
     for cell in cells:
         _take_from_above(row, above)
         text = text_of(cell)
-        for _ in range(_span(cell, "colspan")):
+        for place in range(_span(cell, "colspan")):
+            text = Covered(text) if place else text
             if _span(cell, "rowspan") > 1:
                 above[len(row)] = (_span(cell, "rowspan") - 1, text)
             row.append(text)
