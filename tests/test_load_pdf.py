@@ -277,6 +277,37 @@ def test_vertical_writing_is_read_column_by_column_from_the_right() -> None:
     assert lines[-2:] == ["大正十三年一月廿日", "宮澤賢治"]
 
 
+def test_lines_of_sideways_text_stay_whole_beside_upright_ones() -> None:
+    sideways = ["milliwatts will warm", "the mill twice within", "a mile of swimming"]
+    drawn = " ".join(
+        f"BT /F 10 Tf 0 1 -1 0 {90 + 14 * at} 500 Tm <{line.encode('utf-16-be').hex()}> Tj ET"
+        for at, line in enumerate(sideways)
+    )
+    upright = [*column(ENGLISH), *((300, 300 - 12 * at, line) for at, line in enumerate(sideways))]
+    text = content_of(minimal_pdf([upright], drawn=drawn)).text
+    assert text.split("\n\n")[0] == " ".join(ENGLISH)
+    assert text.replace("\n", " ").count(" ".join(sideways)) == 2
+
+
+def test_the_sign_of_a_footnote_is_no_part_of_the_word_after_it() -> None:
+    note: list[Placed] = [(50, 104, "a", 6), (53.5, 100, "Evaluate the lamp before it is used.", 10)]
+    assert content_of(minimal_pdf([[*column(ENGLISH), *note]])).text.endswith(
+        "\n\na Evaluate the lamp before it is used."
+    )
+
+
+def test_a_hanging_indent_does_not_part_an_entry() -> None:
+    lines: list[Placed] = [
+        (50, 700, "Alma Voss and Ben Aldous. The keepers of the northern lamps, in Pro-"),
+        (62, 688, "ceedings of the yearly meeting of keepers and of their many friends in"),
+        (62, 676, "the old harbour office."),
+    ]
+    assert (
+        "in Proceedings of the yearly meeting of keepers and of their"
+        in content_of(minimal_pdf([lines])).text
+    )
+
+
 def test_headings_come_from_the_outline() -> None:
     outline = (
         "/Outlines << /First << /Title (Lamps) /Dest [6 0 R /XYZ 0 780 0] /First << /Title (Spare lamps)"
@@ -414,6 +445,14 @@ def test_text_that_says_other_than_is_drawn_gives_way_to_ocr() -> None:
     assert "lantern room" in content.text
     assert "mboufso" not in content.text
     assert "text layer that means nothing" in content.notes[0]
+
+
+def test_a_pdf_that_only_a_certificate_opens_is_named_so() -> None:
+    handler = (
+        "/Encrypt << /Filter /Adobe.PubSec /SubFilter /adbe.pkcs7.s4 /V 2 /Length 128 >> /ID [<00> <00>]"
+    )
+    with pytest.raises(LoadError, match="no password opens"):
+        read_pdf(Source(data=minimal_pdf([column(ENGLISH)], trailer=handler)))
 
 
 @pytest.mark.parametrize("password", ["baz", "foo"])

@@ -20,6 +20,7 @@ from rag.load.pages.running import without_running_titles
 from rag.load.source import Source
 
 PASSWORD: Final = 4  # FPDF_ERR_PASSWORD
+SECURITY: Final = 5  # FPDF_ERR_SECURITY
 MAX_PAGES: Final = 10_000  # that are read
 MAX_CHARACTERS: Final = 40_000_000  # of all pages
 MAX_ENTRIES: Final = 5_000  # of the outline
@@ -27,6 +28,9 @@ MAX_ATTACHMENTS: Final = 1_000
 AT_ONCE: Final = 50  # pages with a text layer that are told of together; they take a second or two
 TAIL: Final = 2048  # bytes in which the end of a whole file is marked
 ENCRYPTED: Final = "the PDF is encrypted: add its password to the setting `passwords` in rag.toml"
+CERTIFIED: Final = (
+    "the PDF is encrypted in a way that no password opens, such as for a certificate: save a copy without it"
+)
 OCR_OFF: Final = "hold pictures, which were not read since OCR is off: set `ocr = true` in rag.toml"
 
 
@@ -69,8 +73,10 @@ def _open(source: Source) -> pypdfium2.PdfDocument:
         try:
             document = pypdfium2.PdfDocument(source.data, password=password)
         except pypdfium2.PdfiumError as exc:
-            if getattr(exc, "err_code", None) != PASSWORD:
-                raise LoadError("the PDF is damaged: its structure cannot be read") from exc
+            code = getattr(exc, "err_code", None)
+            if code != PASSWORD:
+                why = CERTIFIED if code == SECURITY else "the PDF is damaged: its structure cannot be read"
+                raise LoadError(why) from exc
             continue
         if not len(document):
             raise LoadError("the PDF is damaged: it has no pages")

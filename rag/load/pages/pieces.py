@@ -153,10 +153,16 @@ def _joined(piece: Piece, following: Piece) -> Piece:
     raised = following.bottom > piece.bottom + RAISED * piece.size
     if raised and following.size < SMALL_PRINT * piece.size and EXPONENT.issuperset(text):
         text = text.translate(SUPERSCRIPTS)
-    elif gap > SPACE_GAP * min(piece.size, following.size):
+    elif gap > SPACE_GAP * min(piece.size, following.size) or _is_mark(piece, following):
         text = f" {text}"
     line = line_of([piece, following], piece.text + text)
     return replace(_as_piece(line), size=max(piece.size, following.size))
+
+
+def _is_mark(piece: Piece, following: Piece) -> bool:
+    """Say whether a piece is the raised sign of a footnote that stands before its text."""
+    is_raised = piece.bottom > following.bottom + RAISED * following.size
+    return is_raised and piece.size < SMALL_PRINT * following.size
 
 
 def _as_piece(line: Line) -> Piece:
