@@ -240,6 +240,13 @@ def test_text_drawn_in_a_locked_canvas_is_read() -> None:
     assert read_docx(Source(data=packed({"word/document.xml": body(canvas)}))).text == "School 14"
 
 
+def test_greek_letters_in_the_font_symbol_are_read() -> None:
+    picture = '<w:sym w:font="Wingdings" w:char="F04A"/>'
+    signs = f'<w:p><w:r><w:t>5 </w:t><w:sym w:font="Symbol" w:char="{{}}"/>{picture}</w:r></w:p>'
+    text = body(signs.format("F06D") + signs.format("F0B3"))
+    assert read_docx(Source(data=packed({"word/document.xml": text}))).text == "5 μ\n\n5 ≥"
+
+
 def test_a_strict_document_is_read() -> None:
     strict = body(f"<w:p>{run('Strict.')}</w:p>").replace(
         WORD, "http://purl.oclc.org/ooxml/wordprocessingml/main"

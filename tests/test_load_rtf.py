@@ -150,3 +150,11 @@ def test_notes_within_notes_are_told_once() -> None:
     start = time.process_time()
     read("{\\footnote " * 4000 + "x" * 100_000)
     assert time.process_time() - start < 20
+
+
+def test_greek_letters_and_signs_in_the_font_symbol_are_read_and_pictures_left_out() -> None:
+    data = (
+        rb"{\rtf1\ansi{\fonttbl{\f0 Arial;}{\f1\fcharset2{\*\panose 05}Symbol;}{\f2\fcharset2 Wingdings;}}"
+        rb"5 {\f1 m}m {\f1\'b3} {\f1\u-3999 ?}{\f2 \'fc} done\par}"
+    )
+    assert read_rtf(Source(data=data)).text == "5 μm ≥ α done"

@@ -9,6 +9,7 @@ from typing import Final
 from rag.errors import LoadError
 from rag.load.content import Content
 from rag.load.office.rtf_flow import Flow
+from rag.load.office.rtf_fonts import SYMBOL_FONT
 from rag.load.office.rtf_tokens import (
     CHARACTERS,
     DESTINATIONS,
@@ -22,6 +23,7 @@ from rag.load.office.rtf_tokens import (
     tokens,
 )
 from rag.load.office.rtf_words import WORDS, State, Words
+from rag.load.office.symbol_font import PRIVATE, symbols
 from rag.load.pages.pictures import Pictures
 from rag.load.source import Source
 
@@ -95,6 +97,8 @@ class _Reader(Words):
             data = data[skipped:]
         if state.destination == "pict":
             self._hex.append(data)
+        elif state.destination == "fonttbl":
+            self._fonts.set_name(data)
         elif state.destination == "stylesheet":
             self._name.append(data.decode("latin-1"))
             if data.endswith(b";"):
@@ -118,7 +122,7 @@ class _Reader(Words):
     def _take_word(self, name: str, number: int | None) -> None:
         self._to_skip = 0
         if name == "u":
-            self._add(chr((number or 0) & 0xFFFF))
+            self._add_unicode(chr((number or 0) & 0xFFFF))
             self._to_skip = self._state.skips
         elif name in CHARACTERS:
             self._add(CHARACTERS[name])
@@ -213,6 +217,10 @@ class _Reader(Words):
         if found:
             self._levels.setdefault(self._style, int(found[1]))
         self._style = 0
+
+    def _add_unicode(self, character: str) -> None:
+        is_sign = self._state.codec == SYMBOL_FONT and ord(character) in PRIVATE
+        self._add(symbols(character) if is_sign else character)
 
     def _add(self, text: str) -> None:
         self._flush()

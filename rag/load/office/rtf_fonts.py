@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from rag.load.office.symbol_font import symbols
+
 CHARSETS: Final = {  # \fcharset -> Python's codec
     77: "mac_roman", 78: "cp932", 79: "cp949", 80: "gb18030", 81: "cp950", 128: "cp932", 129: "cp949",
     130: "johab", 134: "gb18030", 136: "cp950", 161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255",
     178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
 }  # fmt: skip
+SYMBOL_FONT: Final = "symbol"  # no codec: the font of that name
 SYMBOL: Final = 2  # a charset of pictures, whose codes mean nothing elsewhere
 PAGES: Final = {932: "cp932", 936: "gb18030", 949: "cp949", 950: "cp950", 10000: "mac_roman", 65001: "utf-8"}
 USUAL: Final = "cp1252"
@@ -41,6 +44,11 @@ class Fonts:
     def set_font_page(self, page: int) -> None:
         self._table[self._defined] = (codec(page), False)
 
+    def set_name(self, name: bytes) -> None:
+        """Tell the one font of signs that means something from those of pictures."""
+        if name.strip().rstrip(b";") == b"Symbol":
+            self._table[self._defined] = (SYMBOL_FONT, False)
+
     def of(self, font: int) -> tuple[str, bool]:
         """Return a font's codec, and whether it is one of pictures."""
         return self._table.get(font, (self._usual, False))
@@ -63,6 +71,8 @@ def codec(page: int) -> str:
 
 
 def _decoded(data: bytes, name: str, usual: str) -> str:
+    if name == SYMBOL_FONT:
+        return symbols(data.decode("latin-1"))
     if name:
         return data.decode(name, "replace")
     if usual != USUAL and HIGH.search(data):

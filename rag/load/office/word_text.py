@@ -8,6 +8,7 @@ from typing import Final
 
 from lxml import etree
 
+from rag.load.office.symbol_font import symbols
 from rag.load.office.word_math import math_text
 from rag.load.office.wordml import MATH, W
 
@@ -52,14 +53,17 @@ def _pieces(node: etree._Element) -> Iterator[str]:
         elif child.tag in CHARACTERS:
             yield "" if child.get(W + "type") in {"page", "column"} else CHARACTERS[child.tag]
         elif child.tag == W + "sym":
-            yield _symbol(child.get(W + "char", ""))
+            yield _symbol(child)
         elif child.tag in REFERENCES:
             yield child.get(MARK, "")
         elif child.tag not in SKIPPED and child.tag != TEXT_BOX:
             yield from _pieces(child)
 
 
-def _symbol(code: str) -> str:
+def _symbol(node: etree._Element) -> str:
     """Return a symbol's character; fonts of pictures use the private area, which means nothing elsewhere."""
+    code = node.get(W + "char", "")
     number = int(code, 16) if re.fullmatch("[0-9A-Fa-f]{4}", code) else 0
+    if node.get(W + "font") == "Symbol":
+        return symbols(chr(number)) if number else ""
     return chr(number) if number and number not in PRIVATE_USE else ""
