@@ -90,3 +90,13 @@ def test_yaml_is_read_as_written_with_its_outer_keys_as_headings() -> None:
     content = read_yaml(Source(data=text.encode(), name="a.yaml"))
     assert content.text == text
     assert [(each.level, each.title) for each in content.headings] == [(1, "services"), (1, "other key")]
+
+
+def test_values_that_follow_one_another_are_each_read() -> None:
+    assert read('{"a": 1,\n "b": 2}\n{"a": 3}{"a": 4}').text == "a: 1; b: 2\na: 3\na: 4"
+
+
+def test_controls_and_line_separators_within_a_string_are_borne() -> None:
+    content = read('{"a": "x\ty\u2028z"}\n\noops\n{"a": "v"}\n{"a": "w"}', "a.jsonl")
+    assert content.text == "a: x\ty\nz\noops\na: v\na: w"
+    assert content.notes == ("1 of its lines are no JSON, the first is line 3",)

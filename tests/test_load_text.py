@@ -102,3 +102,8 @@ def test_front_matter_stays_and_holds_no_headings() -> None:
     content = read_markdown(Source(data=text.encode()))
     assert content.text == text
     assert [heading.title for heading in content.headings] == ["One"]
+
+
+def test_the_colours_of_a_terminal_and_what_is_struck_over_are_no_text() -> None:
+    log = "\x1b[1;31mfailed\x1b[0m N\bNA\bAM\bME\bE _\bu_\bs_\be"
+    assert read_text(Source(data=log.encode(), name="a.log")).text == "failed NAME use"

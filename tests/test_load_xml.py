@@ -95,3 +95,14 @@ def test_what_is_no_xml_at_all_is_read_as_text() -> None:
 def test_a_drawing_gives_its_words_alone() -> None:
     drawing = '<title>Map</title><path d="M0 0L9 9"/><text x="1">Lamp</text>'
     assert read(f'<svg xmlns="http://www.w3.org/2000/svg">{drawing}</svg>').text == "Map\n\nLamp"
+
+
+def test_a_text_of_more_than_ten_megabytes_is_read_whole() -> None:
+    words = "lamp " * 2_100_000
+    content = read(f"<log><entry>{words}</entry><entry>end</entry></log>")
+    assert content.text == f"entry: {words.strip()}\nentry: end"
+    assert content.notes == ()
+
+
+def test_what_lies_three_hundred_elements_deep_is_read() -> None:
+    assert read("<a>" * 300 + "deep" + "</a>" * 300).text == "a: deep"

@@ -51,7 +51,7 @@ LATIN_ENCODINGS: Final = {
     "cp852": CENTRAL,
 }
 CYRILLIC_ENCODINGS: Final = dict.fromkeys(
-    ("cp1251", "koi8-r", "koi8-u", "cp866", "iso8859-5", "mac_cyrillic"), CYRILLIC
+    ("cp1251", "koi8-r", "koi8-u", "cp866", "iso8859-5", "mac_cyrillic", "cp855"), CYRILLIC
 )
 PUNCTUATION: Final = frozenset("‘’‚“”„«»‹›–—…•·°§©®™€£¥№¿¡ªº²³½¼¾×±µ\u00a0\u00ad")
 INSIDE: Final = frozenset("’·—–…\u00ad\u0300\u0301\u0303\u0309\u0323")  # may stand within a word
@@ -82,7 +82,7 @@ def _broken(text: str) -> int:
         if char.isascii() or not before.isalpha():
             continue
         if char.isupper():
-            wrong += after.islower() or (before.islower() and not after.isupper())
+            wrong += after.islower() or before.islower()
         elif not char.isalpha() and char not in INSIDE:
             wrong += after.isalpha()
     return wrong

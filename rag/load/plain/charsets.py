@@ -46,6 +46,12 @@ CHINESE: Final = frozenset(
     "實這個國來說們為會時後裡學對過發經動兩長樣現與將進開無從還當頭點問間關電話機車東西門見書語請認識讓應該種義黨縣區總"
     "录目单项记，。、；：？！“”《》（）「」"
 )
+EVERYDAY: Final = CHINESE | frozenset(  # and what names files, forms and columns
+    "简历图谢您否告报谱档案址姓性别职聘休假薪资奖金额价格款账票税费付收支买卖购销订货仓库存品牌型号码编签审核批准证券保险银行贷"
+    "客户供应商店铺市招投标约期限备注附邮箱真网站络软硬屏键系统设置装密登录注册验试测错误警功失败成功完未待办计划总结周季培训考勤"
+    "课程师院校班级题答案卷绩研究医药病房患护健康检查料库图照片视频音乐游戏新闻版权简介绍说话词句译英汉语法律诉判款城镇村街道楼层室"
+    "交运输车船飞航油煤水电气暖热冷米克吨升秒钟晚早午春夏秋冬红黄蓝绿白黑男女父母兄弟姐妹爱好友朋李王张刘陈杨赵吴徐孙"
+)
 KANA: Final = frozenset(map(chr, range(0x3041, 0x30FF))) | frozenset("。、「」")
 HANGUL: Final = frozenset(
     "이다는을를의에가은한고하지로기사도서리어나대시인자수정있그아해것세일원부전제보장주스상과들안요"
@@ -56,9 +62,13 @@ FREQUENT: Final = {  # encoding -> its frequent characters, least part of the ot
     "cp932": (KANA, 0.25),
     "euc_jp": (KANA, 0.25),
     "cp949": (HANGUL, 0.2),
+    "johab": (HANGUL, 0.3),
 }
 OTHER_SCRIPTS: Final = frozenset(
     map(chr, (*range(0x0370, 0x0400), *range(0x0590, 0x0700), *range(0x0E01, 0x0E5C)))
+)
+SYMBOL: Final = re.compile(  # of a price, a measure or a rule in cp1252, alone among ASCII
+    rb"(?<![A-Za-z\x80-\xff])[\xa3\xa7\xa9\xae\xb0-\xb3\xb5\xb7\xbc-\xbe\xd7\x80\x95](?![\x80-\xff]|[a-z]{2})"
 )
 SHORT: Final = 6  # different characters beyond ASCII up to which frequent Chinese alone decides
 MOST: Final = 0.5  # part of the characters of such a short text that are frequent Chinese
@@ -89,6 +99,8 @@ def guess(data: bytes) -> str:
     sample = telling(data)
     if is_short_chinese(sample):
         return "gb18030"
+    if len(SYMBOL.findall(sample)) == len(HIGH.findall(sample)):
+        return "cp1252"
     detector = EncodingDetector()
     detector.feed(sample, last=len(sample) < SAMPLE)
     found = python_name(detector.guess(tld=None, allow_utf8=False)) or "cp1252"
@@ -128,7 +140,7 @@ def is_short_chinese(sample: bytes) -> bool:
     chars = set(high.decode("gb18030", "replace"))
     if not 0 < len(chars) <= SHORT or len(HIGH.findall(sample)) > len(high):
         return False
-    return len(chars & CHINESE) >= MOST * len(chars)
+    return len(chars & EVERYDAY) >= MOST * len(chars)
 
 
 def _is_everyday_chinese(sample: bytes) -> bool:

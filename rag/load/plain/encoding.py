@@ -114,7 +114,7 @@ def _as_declared(data: bytes, declared: str | None) -> tuple[str, list[str]] | N
 
 
 def _guessed(data: bytes) -> tuple[str, list[str]]:
-    cut = decode_cut(data)
+    cut = None if is_short_chinese(telling(data)) else decode_cut(data)
     if cut:
         return cut
     encoding = wide_encoding(data) or guess(data)
@@ -137,7 +137,7 @@ def _is_readable(sample: str) -> bool:
     bad = sum(
         times
         for char, times in Counter(sample).items()
-        if char not in "\t\n\r\f"
+        if char not in "\b\t\n\r\f\x1b"
         and (char == "\ufffd" or unicodedata.category(char) in {"Cc", "Cn", "Co", "Cs"})
     )
     return bad <= max(FEW_UNREADABLE, MAX_UNREADABLE * len(sample))

@@ -17,6 +17,9 @@ from rag.load.source import Source
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | bool | None"  # numbers are kept as they are written
 
+DECODER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
+NEWLINE: Final = re.compile(r"\r\n?|\n")  # and no other: a string may hold U+2028 as it is
+BLANK: Final = re.compile(r"\s*")
 COMMENT: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|//[^\n]*+|/\*.*?(?:\*/|\Z)|,(?=\s*+[\]}])', re.S)
 LINES: Final = frozenset({".jsonl", ".ndjson"})
 ROW: Final = 600  # characters of a record that is written on one line
@@ -59,24 +62,44 @@ def _values(text: str, is_lines: bool) -> tuple[list[Json], str]:  # noqa: FBT00
                 return [], "nested too deeply"
             except ValueError as exc:
                 trouble = trouble or _said(exc)
-    lines = [line for line in text.splitlines() if line.strip()]
+        if several := _one_after_another(text):
+            return several, ""
+    return _of_lines(text, trouble)
+
+
+def _of_lines(text: str, trouble: str) -> tuple[list[Json], str]:
     values: list[Json] = []
     bad: list[int] = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(NEWLINE.split(text), start=1):
         try:
-            values.append(_parsed(line))
+            values += [_parsed(line)] if line.strip() else []
         except (ValueError, RecursionError) as exc:
             trouble = trouble or _said(exc)
             values.append(line)
             bad.append(number)
-    if len(bad) * 2 > len(lines) or len(lines) < MANY_LINES:
+    if len(bad) * 2 > len(values) or len(values) < MANY_LINES:
         return ([], trouble) if bad else (values, "")
     return values, f"{len(bad):,} of its lines are no JSON, the first is line {bad[0]:,}" if bad else ""
 
 
 def _parsed(text: str) -> Json:
-    value: Json = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    value: Json = DECODER.decode(text)
     return value
+
+
+def _one_after_another(text: str) -> list[Json]:
+    """Return the values of a text that holds several; none when anything else is in it."""
+    values: list[Json] = []
+    end = 0
+    while end < len(text):
+        try:
+            value, end = DECODER.raw_decode(text, end)
+        except (ValueError, RecursionError):
+            return []
+        values.append(value)
+        blank = BLANK.match(text, end)
+        end = blank.end() if blank else end
+    return values
 
 
 def _said(exc: Exception) -> str:

@@ -11,6 +11,7 @@ from rag.load.plain.blobs import without_blobs
 from rag.load.plain.encoding import decode_noted
 from rag.load.source import Source
 
+TERMINAL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[^\n]\x08")  # colours, and what is struck over
 FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
 ATX: Final = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 SETEXT: Final = re.compile(r" {0,3}(=+|-+)[ \t]*$")
@@ -40,7 +41,7 @@ def plain_text(
     `declared` and `mend` are those of `decode_noted`.
     """
     decoded = decode_noted(source.data, declared=declared, mend=mend)
-    text, notes = without_blobs(NEWLINES.sub("\n", decoded.text))
+    text, notes = without_blobs(TERMINAL.sub("", NEWLINES.sub("\n", decoded.text)))
     return tidy(text), (*decoded.notes, *notes)
 
 

@@ -38,6 +38,7 @@ NOISE: Final = re.compile(
     re.I,
 )
 MARKUP: Final = re.compile(r"<(?:p|br|div|span|a|ul|ol|table|img|h[1-6]|b|i|strong|em)\b[^<>]*>", re.I)
+SPACES: Final = re.compile(r"\s{2,}|[^\S ]")  # no single space: a text may have millions of them
 LONGEST_ATTRIBUTE: Final = 300  # characters
 MAX_LEVEL: Final = 6
 
@@ -47,6 +48,7 @@ def read_xml(source: Source) -> Content:
 
     Raises:
         LoadError: when there is no text in it.
+        RecursionError: when it is nested deeper than Python calls functions.
     """
     decoded = decode_noted(source.data, declared=declared_charset(source.data))
     parser = etree.XMLParser(
@@ -56,6 +58,7 @@ def read_xml(source: Source) -> Content:
         recover=True,
         remove_comments=True,
         remove_pis=True,
+        huge_tree=True,  # else a text of 10 MB counts as damaged; entities are not expanded anyway
     )
     data = DECLARATION.sub("", decoded.text.lstrip("\ufeff")).encode("utf-8", "replace")
     try:
@@ -94,7 +97,7 @@ class _Reader:
         self._element(root, 1)
 
     def _element(self, node: etree._Element, level: int) -> None:
-        """Add an element and what is in it; libxml2 refuses documents nested deeper than 256."""
+        """Add an element and what is in it."""
         if not isinstance(node.tag, str) or _local(node).lower() in NO_TEXT:
             return
         children = [child for child in node if isinstance(child.tag, str)]
@@ -192,7 +195,7 @@ def _is_mixed(node: etree._Element) -> bool:
 
 
 def _flat(node: etree._Element) -> str:
-    return " ".join("".join(node.itertext()).split())
+    return SPACES.sub(" ", "".join(node.itertext())).strip()
 
 
 def _attributes(node: etree._Element) -> list[tuple[str, str]]:
