@@ -41,3 +41,9 @@ def test_what_people_write_stays(text: str) -> None:
 def test_text_after_an_embedded_image_stays() -> None:
     text, _ = without_blobs(f"![x](data:image/png;base64,{NOISE}) and words after it")
     assert text == "![x](data:image/png) and words after it"
+
+
+def test_the_line_after_a_block_keeps_its_indent() -> None:
+    block = "".join(f"    {NOISE[at : at + 76]}\n" for at in range(0, 760, 76))
+    text, _ = without_blobs(f"  body: |\n{block}  after: it\n")
+    assert text == "  body: |\n  after: it\n"

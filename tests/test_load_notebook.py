@@ -66,3 +66,10 @@ def test_format_version_3_is_read() -> None:
 
 def test_what_is_no_notebook_is_read_as_json() -> None:
     assert read({"a": 1}).text == "a: 1"
+
+
+def test_an_object_shown_as_html_is_read_by_its_words_and_a_bare_one_not_at_all() -> None:
+    page = {"text/html": "<b>The lamp</b> burns", "text/plain": "<IPython.core.display.HTML object>"}
+    figure = {"text/plain": "<Figure size 432x288 with 1 Axes>", "image/png": PICTURE}
+    content = read({"nbformat": 4, "cells": [code("x", {"data": page}, {"data": figure})]})
+    assert content.text == "```\nx\n```\n\nThe lamp burns"

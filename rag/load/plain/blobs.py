@@ -12,7 +12,7 @@ EMBEDDED: Final = re.compile(
 )
 RUN: Final = re.compile(r"(?<![\w+/=-])[\w+/-]{256,}+={0,2}", re.ASCII)
 WRAPPED: Final = re.compile(
-    r"(?:^[ \t]*+[A-Za-z0-9+/]{56,128}\n){8,}+[ \t]*+(?:[A-Za-z0-9+/]{1,128}={0,2}$)?", re.M
+    r"(?:^[ \t]*+[A-Za-z0-9+/]{56,128}\n){8,}+(?:[ \t]*+[A-Za-z0-9+/]{1,128}={0,2}$)?", re.M
 )
 LONG_LINE: Final = re.compile(r"^[^\n]{4000,}+$", re.M)
 MIXTURE: Final = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))

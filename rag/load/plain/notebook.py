@@ -16,6 +16,9 @@ from rag.load.plain.text import markdown_headings
 from rag.load.source import Source
 
 ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+OBJECT: Final = re.compile(
+    r"\[?<[\w.]+[^<>\n]{0,200}(?: at 0x[0-9a-f]+| object| with \d+ Axes)>\]?"
+)  # no words
 LONG_OUTPUT: Final = 8_000  # characters of what one cell printed
 
 
@@ -79,8 +82,10 @@ def _add_output(builder: ContentBuilder, output: dict[str, Any]) -> None:
     if isinstance(output.get("ename"), str):
         text = f"{output['ename']}: {_joined(output.get('evalue'))}"
     else:
-        text = _joined(output.get("text")) or _joined(data.get("text/markdown")) or _from_html(data)
-        text = text or _joined(data.get("text/plain"))
+        plain = _joined(data.get("text/plain"))
+        plain = "" if OBJECT.fullmatch(plain.strip()) else plain
+        text = _joined(output.get("text")) or _joined(data.get("text/markdown"))
+        text = text or _from_html(data, is_all=not plain) or plain
     text = _plain(text)
     if len(text) > LONG_OUTPUT:
         builder.note(f"what a cell printed was cut to {LONG_OUTPUT:,} characters")
@@ -88,9 +93,9 @@ def _add_output(builder: ContentBuilder, output: dict[str, Any]) -> None:
     builder.add(text)
 
 
-def _from_html(data: dict[str, Any]) -> str:
+def _from_html(data: dict[str, Any], *, is_all: bool) -> str:
     page = _joined(data.get("text/html"))
-    if "<table" not in page.lower():
+    if not page.strip() or not (is_all or "<table" in page.lower()):
         return ""
     return read_html(Source(data=page.encode("utf-8", "replace"))).text
 
