@@ -16,6 +16,7 @@ from rag.load import read
 from rag.load.content import Content
 from rag.load.office.docx import read_docx
 from rag.load.source import Budget, Settings, Source
+from tests.minimal_msg import compound
 
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006"
@@ -291,6 +292,22 @@ def test_an_embedded_workbook_is_read_below_its_name_and_another_object_is_told(
     content = read_docx(Source(data=packed(parts)))
     assert content.text == "Outer.\n\na.docx\n\nInner."
     assert content.notes == ("an embedded object was not read: word/embeddings/b.bin",)
+
+
+@pytest.mark.parametrize(("stream", "name"), [("\x01Ole10Native", "tide.docx"), ("Package", "ole.bin")])
+def test_a_file_in_an_ole_object_is_read_below_its_name(stream: str, name: str) -> None:
+    file = packed({"word/document.xml": body(f"<w:p>{run('Tide at noon.')}</w:p>")})
+    shell = bytes(6) + b"tide.docx\0C:\\tide.docx\0" + bytes(8) + b"C:\\temp\\tide.docx\0"
+    shell += len(file).to_bytes(4, "little") + file + b"\0\0"
+    ole = 'xmlns:o="urn:schemas-microsoft-com:office:office"'
+    parts: dict[str, str | bytes] = {
+        "word/document.xml": body(f'<w:p><w:r {ole}><o:OLEObject r:id="oleObject"/></w:r></w:p>'),
+        "word/_rels/document.xml.rels": relations(oleObject="embeddings/ole.bin"),
+        "word/embeddings/ole.bin": compound({stream: file if stream == "Package" else shell}),
+    }
+    content = read_docx(Source(data=packed(parts)))
+    assert content.text == f"{name}\n\nTide at noon."
+    assert not content.notes
 
 
 def test_a_document_that_is_damaged_in_the_middle_gives_its_beginning_and_a_note() -> None:

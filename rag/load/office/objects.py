@@ -12,6 +12,7 @@ from lxml import etree
 from rag.errors import LoadError
 from rag.load.content import ContentBuilder
 from rag.load.office.drawings import CHART, DIAGRAM, chart_text, diagram_text
+from rag.load.office.ole_objects import held
 from rag.load.office.ooxml import A, Package, R, Relation
 from rag.load.pages.pictures import Pictures, alt_text
 from rag.load.source import Source
@@ -73,7 +74,7 @@ class Objects:
         elif READABLE.fullmatch(relation.target):
             self._add_document(builder, relation.target)
         elif relation.kind in {"oleObject", "package"}:
-            builder.note(f"an embedded object was not read: {relation.target}")
+            self._add_object(builder, relation.target)
 
     def _drawn(self, part: str, text: Callable[[etree._Element], str]) -> str:
         root = self._package.parse(part)
@@ -92,6 +93,16 @@ class Objects:
             builder.add_part(name, read(self._source.member(self._package.read(part), name)))
         except LoadError as exc:
             builder.note(f"{name}, embedded in it, could not be read: {exc}")
+
+    def _add_object(self, builder: ContentBuilder, part: str) -> None:
+        from rag.load import read
+
+        name, data = held(self._package.read(part))
+        name = posixpath.basename(name.replace("\\", "/")) or posixpath.basename(part)
+        try:
+            builder.add_part(name, read(self._source.member(data, name)))
+        except LoadError:
+            builder.note(f"an embedded object was not read: {part}")
 
 
 def _add_alt_text(builder: ContentBuilder, node: etree._Element, last: str) -> str:
