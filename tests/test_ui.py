@@ -123,21 +123,21 @@ def test_the_first_known_language_of_the_browser_is_taken(wanted: str, code: str
 def test_an_answers_tags_links_and_images_stay_text() -> None:
     links = "![x](http://evil.example/a.png) [here](http://evil.example) <http://evil.example>"
     text = f"{HOSTILE} {links}\n\n[1]: http://evil.example"
-    html = answer_html(done(text, hit("x")))
+    html = answer_html(done(text, hit("x")), ENGLISH)
     assert set(re.findall(r"<(\w+)", html)) <= {"p", "br", "button"}
     assert "![x](http://evil.example/a.png)" in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
 def test_markdown_that_only_shapes_text_is_kept() -> None:
-    html = answer_html(done("**bold** and\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |"))
+    html = answer_html(done("**bold** and\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |"), ENGLISH)
     assert "<strong>bold</strong>" in html
     assert html.count("<li>") == 2
     assert "<td>2</td>" in html
 
 
 def test_only_markers_of_known_passages_become_buttons() -> None:
-    html = answer_html(done("So [1]. Not [7]. Nor `x[1]`.", hit("x", marker=1)))
+    html = answer_html(done("So [1]. Not [7]. Nor `x[1]`.", hit("x", marker=1)), ENGLISH)
     assert re.findall(r'data-marker="(\d+)"', html) == ["1"]
     assert "[7]" in html
     assert "<code>x[1]</code>" in html

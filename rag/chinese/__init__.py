@@ -1,8 +1,8 @@
 """What Kaoju says of files and of its own troubles, in Chinese.
 
 Reasons, notes and errors are made and kept in English. A catalogue gives the Chinese of each by its pattern:
-`{name}` is a part that changes and is looked up in its turn (`{what}` has to be known), `[a|b]` one of several
-words, `[s]` a word's end that may be missing. A sentence that the catalogue lacks stays as it is.
+`{name}` is a part that changes and is looked up in its turn (`{what}` has to be known), `[a|b]` is one of
+several words, `[s]` a word's end that may be missing. A sentence that the catalogue lacks stays as it is.
 """
 
 from __future__ import annotations

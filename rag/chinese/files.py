@@ -104,7 +104,9 @@ FILES: Final = {
     "the Word document is damaged: {reason}": "Word 文档已损坏：{reason}",
     "{name} is missing": "缺少 {name}",
     "{name} cannot be decrypted": "{name} 无法解密",
-    "its content is damaged: what follows the damage may be missing": "其内容已损坏：损坏处之后的内容可能缺失",
+    "its content is damaged: what follows the damage may be missing": (
+        "其内容已损坏：损坏处之后的内容可能缺失"
+    ),
     "{name} inside it is damaged: what follows the damage may be missing": (
         "其中的 {name} 已损坏：损坏处之后的内容可能缺失"
     ),
@@ -121,6 +123,7 @@ FILES: Final = {
     "LibreOffice cannot read it: the file is damaged, or of an unknown kind": (
         "LibreOffice 无法读取：文件已损坏，或类型不明"
     ),
+    "LibreOffice cannot read it: the file is damaged": "LibreOffice 无法读取：文件已损坏",
     "LibreOffice cannot be started: {error}": "LibreOffice 无法启动：{error}",
     "LibreOffice took longer than {seconds} seconds to read it": "LibreOffice 读取它超过了 {seconds} 秒",
     "headings, lists and pictures are missing: {reason}": "缺少标题、列表和图片：{reason}",
@@ -192,6 +195,8 @@ FILES: Final = {
     "the PDF is encrypted: add its password to the setting `passwords` in rag.toml": (
         "PDF 已加密：请将其密码加入 rag.toml 的设置项 `passwords`"
     ),
+    "the PDF is encrypted in a way that no password opens, such as for a certificate: save a copy without "
+    "it": ("PDF 的加密方式无法用密码打开，例如需要证书：请另存一份不加密的副本"),
     "the PDF is damaged: {reason}": "PDF 已损坏：{reason}",
     "the file is cut off at its end: what could be found was read": "文件末尾被截断：已读取能找到的内容",
     "attachment {number}": "附件 {number}",
@@ -232,6 +237,10 @@ FILES: Final = {
     "the rows from {row} on are left out: of one table {count} cells are read": (
         "第 {row} 行起被略去：一个表读取 {count} 个单元格"
     ),
+    "the times of {count} of its cues are damaged: they stand below those before them": (
+        "其中 {count} 条字幕的时间已损坏：它们并入前一条字幕之下"
+    ),
+    "no line with two times was found: it was read as plain text": ("没有找到带起止时间的行：已按纯文本读取"),
     "there are no subtitles in it: no line with two times was found": "其中没有字幕：没有找到带起止时间的行",
     # the folder
     "the folder cannot be read: {error}": "文件夹无法读取：{error}",

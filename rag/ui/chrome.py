@@ -24,7 +24,7 @@ def bar(texts: Texts) -> str:
         f'<nav><button type="button" data-view="ask">{texts.nav_ask}</button>'
         f'<button type="button" data-view="documents" data-event="refresh">'
         f"{texts.nav_documents}</button></nav>"
-        f'<div class="languages" role="group">{languages}</div>'
+        f'<div class="languages" role="group" aria-label="Language 语言">{languages}</div>'
         f'<button type="button" class="theme" title="{texts.switch_theme}"'
         f' aria-label="{texts.switch_theme}">◐</button></header>'
     )

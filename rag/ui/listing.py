@@ -95,7 +95,7 @@ def _document(state: DocumentState, texts: Texts) -> str:
         f"{_said(state, texts)}</div>"
         f'<span class="state">{label}</span>'
         f'<button type="button" class="delete" data-event="delete" data-name="{name}"'
-        f' data-confirm="{confirm}">{texts.delete}</button></li>'
+        f' data-confirm="{confirm}" aria-label="{texts.delete} {name}">{texts.delete}</button></li>'
     )
 
 

@@ -30,7 +30,8 @@ def turn_html(turn: Turn, texts: Texts) -> str:
         f'<article class="turn {turn.phase}{refused}{busy}" data-turn="{turn.number}">'
         f'<h2 class="question">{escape(shorten(turn.question))}</h2>'
         f"{_notice(turn, texts)}"
-        f'<div class="answer" aria-live="polite">{answer_html(turn)}</div>'
+        f'<div class="answer" aria-live="polite" aria-busy="{str(not turn.finished).lower()}">'
+        f"{answer_html(turn, texts)}</div>"
         f"{_footer(turn, texts)}</article>"
     )
 
@@ -40,10 +41,10 @@ def shorten(question: str) -> str:
     return question if len(question) <= MOST_SHOWN else f"{question[:MOST_SHOWN]}…"
 
 
-def answer_html(turn: Turn) -> str:
+def answer_html(turn: Turn, texts: Texts) -> str:
     """Return the answer's Markdown as HTML, its true markers as buttons; links, images and tags stay text."""
     known = {hit.marker for hit in turn.hits if hit.marker} | {found.marker for found in turn.citations}
-    html: str = _markdown().render(turn.text, {"turn": turn.number, "known": known})
+    html: str = _markdown().render(turn.text, {"turn": turn.number, "known": known, "chip": texts.sources})
     return html
 
 
@@ -63,8 +64,8 @@ def _text_with_chips(_renderer: Any, tokens: Any, index: int, _options: Any, env
         if marker not in env["known"]:
             return found[0]
         return (
-            f'<button type="button" class="chip" data-turn="{env["turn"]}" data-marker="{marker}">'
-            f"{marker}</button>"
+            f'<button type="button" class="chip" data-turn="{env["turn"]}" data-marker="{marker}"'
+            f' aria-label="{env["chip"]} {marker}">{marker}</button>'
         )
 
     return MARKER.sub(chip, escape(tokens[index].content))

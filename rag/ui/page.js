@@ -2,8 +2,11 @@
   const body = document.body;
   const near = 160; // pixels from the bottom within which the page follows the answer
 
+  const places = {}; // view -> where its reader was
   const show = (view) => {
+    places[body.dataset.view] = document.scrollingElement.scrollTop;
     body.dataset.view = view;
+    document.scrollingElement.scrollTop = places[view] || 0;
     body.classList.remove('sheet');
     document.querySelectorAll('[data-view]').forEach((one) => {
       if (one !== body) one.setAttribute('aria-current', one.dataset.view === view ? 'page' : 'false');

@@ -148,13 +148,13 @@ class Page:
         return {
             self.bar: chrome.bar(texts),
             self.sources: sources(session.turns, texts),
-            self.question: gr.update(placeholder=texts.placeholder),
+            self.question: gr.update(placeholder=texts.placeholder, label=texts.placeholder),
             self.ask_button: gr.update(value=texts.ask),
             self.stop_button: gr.update(value=texts.stop),
             self.clear_button: gr.update(value=texts.clear),
             self.upload: gr.update(label=texts.add_files),
             self.rescan: gr.update(value=texts.rescan),
-            self.find: gr.update(placeholder=texts.find),
+            self.find: gr.update(placeholder=texts.find, label=texts.find),
         }
 
     def _talk(self, session: Session) -> Updates:
