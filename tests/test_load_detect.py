@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 import zipfile
 
 import pytest
@@ -23,6 +24,17 @@ def package(**members: str) -> bytes:
         for name, text in members.items():
             archive.writestr(name, text)
     return buffer.getvalue()
+
+
+def test_an_archive_that_begins_with_a_pdf_is_an_archive() -> None:
+    page = b"%PDF-1.7\n" + b"x" * 99
+    tarred = io.BytesIO()
+    with tarfile.open(fileobj=tarred, mode="w") as archive:
+        member = tarfile.TarInfo("a.pdf")
+        member.size = len(page)
+        archive.addfile(member, io.BytesIO(page))
+    assert detect(package(**{"a.pdf": page.decode()}), "a.zip") == "zip"
+    assert detect(tarred.getvalue(), "a.tar") == "tar"
 
 
 def office(content_type: str, part: str) -> bytes:

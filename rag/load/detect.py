@@ -64,7 +64,8 @@ def _is_pdf(head: bytes, suffix: str) -> bool:
     """Tell whether a file begins as a PDF, other bytes before its mark borne unless it is named as text."""
     if head.removeprefix(BOM_UTF8).lstrip().startswith(PDF):
         return True
-    return PDF in head and suffix not in KINDS
+    packs_others = head.startswith(ZIPS) or _is_tar(head[:BLOCK])  # one may begin with a PDF
+    return PDF in head and suffix not in KINDS and not packs_others
 
 
 def _marked(data: bytes) -> str:
