@@ -57,3 +57,8 @@ def test_org_headings_lose_their_states_and_tags_and_blocks_hold_none() -> None:
     content = read_org(Source(data=text.encode(), name="a.org"))
     assert content.text == text.strip()
     assert [(each.level, each.title) for each in content.headings] == [(1, "Notes"), (2, "One"), (3, "二")]
+
+
+def test_a_title_of_two_letters_has_a_line_as_short() -> None:
+    content = read_rst(Source(data=b"IF\n==\n\ntext\n\nHello there\n--\n", name="a.rst"))
+    assert [(each.level, each.title) for each in content.headings] == [(1, "IF")]

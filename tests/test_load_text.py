@@ -107,3 +107,9 @@ def test_front_matter_stays_and_holds_no_headings() -> None:
 def test_the_colours_of_a_terminal_and_what_is_struck_over_are_no_text() -> None:
     log = "\x1b[1;31mfailed\x1b[0m N\bNA\bAM\bME\bE _\bu_\bs_\be"
     assert read_text(Source(data=log.encode(), name="a.log")).text == "failed NAME use"
+
+
+def test_a_comment_in_markdown_holds_no_headings() -> None:
+    text = "<!-- # a -->\n# One\n<!--\n# b\n-->\n```\n<!--\n```\n# Two"
+    content = read_markdown(Source(data=text.encode(), name="a.md"))
+    assert [each.title for each in content.headings] == ["One", "Two"]

@@ -12,8 +12,9 @@ from rag.load.content import Content, title_of
 from rag.load.plain.text import plain_text
 from rag.load.source import Source
 
-ADORNMENT: Final = re.compile(r"([!-/:-@\[-`{-~])\1{2,}[ \t]*$")
+ADORNMENT: Final = re.compile(r"([!-/:-@\[-`{-~])\1*[ \t]*$")
 LEAST: Final = 0.6  # of the title's width that its underline has at least; docutils only warns of a short one
+SHORT: Final = 3  # characters of an underline from which on it may be shorter than its title
 
 
 def read_rst(source: Source) -> Content:
@@ -46,7 +47,10 @@ def rst_headings(text: str) -> Iterator[Heading]:
 def _style(above: str, title: str, line: str) -> str:
     """Return the adornment of a title, doubled when it stands above, too; "" for what is no title."""
     mark = ADORNMENT.match(line)
-    if not mark or not title.strip() or ADORNMENT.match(title) or len(line.rstrip()) < LEAST * _width(title):
+    if not mark or not title.strip() or ADORNMENT.match(title):
+        return ""
+    width, length = _width(title), len(line.rstrip())
+    if length < width and (length < SHORT or length < LEAST * width):
         return ""
     over = ADORNMENT.match(above)
     if over:

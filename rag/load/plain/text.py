@@ -12,7 +12,8 @@ from rag.load.plain.encoding import decode_noted
 from rag.load.source import Source
 
 TERMINAL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[^\n]\x08")  # colours, and what is struck over
-FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
+COMMENT: Final = "<!--"
+FENCE: Final = re.compile(rf" {{0,3}}(`{{3,}}|~{{3,}}|{COMMENT})")
 ATX: Final = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 SETEXT: Final = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 NOT_A_PARAGRAPH: Final = re.compile(r"\s*$| {4}|\t| {0,3}(?:[-*+>|]|\d+[.)]\s)")
@@ -46,7 +47,7 @@ def plain_text(
 
 
 def markdown_headings(text: str) -> list[Heading]:
-    """Return the headings of Markdown `text`, those within code fences left out."""
+    """Return the headings of Markdown `text`, those within code fences and comments left out."""
     headings: list[Heading] = []
     front = FRONT_MATTER.match(text)
     offset, fence, previous = 0, "", ""
@@ -69,11 +70,12 @@ def markdown_headings(text: str) -> list[Heading]:
 
 
 def _fence_after(fence: str, line: str, mark: re.Match[str] | None) -> str:
-    """Return the fence that is open after `line`, "" when none is (CommonMark 4.5)."""
-    if not fence:
-        return mark[1] if mark else ""
-    closes = mark and mark[1].startswith(fence) and not line.strip().strip(fence[0])
-    return "" if closes else fence
+    """Return the fence or comment that is open after `line`, "" when none is (CommonMark 4.5 and 4.6)."""
+    opened = fence or (mark[1] if mark else "")
+    if opened == COMMENT:
+        return "" if "-->" in line else COMMENT
+    closes = fence and mark and mark[1].startswith(fence) and not line.strip().strip(fence[0])
+    return "" if closes else opened
 
 
 def _atx(line: str, start: int) -> Heading | None:
