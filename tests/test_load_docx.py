@@ -97,6 +97,28 @@ def test_chinese_clause_numbers_are_counted() -> None:
     assert written(build).text == "第九条 押金\n第十条 钥匙\n第十一条 访客"
 
 
+def test_a_list_that_restarts_is_counted_anew() -> None:
+    level = (
+        '<w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="decimal"/><w:lvlText w:val="%1."/></w:lvl>'
+    )
+    restart = '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/></w:lvlOverride>'
+    numbering = (
+        f'<w:numbering xmlns:w="{WORD}"><w:abstractNum w:abstractNumId="7">{level}</w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="7"/></w:num>'
+        f'<w:num w:numId="2"><w:abstractNumId w:val="7"/>{restart}</w:num></w:numbering>'
+    )
+    items = "".join(
+        f'<w:p><w:pPr><w:numPr><w:ilvl w:val="0"/><w:numId w:val="{at}"/></w:numPr></w:pPr>{run("x")}</w:p>'
+        for at in (1, 1, 2, 2, 1)
+    )
+    parts = {
+        "word/document.xml": body(items),
+        "word/_rels/document.xml.rels": relations(numbering="numbering.xml"),
+        "word/numbering.xml": numbering,
+    }
+    assert read_docx(Source(data=packed(parts))).text == "1. x\n2. x\n1. x\n2. x\n3. x"
+
+
 def test_headers_and_footers_come_once_and_page_numbers_not_at_all() -> None:
     def build(document: Any) -> None:
         document.add_paragraph("Body.")

@@ -68,13 +68,19 @@ class Numbering:
         self._levels: dict[str, dict[int, etree._Element]] = {}
         self._abstract: dict[str, str] = {}
         self._counts: dict[str, dict[int, int]] = {}
+        self._restarts: dict[tuple[str, int], int] = {}  # a list's level -> the number it begins anew with
         if root is None:
             return
         for node in root.findall(W + "abstractNum"):
             levels = {int(level.get(W + "ilvl")): level for level in node.findall(W + "lvl")}
             self._levels[node.get(W + "abstractNumId")] = levels
         for node in root.findall(W + "num"):
-            self._abstract[node.get(W + "numId")] = value(node.find(W + "abstractNumId")) or ""
+            name = node.get(W + "numId")
+            self._abstract[name] = value(node.find(W + "abstractNumId")) or ""
+            for override in node.findall(W + "lvlOverride"):
+                start = number(override.find(W + "startOverride"))
+                if start is not None:
+                    self._restarts[name, int(override.get(W + "ilvl"))] = start
 
     def label(self, style: Style) -> str:
         """Count one more paragraph of `style`; return what is printed before it, "" when it is in no list."""
@@ -83,6 +89,9 @@ class Numbering:
         level = levels.get(style.list_level)
         if abstract is None or level is None:
             return ""
+        restart = self._restarts.pop((style.list_id or "", style.list_level), None)
+        if restart is not None:
+            self._counts.setdefault(abstract, {})[style.list_level] = restart - 1
         indent = "  " * style.list_level if style.level is None else ""
         count = self._count(abstract, style.list_level, levels)
         if value(level.find(W + "numFmt")) in {"bullet", None}:
