@@ -289,6 +289,23 @@ def test_lines_of_sideways_text_stay_whole_beside_upright_ones() -> None:
     assert text.replace("\n", " ").count(" ".join(sideways)) == 2
 
 
+def test_arabic_that_is_written_letter_by_letter_from_the_right_is_read_so() -> None:
+    said = "فقرة عربية محاذاة إلى اليمين"
+    backwards = "".join("500 " if char == " " else f"<{ord(char):04X}> 2000 " for char in said)
+    drawn = f"BT /F 10 Tf 1 0 0 1 400 700 Tm [{backwards}] TJ ET"
+    unseen: list[Placed] = [(50, 900, said)]
+    assert content_of(minimal_pdf([unseen], drawn=drawn)).text.split("\n\n")[-1] == said
+
+
+def test_a_letter_set_into_its_neighbour_is_no_line_of_its_own() -> None:
+    logo: list[Placed] = [
+        (50, 700, "L"),
+        (52.5, 702.5, "A", 7),
+        (55, 700, "TEX reads the whole line at once."),
+    ]
+    assert content_of(minimal_pdf([logo])).text == "LATEX reads the whole line at once."
+
+
 def test_the_sign_of_a_footnote_is_no_part_of_the_word_after_it() -> None:
     note: list[Placed] = [(50, 104, "a", 6), (53.5, 100, "Evaluate the lamp before it is used.", 10)]
     assert content_of(minimal_pdf([[*column(ENGLISH), *note]])).text.endswith(

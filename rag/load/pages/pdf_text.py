@@ -10,25 +10,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
-from typing import Final, TypeAlias
+from typing import Final
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from rag.load.pages.directions import LOWERED, from_the_right, goes_down, same_way
 from rag.load.pages.pdf_frame import Frame
-from rag.load.pages.pieces import QUARTER, Piece, Rectangle, on_page, turned
+from rag.load.pages.pieces import QUARTER, Glyph, Piece, Rectangle, on_page, turned
 from rag.load.pages.rules import Ruling
-
-Glyph: TypeAlias = tuple[
-    str, Rectangle, int
-]  # the character, its box as displayed, its index in pdfium's list
 
 MAX_CHARACTERS: Final = 200_000  # of one page
 PIECE_GAP: Final = 0.6  # of a line's height: a wider gap parts two pieces
 LEVEL: Final = 0.1  # points by which characters of one line stand higher or lower
-LOWERED: Final = 0.5  # of a line's height by which the next character may stand higher or lower
 RAISED: Final = 0.1  # of a line's height by which a smaller character is raised or lowered
 SMALLER: Final = 0.8  # part of a line's height: smaller characters stand by themselves
+NESTED: Final = 0.15  # of a line's height by which a character reaches into the last one: they are one logo
 DOUBLED: Final = 0.12  # of a line's height: the same character again so near was drawn twice to look bold
 EVEN: Final = 0.08  # part by which the steps of evenly spaced characters differ
 MOSTLY: Final = 0.7
@@ -85,12 +82,12 @@ class _Reader:
         for glyph in self._glyphs():
             ends = glyph[0] == "\n"
             if run and (ends or self._turns(run, glyph)):
-                yield from _same_way(run, self._written(run)[0])
+                yield from same_way(run, self._written(run)[0])
                 run = []
             if not ends:
                 run.append(glyph)
         if run:
-            yield from _same_way(run, self._written(run)[0])
+            yield from same_way(run, self._written(run)[0])
 
     def _turns(self, run: Sequence[Glyph], glyph: Glyph) -> bool:
         """Say whether a character that stands on another line than the last one is turned otherwise."""
@@ -129,6 +126,7 @@ class _Reader:
     def _pieces(self, run: list[Glyph]) -> Iterator[Piece]:
         turn, skewed = self._turn(run)
         glyphs = [(char, turned(box, turn), index) for char, box, index in run] if turn else run
+        glyphs = from_the_right(glyphs)
         if all(char.isspace() for char, _, _ in glyphs):
             return
         pieces = [glyphs] if skewed else self._parted(glyphs, turn)
@@ -171,7 +169,7 @@ class _Reader:
     def _turn(self, run: Sequence[Glyph]) -> tuple[int, bool]:
         """Return by how many quarters a line is turned clockwise as displayed, and whether it is skewed."""
         turn, skewed = self._written(run)
-        if _goes_down([box for char, box, _ in run if not char.isspace()], turn):
+        if goes_down([box for char, box, _ in run if not char.isspace()], turn):
             turn = (turn + 1) % 4
         return turn, skewed
 
@@ -183,6 +181,9 @@ class _Reader:
         return (quarters + self._frame.turn) % 4, abs(degrees - quarters * QUARTER) > SKEWED
 
     def _is_space(self, space: Glyph, last: Glyph, following: Glyph, even: float) -> bool:
+        box, other = last[1], following[1]
+        if space[1][0] == space[1][2] and max(other[0] - box[2], box[0] - other[2]) <= 0:
+            return False  # as wide as nothing, between letters that touch
         if not pdfium.FPDFText_IsGenerated(self._raw, space[2]):
             return True
         step = following[1][0] - last[1][0]
@@ -240,26 +241,6 @@ def _in_turn(piece: Piece, turn: int) -> Piece:
     return replace(piece, left=left, bottom=bottom, right=right, top=top, turn=turn)
 
 
-def _same_way(run: list[Glyph], turn: int) -> Iterator[list[Glyph]]:
-    """Cut a line where it turns from across to downwards: pdfium takes both for one when they touch."""
-    boxes = [turned(box, turn) if turn else box for _, box, _ in run]
-    inked = [at for at, glyph in enumerate(run) if not glyph[0].isspace()]  # pdfium's spaces lie anywhere
-    down = [_is_below(boxes[at], boxes[following]) for at, following in pairwise(inked)]
-    start = 0
-    if any(down) and not all(down):
-        for at in range(1, len(down)):
-            if down[at] != down[at - 1] and (inked[at] > start or not down[at]):
-                yield run[start : inked[at + 1]]
-                start = inked[at + 1]
-    yield run[start:]
-
-
-def _is_below(box: Rectangle, following: Rectangle) -> bool:
-    """Say whether a character stands right below the last one."""
-    width, height = max(box[2] - box[0], 0.5), max(box[3] - box[1], 0.5)
-    return abs(box[0] - following[0]) < width / 2 and LOWERED * height < box[1] - following[1] < 2 * height
-
-
 def _is_doubled(glyph: Glyph, following: Glyph) -> bool:
     """Say whether a character is the last one again, a little aside; a ligature's letters share their box."""
     box, other = glyph[1], following[1]
@@ -282,16 +263,7 @@ def _parts(box: Rectangle, following: Rectangle) -> bool:
     gap = max(following[0] - box[2], box[0] - following[2])
     if gap > PIECE_GAP * size or shift > LOWERED * larger:
         return True
-    return size < SMALLER * larger and shift > RAISED * larger
-
-
-def _goes_down(boxes: Sequence[Rectangle], turn: int) -> bool:
-    """Say whether characters that stand upright follow each other downwards, as in vertical writing."""
-    if len(boxes) < 2:  # noqa: PLR2004 - two characters show a direction
-        return False
-    first, last = turned(boxes[0], turn), turned(boxes[-1], turn)
-    size = max(first[2] - first[0], 0.5)
-    return abs(first[0] - last[0]) < size / 2 and first[1] - last[3] > -LOWERED * size
+    return size < SMALLER * larger and shift > RAISED * larger and gap > -NESTED * size
 
 
 def _even_step(glyphs: Sequence[Glyph]) -> float:

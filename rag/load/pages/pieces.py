@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 Rectangle: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top
+Glyph: TypeAlias = tuple[str, Rectangle, int]  # a character, its box, its index in pdfium's list
 
 QUARTER: Final = 90  # degrees
 CELL_GAP: Final = 1.5  # of a line's height: the distance of cells in a row
