@@ -3,18 +3,34 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from rag.benchmark.embedding import measure_embedding, to_json, to_table
 from rag.config import Config
-from rag.datatypes import Passage
-from rag.embed import HashingEmbedder, SentenceEmbedder, open_embedder, prefixes_of, text_for_embedding
+from rag.datatypes import Passage, Progress, Vectors
+from rag.embed import (
+    HashingEmbedder,
+    SentenceEmbedder,
+    conversion,
+    open_embedder,
+    prefixes_of,
+    text_for_embedding,
+)
+from rag.embed.convert import compare
+from rag.embed.fast import MODEL, FastEncoder
+from rag.embed.graph import build
+from rag.embed.plain import PlainEncoder
 from rag.errors import ModelError
 
 
@@ -77,9 +93,11 @@ def test_a_folder_that_holds_no_model_says_so(tmp_path: Path) -> None:
         SentenceEmbedder(tmp_path, name="e5", threads=0)
 
 
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny BERT with mean pooling and random weights, as sentence-transformers saves it."""
+WORDS = ["red", "lamp", "boat", "log", "灯", "塔"]
+
+
+def make_model(folder: Path, kind: str, pooling: str) -> Path:
+    """Save a tiny encoder with random weights as sentence-transformers does."""
     import torch
     from sentence_transformers import SentenceTransformer, models
     from tokenizers import Tokenizer, processors
@@ -87,25 +105,41 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tokenizers.pre_tokenizers import Whitespace
 
     transformers: Any = importlib.import_module("transformers")
-    folder = tmp_path_factory.mktemp("bert")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "lamp", "boat", "log", "灯", "塔"]
-    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=words[1]))
+    special = (
+        ["[CLS]", "[PAD]", "[SEP]", "[UNK]"] if kind == "XLMRoberta" else ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    )
+    ids = {word: number for number, word in enumerate([*special, *WORDS])}
+    tokenizer = Tokenizer(WordLevel(ids, unk_token=special[3] if kind == "XLMRoberta" else special[1]))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]", special_tokens=[(mark, ids[mark]) for mark in ("[CLS]", "[SEP]")]
     )
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder / "bare")
     torch.manual_seed(0)
-    transformers.BertModel(
-        transformers.BertConfig(
-            vocab_size=len(words), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-            intermediate_size=64, max_position_embeddings=512, initializer_range=0.3,
-        )
-    ).save_pretrained(folder / "bare")  # fmt: skip
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(ids), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=514, type_vocab_size=1 if kind == "XLMRoberta" else 2, initializer_range=0.3,
+        pad_token_id=ids["[PAD]"], layer_norm_eps=1e-5,
+    )  # fmt: skip
+    getattr(transformers, f"{kind}Model")(config).save_pretrained(folder / "bare")
     encoder = models.Transformer(str(folder / "bare"), max_seq_length=64)
-    SentenceTransformer(modules=[encoder, models.Pooling(32)], device="cpu").save(str(folder / "whole"))
+    modules = [encoder, models.Pooling(32, pooling_mode=pooling), models.Normalize()]
+    SentenceTransformer(modules=modules, device="cpu").save(str(folder / "whole"))
     return folder / "whole"
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("bert"), "Bert", "mean")
+
+
+@pytest.fixture(scope="module")
+def converted(bert: Path) -> Path:
+    """The conversion of `bert`, made by the child."""
+    target = bert.with_name("int8")
+    assert SentenceEmbedder(bert, name="b", threads=1, converted=target).prepare(lambda _: None) == ""
+    return target
 
 
 LAMPS = [
@@ -121,27 +155,118 @@ LAMPS = [
 ]
 
 
+@pytest.mark.parametrize(("kind", "pooling"), [("Bert", "mean"), ("Bert", "cls"), ("XLMRoberta", "cls")])
 def test_a_conversion_gives_nearly_the_vectors_of_the_model_in_the_order_of_the_texts(
-    bert: Path, tmp_path: Path
+    kind: str, pooling: str, tmp_path: Path
 ) -> None:
-    converted = SentenceEmbedder(bert, name="b", threads=1, converted=tmp_path / "int8")
-    plain = SentenceEmbedder(bert, name="b", threads=1)
-    assert converted.prepare(lambda _: None) == ""
-    made, want = converted.embed_passages(LAMPS), plain.embed_passages(LAMPS)
+    import openvino
+
+    model = make_model(tmp_path, kind, pooling)
+    (tmp_path / "int8").mkdir()
+    openvino.save_model(build(model), tmp_path / "int8" / MODEL, compress_to_fp16=False)
+    fast = FastEncoder(model, tmp_path / "int8", threads=1)
+    plain = PlainEncoder(model, name="b", threads=1)
+    made, want = fast.encode(LAMPS), plain.encode(LAMPS)
     np.testing.assert_array_less(0.995, (made * want).sum(axis=1))
-    assert converted.max_tokens == plain.max_tokens
-    assert converted.token_offsets("red lamp") == plain.token_offsets("red lamp")
+    np.testing.assert_array_less((want @ want.T)[0, 3], 0.9)  # the texts do differ
+    assert (fast.longest, fast.dim) == (plain.longest, plain.dim) == (64, 32)
+    assert fast.tokenizer.encode("red lamp").ids == plain.tokenizer.encode("red lamp").ids
 
 
-def test_a_damaged_conversion_is_made_again(bert: Path, tmp_path: Path) -> None:
+def test_a_damaged_conversion_is_made_again(bert: Path, converted: Path, tmp_path: Path) -> None:
     target = tmp_path / "int8"
-    want = SentenceEmbedder(bert, name="b", threads=1, converted=target).embed_query("red lamp")
+    shutil.copytree(converted, target)
     weights = target / "encoder.bin"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:100] + bytes([whole[100] ^ 255]) + whole[101:])
     again = SentenceEmbedder(bert, name="b", threads=1, converted=target).embed_query("red lamp")
+    want = SentenceEmbedder(bert, name="b", threads=1, converted=converted).embed_query("red lamp")
     np.testing.assert_allclose(again, want, atol=1e-3)
     assert weights.read_bytes() == whole
+
+
+def test_the_process_that_embeds_by_a_conversion_never_loads_torch(bert: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from rag.embed import SentenceEmbedder\n"
+        f"embedder = SentenceEmbedder(Path({str(bert)!r}), name='b', threads=1, converted=Path('int8'))\n"
+        "said = []; print([embedder.prepare(lambda step: said.append(step.done)), said])\n"
+        "print(embedder.max_tokens, embedder.embed_passages(['red lamp']).shape)\n"
+        "print({'torch', 'transformers', 'sentence_transformers'} & sys.modules.keys())"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout
+    assert shown.splitlines() == ["['', [0, 1, 2]]", "62 (1, 32)", "set()"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["int8", "int8.lock"]
+
+
+def kill_the_child(event: Progress) -> None:
+    if event.done == 1:
+        (child,) = psutil.Process().children()
+        child.kill()
+
+
+def test_a_conversion_that_is_killed_leaves_nothing_half_done(bert: Path, tmp_path: Path) -> None:
+    embedder = SentenceEmbedder(bert, name="b", threads=1, converted=tmp_path / "int8")
+    assert "killed by SIGKILL" in embedder.prepare(kill_the_child)
+    assert [path.name for path in tmp_path.iterdir()] == ["int8.lock"]
+
+
+def test_a_conversion_ends_with_the_process_that_wanted_it(bert: Path, tmp_path: Path) -> None:
+    code = (
+        "import os; from pathlib import Path; from rag.embed import SentenceEmbedder\n"
+        f"embedder = SentenceEmbedder(Path({str(bert)!r}), name='b', threads=1, converted=Path('int8'))\n"
+        "embedder.prepare(lambda step: os.kill(os.getpid(), 9))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == -signal.SIGKILL
+    )
+    deadline = time.monotonic() + 20
+    while is_locked(tmp_path / "int8"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert [path.name for path in tmp_path.iterdir()] == ["int8.lock"]
+
+
+def is_locked(target: Path) -> bool:
+    try:
+        with conversion.locked(target):
+            return False
+    except ModelError:
+        return True
+
+
+def test_a_folder_that_cannot_be_written_says_so_and_pytorch_embeds(bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    embedder = SentenceEmbedder(bert, name="b", threads=1, converted=tmp_path / "file" / "int8")
+    assert str(tmp_path / "file") in embedder.prepare(lambda _: None)
+    assert embedder.embed_query("red lamp").shape == (32,)
+
+
+def test_a_conversion_on_another_processor_is_proven_anew(
+    bert: Path, converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert conversion.is_whole(bert, converted)
+    (tmp_path / "cpuinfo").write_text("flags : fpu sse2 avx avx2 avx512_vnni_of_another\n", encoding="utf-8")
+    monkeypatch.setattr(conversion, "CPU_INFO", tmp_path / "cpuinfo")
+    assert not conversion.is_whole(bert, converted)
+
+
+def test_a_conversion_is_kept_only_where_it_is_faster_and_gives_the_same_vectors() -> None:
+    def encoder(vector: list[float], seconds: float) -> Any:
+        row = np.array([vector], np.float32)
+
+        def encode(texts: Sequence[str]) -> Vectors:
+            time.sleep(seconds)
+            return np.repeat(row, len(texts), axis=0)
+
+        return SimpleNamespace(encode=encode)
+
+    plain = encoder([1, 0], 0.02)
+    assert compare(encoder([1, 0], 0.001), plain) == ""
+    assert "no faster" in compare(encoder([1, 0], 0.04), plain)
+    assert "differs too much (cosine 0.600)" in compare(encoder([0.6, 0.8], 0.001), plain)
+    assert "differs too much" in compare(encoder([float("nan"), 0], 0.001), plain)
 
 
 def test_a_model_that_cannot_be_converted_runs_on_pytorch_and_says_why(bert: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Texts -> unit vectors: a sentence-transformers model, or a hashing fake that needs no model.
 
-A model runs as an int8 conversion on OpenVINO where that is faster here (`rag.embed.fast`), else on PyTorch.
+A model runs as an int8 conversion on OpenVINO where that is faster here (`rag.embed.fast`), else on PyTorch
+(`rag.embed.plain`).
 An index may hold vectors of both: questions by the one and passages by the other find as much. Recall@1/3/5
 of the cosine alone | of the fused search, multilingual-e5-small, 300 questions on 256 paragraphs:
   SQuAD 2    PyTorch .810/.940/.970 | .883/.963/.977   int8 .813/.933/.967 | .887/.967/.980
@@ -26,11 +27,9 @@ from rag.errors import ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
     from rag.config import Config
-    from rag.embed.fast import FastEncoder
 
 __all__ = [
     "Embedder",
@@ -47,9 +46,7 @@ PREFIXES: Final = (  # part of the model's name, before a question, before a pas
     (r"\bbge\b.*\bzh\b", "为这个句子生成表示以用于检索相关文章：", ""),
     (r"\bbge\b.*\ben\b", "Represent this sentence for searching relevant passages: ", ""),
 )
-MAX_SEQUENCE: Final = 512  # tokens; longer inputs of bge-m3 would only cost time: a passage is shorter
 CONVERTED: Final = "openvino_int8"  # the conversion's folder, beside the weights
-BATCH: Final = 16  # texts; larger batches are no faster on a CPU and pad more
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +115,18 @@ def text_for_embedding(passage: Passage) -> str:
     return f"{passage.heading}\n{passage.text}" if passage.heading else passage.text
 
 
+class Encoder(Protocol):
+    """Turns texts into unit vectors as they are: `PlainEncoder` or `FastEncoder`."""
+
+    dim: int
+    longest: int  # tokens it reads, special ones included
+    tokenizer: Tokenizer
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit row per text, in the order given."""
+        ...
+
+
 class SentenceEmbedder:
     """A sentence-transformers model on the CPU, loaded when it first embeds; texts are sorted by length."""
 
@@ -144,17 +153,24 @@ class SentenceEmbedder:
         self._converted = converted
         self._loading = Lock()
         self._query_prefix, self._passage_prefix = prefixes_of(name)
-        self.dim: int = _declared_dim(folder) or self._model.get_sentence_embedding_dimension() or 0
+        self.dim: int = _declared_dim(folder) or self._encoder.dim
 
     def prepare(self, progress: ProgressCallback) -> str:
         """Make the conversion where there is none; return why there can be none, or ""."""
         if self._converted is None:
             return "none was asked for"
-        from rag.embed import fast
+        from rag.embed import conversion
 
+        request = {
+            "source": str(self._folder.absolute()),
+            "target": str(self._converted.absolute()),
+            "name": self.name,
+            "threads": self._threads,
+            "trust_remote_code": self._trust_remote_code,
+        }
         try:
-            if not fast.is_whole(self._folder, self._converted):
-                fast.prepare(self._folder, self._converted, self._encode_unconverted, progress)
+            if not conversion.is_whole(self._folder, self._converted):
+                conversion.convert(request, self._converted, progress)
         except (ImportError, ModelError, OSError) as exc:
             return str(exc)
         return ""
@@ -166,12 +182,12 @@ class SentenceEmbedder:
         )
 
     @property
-    def _fast(self) -> FastEncoder | None:
+    def _encoder(self) -> Encoder:
         with self._loading:
-            return self._loaded_fast
+            return self._loaded
 
     @cached_property
-    def _loaded_fast(self) -> FastEncoder | None:
+    def _loaded(self) -> Encoder:
         reason = self.prepare(lambda _: None)
         if not reason and self._converted is not None:
             from rag.embed.fast import FastEncoder
@@ -181,80 +197,31 @@ class SentenceEmbedder:
             except Exception as exc:  # noqa: BLE001 - whatever the runtime lacks here, PyTorch does without it
                 reason = f"{type(exc).__name__}: {exc}"
         log.info("%s runs on PyTorch: %s", self.name, reason)
-        return None
+        from rag.embed.plain import PlainEncoder
 
-    @cached_property
-    def _model(self) -> SentenceTransformer:
-        import torch
-        from sentence_transformers import SentenceTransformer
-
-        for library in ("transformers", "sentence_transformers"):
-            logging.getLogger(library).setLevel(logging.ERROR)
-        if self._threads:
-            torch.set_num_threads(self._threads)
-        try:
-            model = SentenceTransformer(
-                str(self._folder),
-                device="cpu",
-                local_files_only=True,
-                trust_remote_code=self._trust_remote_code,
-                model_kwargs={"use_safetensors": True},
-            )
-        except Exception as exc:
-            raise ModelError(
-                f"embedder {self.name!r} in {self._folder} cannot be loaded ({type(exc).__name__}: "
-                f"{str(exc)[:200]}); delete the folder and fetch it again with `rag models pull {self.name}`"
-            ) from exc
-        model.max_seq_length = min(model.max_seq_length or MAX_SEQUENCE, MAX_SEQUENCE)
-        return model
-
-    @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer
-
-        if self._fast is not None:
-            return self._fast.tokenizer
-        # A copy, since encoding sets truncation on the model's own.
-        tokenizer = Tokenizer.from_str(self._model.tokenizer.backend_tokenizer.to_str())
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        return tokenizer
+        return PlainEncoder(
+            self._folder, name=self.name, threads=self._threads, trust_remote_code=self._trust_remote_code
+        )
 
     @property
     def max_tokens(self) -> int:
-        special: int = self._tokenizer.num_special_tokens_to_add(is_pair=False)
-        prefix = len(self.token_offsets(self._passage_prefix))
-        longest = self._fast.longest if self._fast is not None else self._model.max_seq_length
-        return int(longest or MAX_SEQUENCE) - special - prefix
+        encoder = self._encoder
+        special: int = encoder.tokenizer.num_special_tokens_to_add(is_pair=False)
+        return encoder.longest - special - len(self.token_offsets(self._passage_prefix))
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
-        return self._encode([self._passage_prefix + text for text in texts])
+        return self._encoder.encode([_encodable(self._passage_prefix + text) for text in texts])
 
     def embed_query(self, text: str) -> Vector:
-        vector: Vector = self._encode([self._query_prefix + text])[0]
+        vector: Vector = self._encoder.encode([_encodable(self._query_prefix + text)])[0]
         return vector
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        offsets: list[tuple[int, int]] = self._tokenizer.encode(
-            _encodable(text), add_special_tokens=False
-        ).offsets
+        encoding = self._encoder.tokenizer.encode(_encodable(text), add_special_tokens=False)
+        offsets: list[tuple[int, int]] = encoding.offsets
         return offsets
-
-    def _encode(self, texts: Sequence[str]) -> Vectors:
-        if self._fast is not None:
-            return self._fast.encode([_encodable(text) for text in texts])
-        return self._encode_unconverted(texts)
-
-    def _encode_unconverted(self, texts: Sequence[str]) -> Vectors:
-        vectors = self._model.encode(
-            [_encodable(text) for text in texts],
-            batch_size=BATCH,
-            normalize_embeddings=True,
-            show_progress_bar=False,
-        )
-        return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
 def _declared_dim(folder: Path) -> int | None:
