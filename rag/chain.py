@@ -1,27 +1,32 @@
-"""The LangChain chain: retrieve -> prompt -> answer.
+"""The LangChain chain: say what is meant -> retrieve -> prompt -> answer.
 
-Takes `{"question": str, "history": list[Answer]}` and adds, in this order when streamed, `hits` and `fitted`,
-`message` (the model's, piece by piece) and `cited`. The steps stand in one line, since LangChain's maps and
-branches read the model to its end when their stream is closed; so closing this one stops the model at once.
+Takes `{"question": str, "history": list[Answer]}` and adds, in this order when streamed: `rewriting`, piece
+by piece, where the LLM is asked what a follow-up means; `searched_for`, `hits` and `fitted`; `message`, the
+model's, piece by piece; `cited`. The steps stand in one generator, since LangChain's sequences read whatever
+calls the model to its end before the next step; so closing this one stops the model at once.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import aclosing, closing
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from langchain.messages import AIMessageChunk
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import AddableDict, Runnable, RunnableGenerator, RunnableLambda
+from langchain_core.runnables import AddableDict, Runnable, RunnableGenerator
+from langchain_core.runnables.config import run_in_executor
 
 from rag.chat_model import EngineChatModel, from_prompt
 from rag.cite import Cited, cite
-from rag.datatypes import Hit
-from rag.prompt import NO_ANSWER, Fitted, fit, language
+from rag.datatypes import Answer, Hit, Prompt
+from rag.follow_up import accepted, follow_up
+from rag.prompt import NO_ANSWER, Fitted, fit, language, rewriting
 
 Relevance: TypeAlias = Callable[[str, Sequence[Hit]], bool]
 State: TypeAlias = dict[str, Any]
+REWRITTEN_TOKENS: Final = 64  # most of a rewritten question
 
 
 def build_chain(
@@ -29,66 +34,85 @@ def build_chain(
 ) -> Runnable[State, State]:
     """Chain the steps; `budget` is the most tokens a prompt may take.
 
-    Where `is_relevant` finds nothing that fits the question, the chain refuses without calling the model;
-    in a conversation the model is asked about what earlier turns showed, and must cite what says it.
+    A question that depends on the conversation is searched for as what it means; the model gets it as it was
+    asked. Where `is_relevant` finds nothing that fits, the chain refuses without calling the model; in a
+    conversation the model is asked about what earlier turns showed, and must cite what says it.
     """
+    rewriter = model.model_copy(update={"max_tokens": REWRITTEN_TOKENS, "temperature": 0.0})
 
-    def retrieve(state: State) -> State:
-        documents = retriever.invoke(state["question"])
-        return {**state, "hits": [document.metadata["hit"] for document in documents]}
-
-    def prompt(state: State) -> State:
-        question, history = state["question"], state["history"]
-        hits = state["hits"] if is_relevant(question, state["hits"]) else []
-        return {
-            **state,
-            "fitted": fit(question, hits, history=history, count=model.count_tokens, budget=budget),
-        }
-
-    def answer(states: Iterator[State]) -> Iterator[State]:
+    def answer(states: Iterator[State]) -> Generator[State]:
         for state in states:
+            question, history = state["question"], state["history"]
             yield AddableDict(state)
-            whole = AIMessageChunk(content="")
-            with closing(_chunks(state, model)) as chunks:
-                for chunk in chunks:
-                    whole += chunk
-                    yield AddableDict(message=chunk)
-            yield AddableDict(cited=_cited(state, whole.text))
+            searched_for = yield from _meant(question, history, rewriter)
+            query = searched_for or question
+            hits = [document.metadata["hit"] for document in retriever.invoke(query)]
+            fitted = fit(
+                question,
+                hits if is_relevant(query, hits) else [],
+                history=history,
+                count=model.count_tokens,
+                budget=budget,
+            )
+            yield AddableDict(searched_for=searched_for, hits=hits, fitted=fitted)
+            text = yield from _answered(question, fitted, model)
+            yield AddableDict(cited=_cited(question, fitted, text))
 
     async def aanswer(states: AsyncIterator[State]) -> AsyncIterator[State]:
         async for state in states:
-            yield AddableDict(state)
-            whole = AIMessageChunk(content="")
-            async with aclosing(_achunks(state, model)) as chunks:
+            async with aclosing(_from_thread(answer(iter([state])))) as chunks:
                 async for chunk in chunks:
-                    whole += chunk
-                    yield AddableDict(message=chunk)
-            yield AddableDict(cited=_cited(state, whole.text))
+                    yield chunk
 
-    chain: Runnable[State, State] = (
-        RunnableLambda(retrieve) | RunnableLambda(prompt) | RunnableGenerator(answer, aanswer)
-    )
+    chain: Runnable[State, State] = RunnableGenerator(answer, aanswer)
     return chain
 
 
-def _chunks(state: State, model: EngineChatModel) -> Generator[AIMessageChunk]:
-    if not state["fitted"].shown:
-        yield AIMessageChunk(content=NO_ANSWER[language(state["question"])])
-        return
-    yield from model.stream(from_prompt(state["fitted"].prompt))
+def _meant(question: str, history: Sequence[Answer], model: EngineChatModel) -> Generator[State, None, str]:
+    """Return what to search for in place of the question, or nothing."""
+    meant = follow_up(question, history)
+    if meant is None or meant.clear:
+        return meant.question if meant else ""
+    text = yield from _written("rewriting", rewriting(question, history), model)
+    return accepted(text, question, history) or meant.question
 
 
-async def _achunks(state: State, model: EngineChatModel) -> AsyncGenerator[AIMessageChunk]:
-    if not state["fitted"].shown:
-        yield AIMessageChunk(content=NO_ANSWER[language(state["question"])])
-        return
-    async for chunk in model.astream(from_prompt(state["fitted"].prompt)):
-        yield chunk
+def _answered(question: str, fitted: Fitted, model: EngineChatModel) -> Generator[State, None, str]:
+    if fitted.shown:
+        return (yield from _written("message", fitted.prompt, model))
+    text = NO_ANSWER[language(question)]
+    yield AddableDict(message=AIMessageChunk(content=text))
+    return text
 
 
-def _cited(state: State, text: str) -> Cited:
-    fitted: Fitted = state["fitted"]
-    cited = cite(text, fitted.shown)
+def _written(key: str, prompt: Prompt, model: EngineChatModel) -> Generator[State, None, str]:
+    """Yield what the model writes piece by piece, and return the whole of it."""
+    written: list[str] = []
+    with closing(cast("Generator[AIMessageChunk]", model.stream(from_prompt(prompt)))) as chunks:
+        for chunk in chunks:
+            written.append(chunk.text)
+            yield AddableDict({key: chunk})
+    return "".join(written)
+
+
+def _cited(question: str, fitted: Fitted, text: str) -> Cited:
+    cited = cite(text, fitted.shown, question)
     if not cited.refused and (fitted.hits or cited.supported):
         return cited
-    return Cited(text=NO_ANSWER[language(state["question"])], citations=(), refused=True)
+    return Cited(text=NO_ANSWER[language(question)], citations=(), refused=True)
+
+
+async def _from_thread(chunks: Generator[State]) -> AsyncGenerator[State]:
+    """Run the generator in a thread, a step at a time: neither the index nor the engines are asynchronous."""
+    step: asyncio.Future[State | None] | None = None
+    try:
+        while True:
+            step = asyncio.ensure_future(run_in_executor(None, next, chunks, None))
+            chunk = await asyncio.shield(step)
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        if step is not None:
+            await asyncio.wait([step])  # a generator that is running cannot be closed
+        chunks.close()

@@ -194,9 +194,11 @@ class Answer:
 
     question: str
     text: str
+    searched_for: str = ""  # the question as rewritten for the search; empty: as it was asked
     refused: bool = False
     reason: str = ""  # why it was refused
     citations: tuple[Citation, ...] = ()
+    unsupported: tuple[str, ...] = ()  # its sentences that no passage holds, marked [?] in the text
     hits: tuple[Hit, ...] = ()
     model: str = ""
     engine: str = ""
@@ -227,6 +229,7 @@ class Retrieved:
     """The passages found, best first; those with a marker go into the prompt."""
 
     hits: tuple[Hit, ...]
+    searched_for: str = ""  # the question as rewritten for the search; empty: as it was asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,23 @@ QUESTION: Final[dict[Language, str]] = {
     "en": "Question: {question}\nAnswer in English:",
     "zh": "问题：{question}\n用中文回答：",
 }
+REWRITE: Final[dict[Language, str]] = {
+    "en": (
+        "{conversation}\nQuestion: {question}\n\n"
+        "Write the last question as one that can be understood without the conversation, naming what it "
+        "means. Do not answer it.\nThe question:"
+    ),
+    "zh": (
+        "{conversation}\n问题：{question}\n\n"
+        "把最后一个问题改写成不看对话也能看懂的问题，写明所指的是什么。不要回答。\n改写后的问题："
+    ),
+}
+TURN: Final[dict[Language, str]] = {
+    "en": "Question: {question}\nAnswer: {answer}\n",
+    "zh": "问题：{question}\n回答：{answer}\n",
+}
+TURNS: Final = 3  # of the conversation that say what a question means
+TURN_CHARACTERS: Final = 400  # of each answer
 
 HAN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 LATIN_WORD: Final = re.compile(r"[A-Za-z]+")
@@ -69,6 +86,17 @@ def check_question(question: str) -> str:
             "and put longer text into a document"
         )
     return question
+
+
+def rewriting(question: str, history: Sequence[Answer]) -> Prompt:
+    """Ask what the question means; much shorter than its own prompt, since it shows no passages."""
+    spoken = language(question)
+    turns = (
+        TURN[spoken].format(question=turn.searched_for or turn.question, answer=turn.text[:TURN_CHARACTERS])
+        for turn in history[-TURNS:]
+    )
+    text = REWRITE[spoken].format(conversation="".join(turns), question=question)
+    return Prompt(messages=(Message(role="user", parts=(text,)),))
 
 
 def fit(

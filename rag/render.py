@@ -27,7 +27,9 @@ def to_markdown(answer: Answer) -> str:
         for each in answer.citations
         for quote in [_escape(_one_line(each.quote))]
     ]
-    return "\n\n".join([_escape(answer.text), *quotes, f"<small>{_escape(footer(answer))}</small>"])
+    searched = [_escape(f"Searched for: {answer.searched_for}")] if answer.searched_for else []
+    made = f"<small>{_escape(footer(answer))}</small>"
+    return "\n\n".join([_escape(answer.text), *searched, *quotes, made])
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
@@ -45,10 +47,12 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     ]
     return {
         "question": answer.question,
+        "searched_for": answer.searched_for,
         "answer": answer.text,
         "refused": answer.refused,
         "reason": answer.reason,
         "citations": citations,
+        "unsupported": list(answer.unsupported),
         "hits": hits,
         "model": answer.model,
         "engine": answer.engine,
@@ -78,7 +82,11 @@ def report_text(report: SyncReport) -> str:
 
 
 def source_lines(answer: Answer) -> Iterator[str]:
-    """Yield the sources: the cited ones, or after a refusal the nearest passages."""
+    """Yield what a follow-up was searched for as, and the sources: cited, or after a refusal the nearest."""
+    if answer.searched_for:
+        yield from (f"Searched for: {answer.searched_for}", "")
+    if answer.unsupported:
+        yield from ("[?] No passage holds this sentence: check it before you rely on it.", "")
     if answer.citations:
         yield "Sources"
         for citation in answer.citations:

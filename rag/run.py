@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from rag.cite import Citer
-from rag.datatypes import Answer, Event, Retrieved, Timings, Token, Usage
+from rag.cite import Cited, Citer
+from rag.datatypes import Answer, Event, Reading, Retrieved, Timings, Token, Usage
 from rag.prompt import Fitted
 
 if TYPE_CHECKING:
@@ -29,29 +29,40 @@ class Run:
         self._history = list(history)
         self._started = time.perf_counter()
         self._timings: dict[str, float] = {"queued": self._started - asked}
-        self._state: dict[str, Any] = {}
+        self._state: dict[str, Any] = {}  # what the chain found
+        self._read: list[Reading] = []
         self._usage = Usage(prompt_tokens=0, answer_tokens=0)
 
     def events(self) -> Iterator[Event]:
         chain = self._rag.chain
         self._rag.drain_readings()  # those of whoever used the chain by itself
         for chunk in chain.stream({"question": self._question, "history": self._history}):
-            self._state.update({key: value for key, value in chunk.items() if key != "message"})
+            yield from self._readings(chunk)
             if "fitted" in chunk:
+                self._state = chunk
                 yield self._retrieved(chunk["fitted"])
-            if "message" in chunk:
-                yield from self._rag.drain_readings()
+            elif "message" in chunk:
                 yield from self._tokens(chunk["message"])
+            elif "cited" in chunk:
+                self._cited: Cited = chunk["cited"]
         rest = "" if self._unsure else self._citer.flush()
         silent = "first_token" not in self._timings and not rest
-        yield from self._token(self._state["cited"].text if silent else rest)
+        yield from self._token(self._cited.text if silent else rest)
         yield self._answer()
+
+    def _readings(self, chunk: dict[str, Any]) -> Iterator[Reading]:
+        """Yield how far the engine has read, again for each word of a rewriting, which can so be stopped."""
+        new = self._rag.drain_readings()
+        self._read = [*self._read, *new][-1:]
+        yield from new or (self._read if "rewriting" in chunk else ())
 
     def _retrieved(self, fitted: Fitted) -> Retrieved:
         self._timings["retrieve"] = self._elapsed()
-        self._citer = Citer(fitted.shown)
+        self._citer = Citer(fitted.shown, self._question)
         self._unsure = bool(fitted.shown) and not fitted.hits  # the chain may yet refuse what is written
-        return Retrieved(hits=fitted.hits or tuple(self._state["hits"]))
+        return Retrieved(
+            hits=fitted.hits or tuple(self._state["hits"]), searched_for=self._state["searched_for"]
+        )
 
     def _tokens(self, message: AIMessageChunk) -> Iterator[Token]:
         if message.usage_metadata:
@@ -70,7 +81,7 @@ class Run:
             yield Token(text=text)
 
     def _answer(self) -> Answer:
-        fitted, cited = self._state["fitted"], self._state["cited"]
+        fitted, cited = self._state["fitted"], self._cited
         asked = self._usage.answer_tokens > 0
         cited_markers = {citation.marker for citation in cited.citations}
         earlier = [
@@ -79,9 +90,11 @@ class Run:
         return Answer(
             question=self._question,
             text=cited.text,
+            searched_for=self._state["searched_for"],
             refused=cited.refused,
             reason=(NOT_IN_PASSAGES if asked else NOT_RELEVANT) if cited.refused else "",
             citations=cited.citations,
+            unsupported=cited.unsupported,
             hits=(*(fitted.hits or self._state["hits"]), *earlier),
             model=self._rag.engine.model,
             engine=self._rag.engine.name,

@@ -15,7 +15,7 @@ LAYERS = [
     {"datatypes", "errors"},
     {"chinese", "config", "places", "race", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "prompt", "render", "split"},
-    {"cite", "chat_model", "folder", "portable", "retrieve"},
+    {"cite", "chat_model", "folder", "follow_up", "portable", "retrieve"},
     {"status"},
     {"chain"},
     {"run"},

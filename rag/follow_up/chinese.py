@@ -1,0 +1,122 @@
+"""Chinese: whether a question leans on the conversation, and what it means by it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from rag.follow_up.empty_words import HAN_FUNCTION, HAN_RELATIONAL
+from rag.index.lexical import chinese_words, plain
+
+LEAD: Final = re.compile(
+    r"\A(?:(?:请问|谢谢你?|好的?吧?|嗯|那么|那(?![个些里样儿种次边位本台是])|而且|另外|还有(?=.{3})|所以|但是?|不过|可是|而)"
+    r"[，,、。！\s]*)+"
+)
+POINTER: Final = re.compile(
+    r"两者|二者|这|那(?=是|个|些|里|样|时(?!间)|儿|种|次|边|位|本|台|座|家|款|件|条|天|年|会)|上述|以上|刚才"
+    r"|(?:^|(?<=[在对由从向被把给，,的与和]))该(?![怎如不做去有要找])|此(?![外时])|^其中|同样|后来|当时|接下来|接着"
+    r"|(?:然后|之后|以后|还有|另外的?|其他的?|其它的?|别的)(?:呢|吗|怎么样|如何|$|[？?])"
+    r"|^[^和跟与同比]*(?<!不)一样[吗么的]"
+)
+IN_LIST: Final = re.compile(
+    r"(前者)|(后者)|第[一二三四五六七八九十\d]+[个种条款本台项位](?=[呢是的有怎多要能？?]|$)"
+    r"|最后一[个种条款本台项]|另一?[个种款]"
+)
+ASKS: Final = re.compile(r"谁|什么|哪(?![里儿年天])")  # for what the answer names
+PRONOUN: Final = re.compile(
+    r"(?<![其吉排])[他她它](?!人|乡|国)们?的?|(?<![尤极与土莫何])其(?![他它她实中余次间事])"
+)
+# What begins another clause: a pronoun in it may stand for what the question has named before.
+CLAUSE: Final = re.compile(r"[，,；;]|[时后前](?!间|面)|如果|因为|的话|以便|当|在$|再|就|并|而|之")
+QUESTION: Final = re.compile(
+    r"什么|谁|哪|几|多少|多(?=[长大高久宽重远深快厚贵])|怎|如何|为何|何时|何[地处]|吗|是否|(.)不\1|有没有|咋|啥|么[？?]?$"
+)
+# The subject is left out, or compared with one that was named.
+SHORT: Final = re.compile(
+    r"是?(?:谁|什么时候|哪一?年|怎么|怎样|在?哪里?|为什么|何时|为何)[^，,《“]{1,4}的[？?]?$"
+    r"|(?:哪|谁)[个种款本台些一位边]*(?:更|最|比较).{1,3}[？?]?$"
+    r"|[还也又都][^，,]{1,6}[？?]?$|.{1,6}也.{1,5}[？?]?$"
+    r"|(?:有没有|有|要|需要)..[吗么]?[？?]?$"
+)
+DEFINED: Final = re.compile(r"(?:什么是|什么叫|何谓|何为|谁是)\w{2,}")
+ASPECTS: Final = "过了到着在好完出得"  # after a verb
+MOST_FRAGMENT: Final = 6  # characters of a phrase without a question word
+MOST_NAME: Final = 12  # characters
+PAIR: Final = re.compile(r"([^和与跟同，？?]{1,10})[和与跟同]([^，？?的有之哪都谁在]{1,10})")
+OWNER: Final = re.compile(r"([^，？?的是有]{2,12}?)(?:的|是|有|由|在|位于|始?建于|产[于自在]|来自|出自|坐落)")
+
+
+def depends(question: str) -> bool:
+    question = plain(question)  # Traditional characters, among others
+    if IN_LIST.search(question) or POINTER.search(question):
+        return True
+    rest = LEAD.sub("", question)
+    if SHORT.match(rest) or any(_is_free(rest, found) for found in PRONOUN.finditer(rest)):
+        return True
+    if not QUESTION.search(rest):
+        return re.search(r"呢\W*$", rest) is not None or len(re.findall(r"\w", rest)) <= MOST_FRAGMENT
+    return not DEFINED.match(rest) and not naming_words(rest)
+
+
+def _is_free(question: str, found: re.Match[str]) -> bool:
+    """Tell whether nothing in the question itself can be what the pronoun stands for."""
+    before = question[: found.start()]
+    named = naming_words(before)
+    owned = found[0].endswith("的") or found[0] == "其"
+    return not named or not (owned or CLAUSE.search(before, before.find(named[0]) + len(named[0])))
+
+
+def naming_words(text: str) -> list[str]:
+    """Return the words that name something; a single character is too little to tell."""
+    words = [word for word in chinese_words(text) if word.isalnum() and not _is_empty(word)]
+    return words if len("".join(words)) > 1 else []
+
+
+def _is_empty(word: str) -> bool:
+    counted = re.fullmatch("[几每某].", word)
+    return bool(counted or {word, word.rstrip(ASPECTS)} & (HAN_FUNCTION | HAN_RELATIONAL))
+
+
+def resolved(question: str, before: str, answer: str) -> str:
+    """Return the question with what it means put in, where only one thing can be meant; else nothing.
+
+    `before` is the question before it, `answer` what was answered.
+    """
+    found, pair = IN_LIST.search(question), PAIR.search(before)
+    if found and pair and found.lastindex:
+        return question[: found.start()] + pair[found.lastindex] + question[found.end() :]
+    rest = LEAD.sub("", question)
+    if pronoun := next((each for each in PRONOUN.finditer(rest) if _is_free(rest, each)), None):
+        meant = _person(before, answer) if pronoun[0][0] in "他她" else _thing(before)
+        end = "的" if meant and (pronoun[0].endswith("的") or pronoun[0] == "其") else ""
+        return rest[: pronoun.start()] + meant + end + rest[pronoun.end() :] if meant else ""
+    return _exchanged(rest, before)
+
+
+def _person(before: str, answer: str) -> str:
+    """Return whom a short answer names, where it was asked for."""
+    name = answer.rstrip("。！ ")
+    short = len(name) <= MOST_NAME and not re.search(r"[，,。；]", name)
+    return name if short and ASKS.search(before) else ""
+
+
+def _thing(before: str) -> str:
+    """Return what the question begins with, which it asks something of."""
+    owner = OWNER.match(LEAD.sub("", before))
+    named = owner and not QUESTION.search(owner[1]) and naming_words(owner[1])
+    return owner[1] if owner and named else ""
+
+
+def _exchanged(question: str, before: str) -> str:
+    """Return the question before with the word that is most like the new one replaced by it."""
+    if QUESTION.search(question):
+        return ""
+    new = re.sub(r"(?:的话)?呢?\W*$", "", question)
+    if len(chinese_words(new)) != 1 or not naming_words(new):
+        return ""
+    alike = {
+        word
+        for word in chinese_words(before)
+        if len(word) == len(new) > 1 and word != new and (word[-1] == new[-1] or word[0] == new[0])
+    }
+    return before.replace(alike.pop(), new) if len(alike) == 1 else ""

@@ -1,0 +1,164 @@
+"""The chain streams its steps, stops at once wherever it is, and asks the LLM what is meant if it must."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rag.config import Config
+from rag.datatypes import Answer, Generation, Prompt, Reading, Retrieved, Usage
+from rag.engines.echo import EchoEngine
+from rag.pipeline import Rag
+
+BOATS = {
+    "heron.md": "The Heron is a rowing boat. It costs eleven crowns an hour.",
+    "kestrel.md": "The Kestrel is a sailing dinghy. An hour costs nineteen crowns.",
+    "egret.md": "The Egret is an electric launch. Half a day of it costs ninety crowns.",
+    "苍鹭.md": "苍鹭是划艇，每小时十一元。",
+}
+FIRST = Answer(question="How much does the Heron cost an hour?", text="Eleven crowns. [1]")
+LIST = Answer(question="Which boats are let?", text="The Heron, the Kestrel and the Egret. [1]")
+
+
+class Scripted(EchoEngine):
+    """Says its lines, a word at a time, and keeps what it was asked and whether it was stopped."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__()
+        self.lines = list(lines)
+        self.asked: list[Prompt] = []
+        self.said = 0
+        self.stopped = threading.Event()
+
+    def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
+        self.asked.append(prompt)
+        words = self.lines.pop(0).split(" ")
+        try:
+            yield Reading(done=9, total=9)
+            for number, word in enumerate(words):
+                self.said += 1
+                yield word if number == 0 else f" {word}"
+            yield Usage(prompt_tokens=9, answer_tokens=len(words))
+        finally:
+            self.stopped.set()
+
+
+@pytest.fixture(autouse=True)
+def _documents(write: Callable[[str, str], Path]) -> None:
+    for name, text in BOATS.items():
+        write(name, text)
+
+
+def opened(config: Config, *lines: str) -> tuple[Rag, Scripted]:
+    engine = Scripted(*lines)
+    rag = Rag(config, engine=engine)
+    rag.sync()
+    return rag, engine
+
+
+def test_a_follow_up_is_searched_for_as_what_it_means_and_the_model_sees_it_as_asked(config: Config) -> None:
+    rag, engine = opened(config, "Nineteen crowns. [1]")
+    events = list(rag.stream("And the Kestrel?", history=[FIRST]))
+    retrieved = next(event for event in events if isinstance(event, Retrieved))
+    answer = events[-1]
+    assert isinstance(answer, Answer)
+    assert retrieved.searched_for == answer.searched_for == "How much does the Kestrel cost an hour?"
+    assert retrieved.hits[0].passage.source == "kestrel.md"
+    assert [prompt.messages[-1].parts[-1] for prompt in engine.asked] == [
+        "Question: And the Kestrel?\nAnswer in English:"
+    ]
+
+
+def test_a_question_that_stands_alone_pays_nothing(config: Config) -> None:
+    rag, engine = opened(config, "Ninety crowns. [1]")
+    answer = rag.ask("How much does the Egret cost?", history=[FIRST])
+    assert answer.searched_for == ""
+    assert len(engine.asked) == 1
+
+
+def test_the_llm_is_asked_what_is_meant_where_the_rules_cannot_tell(config: Config) -> None:
+    rag, engine = opened(config, "How much does the Egret cost?", "Ninety crowns. [1]")
+    answer = rag.ask("How much does the third one cost?", history=[LIST])
+    assert answer.searched_for == "How much does the Egret cost?"
+    assert answer.hits[0].passage.source == "egret.md"
+    assert answer.text.startswith("Ninety")
+    assert engine.asked[0].messages[-1].text == (
+        "Question: Which boats are let?\nAnswer: The Heron, the Kestrel and the Egret. [1]\n\n"
+        "Question: How much does the third one cost?\n\n"
+        "Write the last question as one that can be understood without the conversation, naming what it "
+        "means. Do not answer it.\nThe question:"
+    )
+
+
+def test_what_the_llm_invents_is_not_searched_for(config: Config) -> None:
+    rag, _ = opened(config, "How much does the Titanic cost?", "Ninety crowns. [1]")
+    answer = rag.ask("How much does the third one cost?", history=[LIST])
+    assert answer.searched_for == (
+        "Which boats are let? The Heron, the Kestrel and the Egret. How much does the third one cost?"
+    )
+
+
+@pytest.mark.parametrize("events", [1, 2, 4])
+def test_a_rewriting_is_stopped_at_once(config: Config, events: int) -> None:
+    rag, engine = opened(config, "How much " * 20)
+    stream = rag.stream("How much does the third one cost?", history=[LIST])
+    seen = [next(stream) for _ in range(events)]
+    stream.close()
+    assert all(isinstance(event, Reading) for event in seen)
+    assert engine.stopped.is_set()
+    assert engine.said <= events
+
+
+async def test_the_chain_streams_the_same_from_a_coroutine(config: Config) -> None:
+    rag, _ = opened(config, *["Nineteen crowns. [1]"] * 2)
+    asked = {"question": "And the Kestrel?", "history": [FIRST]}
+    chunks = list(rag.chain.stream(asked))
+    achunks = [chunk async for chunk in rag.chain.astream(asked)]
+    assert [list(chunk) for chunk in achunks] == [list(chunk) for chunk in chunks]
+    assert list(chunks[0]) == ["question", "history"]
+    assert list(chunks[1]) == ["searched_for", "hits", "fitted"]
+    assert {key for chunk in chunks[2:-1] for key in chunk} == {"message"}
+    assert achunks[-1] == chunks[-1]
+
+
+async def test_closing_the_coroutine_stops_the_engine(config: Config) -> None:
+    rag, engine = opened(config, "word " * 500)
+    stream = rag.chain.astream({"question": "How much does the Heron cost?", "history": []})
+    async for chunk in stream:
+        if "message" in chunk and chunk["message"].text:
+            break
+    await stream.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
+    assert engine.stopped.is_set()
+    assert engine.said < 500
+
+
+async def test_cancelling_the_task_stops_the_engine_after_the_step_at_hand(config: Config) -> None:
+    reached, going = threading.Event(), threading.Event()
+
+    class Slow(Scripted):
+        def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
+            try:
+                yield "Eleven"
+                reached.set()
+                going.wait(10)
+                yield " crowns"
+                self.said += 1
+                yield " more"
+            finally:
+                self.stopped.set()
+
+    engine = Slow()
+    rag = Rag(config, engine=engine)
+    rag.sync()
+    task = asyncio.create_task(rag.chain.ainvoke({"question": "How much is the Heron?", "history": []}))
+    await asyncio.to_thread(reached.wait, 10)
+    task.cancel()
+    going.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(engine.stopped.wait, 10)
+    assert engine.said == 0
