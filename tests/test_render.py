@@ -54,6 +54,13 @@ def test_a_refusal_shows_the_nearest_passages() -> None:
     )
 
 
+def test_what_a_follow_up_was_searched_for_as_is_shown_wherever_an_answer_is() -> None:
+    answer = replace(ANSWER, searched_for="How much *leave*?")
+    assert str(answer).startswith("27 days. [1]\n\nSearched for: How much *leave*?\n\nSources\n")
+    assert "\n\nSearched for: How much \\*leave\\*?\n\n" in answer._repr_markdown_()
+    assert answer_json(answer)["searched_for"] == "How much *leave*?"
+
+
 def test_a_long_chinese_passage_is_cut_not_lost() -> None:
     long = replace(PASSAGE, text="茶" * 300)
     assert f"a.pdf, page 3: {'茶' * 98} …\n" in str(replace(REFUSED, hits=(Hit(passage=long, score=1.0),)))
@@ -113,6 +120,7 @@ def test_text_that_ocr_was_not_sure_of_is_marked_and_other_names_are_told() -> N
 def test_json_has_the_documented_shape() -> None:
     assert json.loads(json.dumps(answer_json(ANSWER))) == {
         "question": "How much?",
+        "searched_for": "",
         "answer": "27 days. [1]",
         "refused": False,
         "reason": "",

@@ -96,15 +96,15 @@ def _han_words(run: str) -> list[str]:
 
 def _numbers(text: str) -> Iterator[str]:
     for match in NUMBER.finditer(text):
-        yield f"{_value(match.group()).normalize():f}"
+        yield f"{numeral_value(match.group()).normalize():f}"
 
 
-def _value(numeral: str) -> Decimal:
+def numeral_value(numeral: str) -> Decimal:
     """Return what a Chinese numeral is worth; digits without units stand for themselves, as in 一九九七."""
     for sign, worth in UNITS:
         before, found, after = numeral.partition(sign)
         if found:
-            return (_value(before) if before else 1) * worth + (_value(after) if after else Decimal(0))
+            return (numeral_value(before) if before else 1) * worth + (numeral_value(after) if after else Decimal(0))
     return Decimal(numeral.translate(DIGITS))
 
 
@@ -119,8 +119,8 @@ def _simplified() -> dict[int, str]:
 
 
 def chinese_words(text: str) -> list[str]:
-    """Cut Chinese into its words; joined, they are the text again."""
-    found: list[str] = _jieba().lcut(text)
+    """Cut Chinese into words of the dictionary and single characters; joined, they are the text again."""
+    found: list[str] = _jieba().lcut(text, HMM=False)
     return found
 
 
