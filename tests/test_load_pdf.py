@@ -124,6 +124,11 @@ def test_a_pdf_of_empty_pages_is_said_to_be_empty() -> None:
         read_pdf(Source(data=minimal_pdf([[], []])))
 
 
+def test_a_pdf_of_a_drawing_is_not_said_to_be_empty() -> None:
+    with pytest.raises(LoadError, match="its pages hold drawings alone"):
+        read_pdf(Source(data=minimal_pdf([[]], drawn="50 50 m 90 90 l S")))
+
+
 def test_an_encrypted_pdf_is_named_so() -> None:
     key = "00" * 32
     trailer = f"/ID [<{key}> <{key}>] /Encrypt << /Filter /Standard /V 1 /R 2 /O <{key}> /U <{key}> /P -4 >>"

@@ -170,4 +170,6 @@ def _ranges(numbers: Iterable[int]) -> Iterator[str]:
 def _nothing(sheets: Sequence[Sheet]) -> str:
     if any(sheet.was_read_as_picture for sheet in sheets):
         return "there is no text in it: it has no text layer, and OCR found none in its pictures"
+    if any(sheet.is_drawing for sheet in sheets):
+        return "there is no text in it: its pages hold drawings alone"
     return "its pages are empty"

@@ -39,6 +39,7 @@ class Sheet:
     is_damaged: bool = False
     is_cut: bool = False
     is_unread: bool = False  # it needs OCR, which is switched off
+    is_drawing: bool = False
     has_gaps: bool = False
     was_garbage: bool = False
     was_read_as_picture: bool = False
@@ -90,7 +91,7 @@ class PageReader:
         marks = marks_of(page, frame)
         doubtful = not is_plausible(" ".join(piece.text for piece in text.pieces))
         need = need_of(page, frame, text, is_doubtful=doubtful)
-        sheet = Sheet(frame=frame, comments=marks.comments, is_cut=text.cut)
+        sheet = Sheet(frame=frame, comments=marks.comments, is_cut=text.cut, is_drawing=need.is_drawing)
         sheet.pieces = text.pieces if need.keeps_text or doubtful else []
         sheet.has_gaps = need.keeps_text and text.unknown > GAPS * text.characters
         if need.parts and self._source.settings.ocr:

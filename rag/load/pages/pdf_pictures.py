@@ -36,6 +36,7 @@ class Need:
 
     parts: tuple[Rectangle, ...] = ()  # in points, as displayed
     keeps_text: bool = True  # the text layer is read as well
+    is_drawing: bool = False  # it shows lines and shapes alone
 
 
 def need_of(page: pypdfium2.PdfPage, frame: Frame, text: PageText, *, is_doubtful: bool = False) -> Need:
@@ -45,7 +46,8 @@ def need_of(page: pypdfium2.PdfPage, frame: Frame, text: PageText, *, is_doubtfu
         return Need(parts=(whole,), keeps_text=False)
     pictures, shapes = _drawn(page, frame)
     if not text.pieces:
-        return Need(parts=(whole,) if pictures or shapes >= DRAWN else ())
+        read = pictures or shapes >= DRAWN
+        return Need(parts=(whole,) if read else (), is_drawing=not read and shapes > 0)
     area = frame.width * frame.height
     large = [
         box
