@@ -139,8 +139,8 @@ def overlapping(count: int) -> bytes:
     name, crc = b"a.txt", zlib.crc32(plain)
     fields = (20, 0, 8, 0, 0, crc, len(packed), len(plain), len(name), 0)
     body = struct.pack("<4s5H3L2H", b"PK\3\4", *fields) + name + packed
-    for _ in range(count):
-        directory += struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, *fields, 0, 0, 0, 0, 0) + name
+    for at in range(count):
+        directory += struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, *fields, 0, 0, 0, 0, at) + name
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, len(directory), len(body), 0)
     return body + directory + end
 

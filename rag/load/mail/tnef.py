@@ -104,8 +104,8 @@ def _sender(data: bytes) -> Properties:
 
 
 def _lists(data: bytes, count: int) -> Iterator[Properties]:
-    """Yield lists of properties, one after the other, as far as they are whole (2.1.3.4)."""
-    at = 0
+    """Yield the lists of properties that are not empty, as far as they are whole (2.1.3.4)."""
+    at, is_whole = 0, True
     for _ in range(count):
         found: Properties = {}
         try:
@@ -117,9 +117,11 @@ def _lists(data: bytes, count: int) -> Iterator[Properties]:
                 value, at = _value(data, at, kind)
                 found.setdefault((tag, kind), value)
         except (struct.error, ValueError):
+            is_whole = False
+        if found:
             yield found
+        if not is_whole:
             return
-        yield found
 
 
 def _after_name(data: bytes, at: int) -> int:
