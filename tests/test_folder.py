@@ -761,6 +761,38 @@ def test_files_that_change_places_embed_nothing(place: Place) -> None:
     assert place.embedder.embedded == embedded
 
 
+def test_folders_that_change_places_and_a_link_that_leads_elsewhere_are_seen(place: Place) -> None:
+    texts = {
+        "one/a.txt": "The bridge is red.",
+        "two/a.txt": "The bridge is old.",
+        "b.txt": "The bridge is new.",
+    }
+    for name, text in texts.items():
+        os.utime(place.write(name, text), ns=(10**18, 10**18))  # as out of an archive
+    (place.data / "link.txt").symlink_to("one/a.txt")
+    time.sleep(0.05)
+    place.sync()
+    time.sleep(0.05)
+    for old, new in (("one", "spare"), ("two", "one"), ("spare", "two")):
+        (place.data / old).rename(place.data / new)
+    (place.data / "link.txt").unlink()
+    (place.data / "link.txt").symlink_to("b.txt")
+    time.sleep(0.05)
+    assert counts(place.sync()) == (0, 3, 0, 1, 0)
+    with place.open() as index:
+        held = {name: index.document_text(name).strip() for name in place.sources()}
+    assert held == {
+        "b.txt": texts["b.txt"],
+        "link.txt": texts["b.txt"],
+        "one/a.txt": texts["two/a.txt"],
+        "two/a.txt": texts["one/a.txt"],
+    }
+    assert place.embedder.embedded == 3
+    place.steps.clear()
+    assert counts(place.sync()) == (0, 0, 0, 4, 0)
+    assert all(step.stage == "Reading documents" for step in place.steps)  # nothing is compared for ever
+
+
 def test_a_name_that_changes_its_case_alone_embeds_nothing(place: Place) -> None:
     path = place.write("README.md", "The bridge is red.")
     place.sync()

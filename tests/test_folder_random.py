@@ -60,10 +60,12 @@ class Folder:
                 self.touch,
                 self.change_case,
                 self.move_folder,
+                self.swap_folders,
                 self.delete_folder,
                 self.put_in_place_of_the_other_kind,
                 self.ignore,
                 self.link,
+                self.lead_elsewhere,
             ]
         )
         happen()
@@ -116,7 +118,9 @@ class Folder:
 
     def touch(self) -> None:
         if path := self.file():
-            time = self.chance.choice([1, 10**18, 4 * 10**18])  # long ago, or still to come
+            time = self.chance.choice(
+                [1, 10**18, 4 * 10**18]
+            )  # long ago, or still to come; few, to be the same
             os.utime(path, ns=(time, time))
 
     def change_case(self) -> None:
@@ -130,6 +134,14 @@ class Folder:
         if source.is_dir() and not target.is_relative_to(source) and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
+
+    def swap_folders(self) -> None:
+        """Exchange the names of two folders, whose files may have the same names, sizes and times."""
+        one, other, spare = self.root / "one", self.root / "三", self.root / "spare.tmp"
+        if one.is_dir() and other.is_dir():
+            one.rename(spare)
+            other.rename(one)
+            spare.rename(other)
 
     def delete_folder(self) -> None:
         if (folder := self.folder()).is_dir() and self.chance.random() < 0.3:
@@ -161,6 +173,14 @@ class Folder:
         )
         if target and not path.exists() and not path.is_symlink():
             path.symlink_to(target)
+
+    def lead_elsewhere(self) -> None:
+        links = sorted(path for path in self.root.rglob("*") if path.is_symlink() and path.is_file())
+        target = self.file()
+        if links and target:
+            link, target = self.chance.choice(links), target.resolve()
+            link.unlink()
+            link.symlink_to(target)
 
     def place(self) -> Path:
         """Return a name for a file, its folder made; a file may be there, or a folder."""

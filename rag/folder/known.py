@@ -37,16 +37,17 @@ class Known:
     def is_settled(self, found: Found) -> bool:
         """Say whether nothing about this file asks for looking into it again.
 
-        A file of the same size and time has another content when somebody set its time back: its change time
-        tells, which the system keeps.
+        A file of the same size and time is another when somebody set its time back, or gave its name or that
+        of its folder to another: the times of change tell, which the system keeps.
         """
         known = self.files.get(found.source)
         if known is None or not _looks_like(known, found) or self._is_read_better(known):
             return False
         if known.reason and not known.digest:
             return False  # its bytes could not be had
-        tick = FINE_TICK if found.ctime_ns % 1_000_000_000 else COARSE_TICK
-        return found.ctime_ns + tick < known.synced_at * 1e9
+        changed_ns = max(found.ctime_ns, found.moved_ns)
+        tick = FINE_TICK if changed_ns % 1_000_000_000 else COARSE_TICK
+        return changed_ns + tick < known.synced_at * 1e9
 
     def may_be_held(self, found: Found) -> bool:
         """Say whether a content of this size is held, so that its hash is worth asking for."""

@@ -26,6 +26,7 @@ class Found:
     size: int = 0  # bytes
     mtime_ns: int = 0
     ctime_ns: int = 0  # of the last change by the system's clock, which nobody can set back
+    moved_ns: int = 0  # likewise, of the link that leads to it, or a folder above it that was renamed
     reason: str = ""  # why it cannot be read
 
 
@@ -120,7 +121,8 @@ class _Folder:
     source: str  # as shown; empty: the scanned folder itself
     path: Path
     real: Path  # without links
-    rules: Rules  # of the folders above it
+    rules: Rules  # of the folders above it, and its own once it is looked into
+    moved_ns: int = 0  # when it or a folder above it was renamed, if that can be told
 
 
 @dataclass(slots=True)
@@ -154,22 +156,28 @@ class _Walk:
         self._seen.add(folder.real)
         with os.scandir(folder.path) as entries:
             children = list(entries)
-        self._note_disk(folder, empty=all(is_left_out(entry.name) for entry in children))
+        status = folder.path.stat()
+        self._note_disk(
+            folder, status.st_dev, status.st_ino, empty=all(is_left_out(e.name) for e in children)
+        )
         has_rules = any(entry.name == NAME for entry in children)
         rules = folder.rules.within(folder.source, folder.path, has_own=has_rules)
+        # A change of what lies in it sets both of its times, a new name this one alone.
+        renamed_ns = status.st_ctime_ns if folder.source and status.st_ctime_ns != status.st_mtime_ns else 0
+        within = replace(folder, rules=rules, moved_ns=max(folder.moved_ns, renamed_ns))
         for entry in children:
             if not is_left_out(entry.name):
-                self._look_at(entry, folder, rules)
+                self._look_at(entry, within)
 
-    def _note_disk(self, folder: _Folder, *, empty: bool) -> None:
-        status, before = folder.path.stat(), self.known_disks.get(folder.source)
-        if empty and before is not None and before != status.st_ino:
+    def _note_disk(self, folder: _Folder, device: int, inode: int, *, empty: bool) -> None:
+        before = self.known_disks.get(folder.source)
+        if empty and before is not None and before != inode:
             self.disks[folder.source] = before
             raise NotMounted
-        if not folder.source or status.st_dev != folder.real.parent.stat().st_dev:
-            self.disks[folder.source] = status.st_ino
+        if not folder.source or device != folder.real.parent.stat().st_dev:
+            self.disks[folder.source] = inode
 
-    def _look_at(self, entry: os.DirEntry[str], folder: _Folder, rules: Rules) -> None:
+    def _look_at(self, entry: os.DirEntry[str], folder: _Folder) -> None:
         name = shown(entry.name)
         source = f"{folder.source}/{name}" if folder.source else name
         try:
@@ -179,22 +187,30 @@ class _Walk:
             status = entry.stat(follow_symlinks=inside)
         except FileNotFoundError:
             if entry.is_symlink():
-                self._refuse(source, entry, rules, "it is a link that leads nowhere")
+                self._refuse(source, entry, folder.rules, "it is a link that leads nowhere")
             return
         except (OSError, RuntimeError) as exc:  # RuntimeError: a circle of links
-            self._refuse(source, entry, rules, f"it cannot be looked at: {exc}")
+            self._refuse(source, entry, folder.rules, f"it cannot be looked at: {exc}")
             return
         if not inside:
             self._refuse(
-                source, entry, rules, "it is a link that leads out of the folder; copy the file itself here"
+                source,
+                entry,
+                folder.rules,
+                "it is a link that leads out of the folder; copy the file itself here",
             )
         elif stat.S_ISDIR(status.st_mode):
-            below = _Folder(source, Path(entry.path), real or folder.real / entry.name, rules)
+            below = replace(
+                folder, source=source, path=Path(entry.path), real=real or folder.real / entry.name
+            )
             self._take_folder(below, name, linked=linked)
-        elif rules.ignore(name, is_dir=False):
+        elif folder.rules.ignore(name, is_dir=False):
             self.ignored_files += 1
         elif stat.S_ISREG(status.st_mode):
-            self.found.append(looked_at(Found(source=source, path=Path(entry.path)), status))
+            linked_ns = entry.stat(follow_symlinks=False).st_ctime_ns if linked else 0
+            moved_ns = max(folder.moved_ns, linked_ns)
+            found = Found(source=source, path=Path(entry.path), moved_ns=moved_ns)
+            self.found.append(looked_at(found, status))
 
     def _take_folder(self, folder: _Folder, name: str, *, linked: bool) -> None:
         if folder.real.is_relative_to(self.skip):
