@@ -1,26 +1,30 @@
-"""From the model's text to checked citations: markers that point nowhere go, the quoted sentence is found."""
+"""From the model's text to checked citations, without asking the model again.
+
+Each sentence is held against the passages: a marker stays where its passage may hold the sentence, with its
+numbers and names; one that is missing is added; a sentence that no passage holds is marked `[?]`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from rag.datatypes import Citation, Hit, Passage
-from rag.prompt import NO_ANSWER
+from rag.evidence import ENOUGH, Held, features
+from rag.prompt import NO_ANSWER, language
 from rag.sentences import sentence_spans
 
 MARKER: Final = re.compile(r"[\[［【]\s*(\d+(?:\s*[,，、]\s*\d+)*)\s*[\]］】]")
 UNFINISHED: Final = re.compile(r"(?:\s+|\s*[\[［【][\d\s,，、]{0,20})\Z")
-FEATURE: Final = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+", re.UNICODE)
-HAN_RUN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+")
 TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
 WIDE_ENDS: Final = "。！？；”」』）"  # no space belongs after these
-ENOUGH_SUPPORT: Final = 0.6  # share of a sentence's words in the passage from which on a marker is added
-LEAST_SUPPORT: Final = 0.3  # below it a marker is wrong, if another passage has enough
+UNSUPPORTED: Final = "[?]"  # after a sentence that no passage holds
+LEAST: Final = 0.3  # share of a sentence's words below which a marker is wrong, if another passage has enough
 FEWEST_FEATURES: Final = 3  # a sentence with fewer words counts only if it is all there is, as in "27 days"
+CLAIMS_NOTHING: Final = re.compile(r"[:：?？]\s*\Z")  # it leads to what follows, or asks
+WORD: Final = re.compile(r"\w")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,24 +34,28 @@ class Cited:
     text: str
     citations: tuple[Citation, ...]
     refused: bool
-    supported: bool = False  # nearly all words of some cited sentence stand in what it cites
+    supported: bool = False  # some passage holds some sentence
+    unsupported: tuple[str, ...] = ()  # the sentences that none holds
 
 
 class Citer:
     """Passes an answer on as it is written, with true markers only.
 
-    An unfinished marker is held back, one that points nowhere is dropped, and one whose passage shares hardly
-    a word with the sentence gives way to the passage that holds nearly all of them; so gets a sentence that
-    ends without any. Text comes out the same however it is cut into pieces.
+    An unfinished marker is held back, and one that points nowhere is dropped. Text comes out the same however
+    it is cut into pieces.
     """
 
-    def __init__(self, hits: Sequence[Hit]) -> None:
-        self._passages = {hit.marker: hit.passage for hit in hits}
+    def __init__(self, hits: Sequence[Hit], question: str = "") -> None:
+        """The answer may repeat what the question says without a source."""
+        self._held_by = {hit.marker: _held(hit.passage, question) for hit in hits}
         self._held = ""  # perhaps the beginning of a marker, or space
         self._sentence = ""  # what has been passed on since the last sentence ended
         self._ahead: list[int] = []  # markers written before their sentence
+        self._refuted = False  # the sentence had a marker whose passage lacks its numbers or names
         self._alone = True  # no sentence has ended yet
         self._code = False  # inside backquotes, where [0] is an index
+        self.supported = False
+        self.unsupported: list[str] = []
 
     def feed(self, piece: str) -> str:
         return "".join(self._feed(character) for character in piece)
@@ -55,10 +63,10 @@ class Citer:
     def flush(self) -> str:
         """Return what is left when the answer has ended."""
         text, self._held = UNFINISHED.sub("", self._held), ""
-        return self._pass_on(text) + self._missing_marker(self._sentence)
+        return self._pass_on(text) + self._ended(self._sentence)
 
     def _feed(self, character: str) -> str:
-        if self._ahead and character.isspace() and not self._held and not _features(self._sentence):
+        if self._ahead and character.isspace() and not self._held and not WORD.search(self._sentence):
             return ""  # the space after a marker that has been taken out
         self._held += character
         self._code ^= character == "`"
@@ -80,59 +88,89 @@ class Citer:
             self._sentence += text
             return text
         self._alone = False
-        added = self._missing_marker(sentence)
+        added = self._ended(sentence)
         self._sentence = "".join(later)
         return added + text
 
     def _true_numbers(self, found: re.Match[str]) -> str:
         numbers = dict.fromkeys(int(number) for number in re.findall(r"\d+", found[1]))
-        known = [number for number in numbers if number in self._passages]
+        known = [number for number in numbers if number in self._held_by]
         sentence = self._sentence + self._held[: found.start()]
-        if not _features(sentence):
+        if not WORD.search(sentence):
             self._ahead += known  # of the sentence it speaks for; told when that has ended
             return ""
         holding = [f"[{number}]" for number in self._holding(known, sentence)]
+        self._refuted = self._refuted or (bool(known) and not holding)
         return "".join(marker for marker in holding if marker not in sentence)
 
-    def _missing_marker(self, sentence: str) -> str:
+    def _ended(self, sentence: str) -> str:
+        """Return what must follow a sentence: its missing markers, or that nothing holds it."""
         ahead, self._ahead = self._ahead, []
-        if MARKER.search(sentence) or refuses(sentence):
+        refuted, self._refuted = self._refuted, False
+        marked = MARKER.search(sentence)
+        if not WORD.search(sentence) or (not marked and refuses(sentence)):
             return ""
-        numbers = self._holding(ahead, sentence) or self._best(sentence)
+        plain = MARKER.sub("", sentence)
+        best = self._best(plain)
+        self.supported = self.supported or bool(best)
+        if marked:
+            return ""
         space = "" if sentence.rstrip()[-1:] in WIDE_ENDS else " "
-        return space + "".join(f"[{number}]" for number in numbers) if numbers else ""
+        if numbers := self._holding(ahead, plain) or best:
+            return space + "".join(f"[{number}]" for number in numbers)
+        if not (refuted or ahead or self._claims(plain)):
+            return ""
+        self.unsupported.append(plain.strip())
+        return space + UNSUPPORTED
 
     def _holding(self, numbers: list[int], sentence: str) -> list[int]:
-        """Return those of `numbers` whose passage may hold the sentence, or the one that surely does."""
+        """Return those of `numbers` whose passage may hold the sentence, else the one that surely does."""
         best = self._best(sentence)
-        if not best:
-            return numbers
-        kept = [n for n in numbers if support(sentence, self._passages[n].text) >= LEAST_SUPPORT]
+        least = LEAST if best else 0.0  # where none has the words, the model may have put it otherwise
+        kept = [number for number in numbers if self._may_hold(number, sentence, least)]
         return kept or (best if numbers else [])
 
+    def _may_hold(self, number: int, sentence: str, least: float) -> bool:
+        held = self._held_by[number]
+        return not held.lacks(sentence) and held.best_span(sentence).score >= least
+
     def _best(self, sentence: str) -> list[int]:
-        """Return the passage, if any, that holds nearly all words of the sentence."""
-        scores = {marker: support(sentence, passage.text) for marker, passage in self._passages.items()}
-        best = max(scores, key=scores.__getitem__, default=0)
-        short = len(_features(sentence)) < FEWEST_FEATURES
-        if scores.get(best, 0.0) < (1.0 if short else ENOUGH_SUPPORT) or (short and not self._alone):
+        """Return the passage, if any, that surely holds the sentence."""
+        short = len(features(sentence)) < FEWEST_FEATURES
+        if short and not self._alone:
             return []
-        return [best]
+        scores = {number: held.best_span(sentence).score for number, held in self._held_by.items()}
+        ranked = sorted(scores, key=lambda number: -scores[number])
+        enough = (number for number in ranked if scores[number] >= (1.0 if short else ENOUGH))
+        best = next((number for number in enough if not self._held_by[number].lacks(sentence)), None)
+        return [] if best is None else [best]
+
+    def _claims(self, sentence: str) -> bool:
+        """Tell whether the sentence says what should stand in a passage, as far as words can tell."""
+        if self._code or CLAIMS_NOTHING.search(sentence) or len(features(sentence)) < FEWEST_FEATURES:
+            return False
+        return bool(self._held_by) and all(
+            language(held.text) == language(sentence) for held in self._held_by.values()
+        )
 
 
-def cite(text: str, hits: Sequence[Hit]) -> Cited:
+def cite(text: str, hits: Sequence[Hit], question: str = "") -> Cited:
     """Check `text` against the passages it may cite: `hits`, each with its marker."""
     if refuses(text):
         return Cited(text=_refusal(text), citations=(), refused=True)
-    citer = Citer(hits)
+    citer = Citer(hits, question)
     text = citer.feed(text.strip()) + citer.flush()
-    passages = {hit.marker: hit.passage for hit in hits}
     return Cited(
         text=text,
-        citations=tuple(_citations(text, passages)),
+        citations=tuple(_citations(text, {hit.marker: hit.passage for hit in hits})),
         refused=False,
-        supported=_is_supported(text, passages),
+        supported=citer.supported,
+        unsupported=tuple(citer.unsupported),
     )
+
+
+def _held(passage: Passage, question: str) -> Held:
+    return Held(passage.text, title=f"{passage.source} {passage.heading} {question}")
 
 
 def refuses(text: str) -> bool:
@@ -147,21 +185,6 @@ def _refusal(text: str) -> str:
     return next((each for each in NO_ANSWER.values() if said.startswith(_letters(each))), NO_ANSWER["en"])
 
 
-def support(sentence: str, span: str) -> float:
-    """Return the share, 0 to 1, of the sentence's words and Chinese character pairs that the span holds."""
-    wanted = _features(sentence)
-    return len(wanted & _features(span)) / len(wanted) if wanted else 0.0
-
-
-def _is_supported(text: str, by_marker: dict[int, Passage]) -> bool:
-    return any(
-        support(sentence, by_marker[int(found[1])].text) >= ENOUGH_SUPPORT
-        for sentence in _sentences(text)
-        for found in MARKER.finditer(sentence)
-        if int(found[1]) in by_marker
-    )
-
-
 def _citations(text: str, by_marker: dict[int, Passage]) -> Iterator[Citation]:
     seen: set[tuple[int, int]] = set()
     for sentence in _sentences(text):
@@ -169,10 +192,10 @@ def _citations(text: str, by_marker: dict[int, Passage]) -> Iterator[Citation]:
             passage = by_marker.get(int(found[1]))
             if passage is None:
                 continue  # an index in code
-            start, end = _quote(sentence, passage)
-            if (int(found[1]), start) not in seen:
-                seen.add((int(found[1]), start))
-                yield _citation(int(found[1]), passage, start, end)
+            span = Held(passage.text).best_span(MARKER.sub("", sentence))
+            if (int(found[1]), span.start) not in seen:
+                seen.add((int(found[1]), span.start))
+                yield _citation(int(found[1]), passage, span.start, span.end)
 
 
 def _citation(marker: int, passage: Passage, start: int, end: int) -> Citation:
@@ -198,18 +221,6 @@ def _page(passage: Passage, offset: int) -> int | None:
     return begun[-1] if begun else passage.page
 
 
-def _quote(sentence: str, passage: Passage) -> tuple[int, int]:
-    """Return the span, one or two sentences, that supports best; the whole passage where none does."""
-    spans = sentence_spans(passage.text)
-    pairs = [(start, end) for (start, _), (_, end) in pairwise(spans)]
-    best, score = (0, len(passage.text)), 0.0
-    for start, end in spans + pairs:
-        found = support(sentence, passage.text[start:end])
-        if found > score + (0.15 if (start, end) in pairs else 0.0):
-            best, score = (start, end), found
-    return best
-
-
 def _sentences(text: str) -> list[str]:
     """Cut the text into sentences, space included; a marker belongs to the sentence it follows."""
     sentences, start = [], 0
@@ -220,13 +231,6 @@ def _sentences(text: str) -> list[str]:
             sentences.append(text[start:end])
             start = end
     return sentences
-
-
-def _features(text: str) -> frozenset[str]:
-    text = MARKER.sub("", text)
-    words = (word.casefold() for word in FEATURE.findall(HAN_RUN.sub(" ", text)))
-    pairs = (run[i : i + 2] for run in HAN_RUN.findall(text) for i in range(max(1, len(run) - 1)))
-    return frozenset(words) | frozenset(pairs)
 
 
 def _letters(text: str) -> str:

@@ -15,13 +15,15 @@ LAYERS = [
     {"datatypes", "errors"},
     {"chinese", "config", "places", "race", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "prompt", "render", "split"},
+    {"evidence"},
     {"cite", "chat_model", "folder", "follow_up", "portable", "retrieve"},
     {"status"},
     {"chain"},
     {"run"},
     {"pipeline", "setup"},
     {"benchmark", "doctor"},
-    {"bars", "chores", "cli", "ui"},
+    {"evaluate"},
+    {"bars", "chores", "cli", "measuring", "ui"},
     {"__init__", "__main__"},
 ]
 

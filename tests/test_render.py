@@ -125,6 +125,7 @@ def test_json_has_the_documented_shape() -> None:
         "refused": False,
         "reason": "",
         "citations": [{"marker": 1, "document": "a.pdf", "page": 3, "quote": QUOTE, **PLACE_JSON}],
+        "unsupported": [],
         "hits": [{"document": "a.pdf", "page": 3, "text": QUOTE, "score": 0.5, **PLACE_JSON}],
         "model": "tiny",
         "engine": "echo",
@@ -132,6 +133,12 @@ def test_json_has_the_documented_shape() -> None:
         "answer_tokens": 6,
         "timings": {"retrieve": 0.1, "first_token": 1.26, "total": 2.0},
     }
+
+
+def test_a_sentence_without_source_is_told_in_words() -> None:
+    unsure = replace(ANSWER, text="It has wings. [?]", unsupported=("It has wings.",), citations=())
+    assert "[?] No passage holds this sentence: check it before you rely on it." in str(unsure).splitlines()
+    assert answer_json(unsure)["unsupported"] == ["It has wings."]
 
 
 def test_a_sync_report_in_words_and_json() -> None:

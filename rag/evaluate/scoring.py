@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rag.cite import ENOUGH_SUPPORT, MARKER, support
+from rag.cite import MARKER
 from rag.datatypes import Answer, Citation
+from rag.evidence import ENOUGH, support
 from rag.sentences import sentence_spans
 
 ARTICLES: Final = frozenset({"a", "an", "the"})
@@ -93,7 +94,7 @@ def _is_right(citation: Citation, answers: Sequence[str], quotes: Sequence[str])
 
 def _overlap(shown: str, quote: str) -> bool:
     """Tell whether one is nearly part of the other, by its words."""
-    return max(support(shown, quote), support(quote, shown)) >= ENOUGH_SUPPORT
+    return max(support(shown, quote), support(quote, shown)) >= ENOUGH
 
 
 def _sentences(text: str) -> list[str]:
@@ -106,4 +107,4 @@ def _sentences(text: str) -> list[str]:
 def _is_cited(sentence: str, citations: Sequence[Citation]) -> bool:
     markers = {int(number) for found in MARKER.finditer(sentence) for number in re.findall(r"\d+", found[1])}
     quotes = [citation.quote for citation in citations if citation.marker in markers]
-    return any(support(sentence, quote) >= ENOUGH_SUPPORT for quote in quotes)
+    return any(support(sentence, quote) >= ENOUGH for quote in quotes)

@@ -1,0 +1,83 @@
+"""What a passage holds of a sentence: shared words, the best span, numbers and names that must agree."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.evidence import ENOUGH, Held, features, support
+
+LEAVE = (
+    "Every member of staff has 27 days of paid leave a year. After six years this becomes 31 days. "
+    "Requests go to Marit Oyelaran in Norway."
+)
+TEA = (
+    "正式员工每年有十九天带薪年假，工龄满五年后增加到二十四天。未休完的年假最多可以保留七天。见《考勤制度》。"
+)
+HELD, HELD_TEA = Held(LEAVE, title="handbook.md > Leave 2024"), Held(TEA)
+
+
+def test_support_is_the_share_of_words_without_small_ones_in_any_form() -> None:
+    assert support("The staff has paid leaves", LEAVE) == 1.0
+    assert support("Staff wear green hats", LEAVE) == pytest.approx(1 / 4)
+    assert support("未休完的年假最多可以保留七天", TEA) == 1.0
+    assert support("of the", LEAVE) == 0.0
+
+
+def test_traditional_and_simplified_words_are_the_same() -> None:
+    assert (
+        features("年假可以保留") == features("年假可以保留".replace("假", "假")) == features("年假可以保留")
+    )
+    assert support("員工每年有帶薪年假", TEA) == support("员工每年有带薪年假", TEA)
+    assert support("員工每年有帶薪年假", TEA) >= ENOUGH
+
+
+def test_the_best_span_is_one_sentence_or_two_that_share_most() -> None:
+    def quoted(sentence: str, held: Held) -> str:
+        span = held.best_span(sentence)
+        return held.text[span.start : span.end]
+
+    assert quoted("It becomes 31 days after six years", HELD) == "After six years this becomes 31 days."
+    both = "Staff have 27 days of paid leave, and 31 days after six years"
+    assert quoted(both, HELD) == LEAVE[: LEAVE.index(" Requests")]
+    assert quoted("未休完的可以保留七天", HELD_TEA) == "未休完的年假最多可以保留七天。"
+    assert quoted("Nothing alike", HELD) == LEAVE
+
+
+@pytest.mark.parametrize(
+    ("sentence", "lacking"),
+    [
+        ("Staff have 27 days of leave.", ()),
+        ("Staff have twenty-seven days of leave.", ()),
+        ("Staff have 72 days of leave.", ("72",)),
+        ("After 6 years it becomes 31.0 days.", ()),
+        ("After seven years it becomes 31 days.", ("7",)),
+        ("Since 2024 leave is 27 days.", ()),  # as the title says
+        ("One of them is 27 days.", ()),
+        ("1. Staff have 27 days.", ()),
+        ("Ask Marit Oyelaran.", ()),
+        ("Ask Marit Johansen.", ("Johansen",)),
+        ("Ask the Norwegian office.", ()),
+        ("Ask Marit's deputy.", ()),
+        ("Requests go to HR.", ("HR",)),
+    ],
+)
+def test_numbers_and_names_that_the_passage_lacks_are_told(sentence: str, lacking: tuple[str, ...]) -> None:
+    assert HELD.lacks(sentence) == lacking
+
+
+@pytest.mark.parametrize(
+    ("sentence", "lacking"),
+    [
+        ("年假有十九天。", ()),
+        ("年假有19天。", ()),
+        ("年假有九天。", ("9",)),
+        ("年假有29天。", ("29",)),
+        ("满五年后增加到24天，十分好。", ()),
+        ("最多保留7天。", ()),
+        ("万一没休完，可以保留七天。", ()),
+        ("见《考勤制度》。", ()),
+        ("见《劳动法》。", ("劳动法",)),
+    ],
+)
+def test_chinese_numbers_and_titles_must_agree_too(sentence: str, lacking: tuple[str, ...]) -> None:
+    assert HELD_TEA.lacks(sentence) == lacking
