@@ -129,6 +129,8 @@ def test_a_compound_file_that_nobody_reads_is_named(stream: str, said: str) -> N
         (PAGE, "a", "html"),
         ("<?xml version='1.0'?>\n<!-- c --><html><body>x", "a.xml", "html"),
         (PAGE, "a.md", "markdown"),
+        (PAGE, "index.php", "html"),
+        ("<?php echo 1;", "index.php", "code"),
         (PAGE, "a.php", "code"),
         ("{\\rtf1 x}", "a.doc", "rtf"),
         ("just words", "a.dat", "text"),

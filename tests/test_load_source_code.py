@@ -32,6 +32,9 @@ C = "#include <a.h>\nstatic int add(int a, int b)\n{\n    return a;\n}\nint x = 
          [(1, "func (s *Server) Run"), (1, "type X")]),
         ("a.ts", "export default class Foo {\nexport async function bar<T>(x: T) {\nexport interface Baz {\n",
          [(1, "export default class Foo"), (1, "export async function bar<T>"), (1, "export interface Baz")]),
+        ("a.cpp", "enum class Kind : int { A };\n", [(1, "enum class Kind")]),
+        ("a.swift", "class Lamp: Light {\n    class func lit() {\n",
+         [(1, "class Lamp"), (2, "class func lit")]),
         ("a.sql", "CREATE TABLE IF NOT EXISTS lamp (\n  id int\n);\nselect 1;\ncreate view v as select 1;\n",
          [(1, "CREATE TABLE IF NOT EXISTS lamp"), (1, "create view v")]),
         ("a.toml", "a = 1\n[tool.x]\nb = [1]\n[[y]]\n", [(1, "[tool.x]"), (1, "[[y]]")]),
@@ -58,7 +61,7 @@ def test_a_coding_cookie_names_the_encoding(cookie: str) -> None:
 
 
 def test_minified_code_is_cut_to_its_beginning_and_that_is_said() -> None:
-    data = b"/* licence of the lamp */\n" + b"function a(b){return b.c(d)};" * 20_000
+    data = b"/* licence of the lamp */\n" + b"function a(b){return b.c(d)};e.f=g.h(i,j);k(l);" * 20_000
     content = read_code(Source(data=data, name="a.min.js"))
     assert content.text.startswith("/* licence of the lamp */\nfunction a(b)")
     assert len(content.text) < 1000

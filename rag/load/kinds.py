@@ -77,7 +77,7 @@ SUFFIXES: Final = {  # of files that are text, and how it is marked up
     "mhtml": ".mhtml .mht",
     "xml": (
         ".xml .xsd .rss .atom .svg .opml .kml .gpx .wsdl .plist .dita .ditamap .docbook .dbk .tei "
-        ".fb2 .rdf .owl .xliff .xlf .tmx .resx .nfo .fodt .fods .fodp"
+        ".fb2 .rdf .owl .xliff .xlf .tmx .resx .nfo .csproj .vbproj .vcxproj .xaml .fodt .fods .fodp"
     ),
     "json": ".json .jsonl .ndjson .geojson .json5 .jsonc",
     "csv": ".csv .tsv .tab .psv",
@@ -94,7 +94,9 @@ SUFFIXES: Final = {  # of files that are text, and how it is marked up
         ".scss .less .vue .svelte .ex .exs .erl .hrl .hs .ml .mli .clj .lisp .el .scm .dart .f90 .f .pas "
         ".asm .s .cmake .gradle .groovy .proto .graphql .tf .toml .ini .cfg .conf .properties .env .tex "
         ".bib .ipy .vb .vba .bas .awk .sed .zig .nim .d .v .sv .vhd .cu .pyx .diff .patch .desktop .reg "
-        ".xsl .xslt"
+        ".xsl .xslt .cr .hx .vala .vhdl .coffee .sass .styl .cshtml .erb .haml .tcl .ada .adb .ads .cob .cbl "
+        ".for .f77 .f95 .f03 .mk .rkt .cljs .cljc .edn .fs .fsx .fsi .glsl .hlsl .sol .wgsl .nix .bzl .psm1 "
+        ".psd1 .vbs .applescript .sty .cls"
     ),
 }
 KINDS: Final = {suffix: kind for kind, suffixes in SUFFIXES.items() for suffix in suffixes.split()} | {

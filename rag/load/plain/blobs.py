@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from rag.load.content import CJK
-
 EMBEDDED: Final = re.compile(
     r"(data:[\w/+.-]{1,80})(?:;[\w=.-]{1,80})*;base64,[A-Za-z0-9+/=%]*+(?:\n[A-Za-z0-9+/=]{40,}+)*+"
 )
@@ -17,8 +15,8 @@ WRAPPED: Final = re.compile(
 LONG_LINE: Final = re.compile(r"^[^\n]{4000,}+$", re.M)
 MIXTURE: Final = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
 HEX: Final = re.compile(r"[0-9a-fA-F]+")
-MACHINE: Final = 0.08  # part of spaces below which a long line was not written to be read
-OF_CJK: Final = re.compile(f"[{CJK}]")
+MACHINE: Final = 0.05  # part of spaces below which a long line was not written to be read; wikitext has 0.07
+UNSPACED: Final = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\uffff\U00020000-\U0003ffff]")
 KEPT: Final = 500  # characters of such a line
 
 
@@ -64,4 +62,4 @@ def _is_encoded(run: str) -> bool:
 
 
 def _is_minified(line: str) -> bool:
-    return line.count(" ") < MACHINE * len(line) and len(OF_CJK.findall(line)) < MACHINE * len(line)
+    return line.count(" ") < MACHINE * len(line) and len(UNSPACED.findall(line)) < MACHINE * len(line)

@@ -19,7 +19,8 @@ BRACED: Final = re.compile(  # Java, C#, Kotlin, Scala, Swift, PHP, JavaScript, 
     r"((?:(?:export|default|declare|public|private|protected|internal|static|final|abstract|sealed|open"
     r"|override|async|unsafe|virtual|inline|partial|data|pub(?:\([\w:]{1,40}\))?|extern|const|case|readonly"
     r"|suspend)[ \t]+)*+"
-    r"(?:class|interface|struct|enum|trait|impl|union|record|object|protocol|extension|namespace|module|mod"
+    r"(?:enum[ \t]+(?:class|struct)|class[ \t]+func"
+    r"|class|interface|struct|enum|trait|impl|union|record|object|protocol|extension|namespace|module|mod"
     r"|package|function\*?|func|fun|fn|def|macro_rules!|type)(?:[ \t]+|[ \t]*(?=[<(]))"
     r"(?:\([^()\n]{0,120}\)[ \t]*)?[\w$.:<>&',*]+)"
 )
@@ -85,7 +86,8 @@ def _definitions(text: str, suffix: str) -> Iterator[Heading]:
             outer.pop()
         outer.append(indent)
         if len(outer) <= MAX_LEVEL:
-            yield Heading(level=len(outer), start=start, end=start + len(line), title=title_of(found[2]))
+            title = title_of(found[2]).rstrip(":,<")
+            yield Heading(level=len(outer), start=start, end=start + len(line), title=title)
 
 
 def _tex(text: str) -> Iterator[Heading]:
