@@ -417,7 +417,7 @@ def test_a_sheet_of_a_million_cells_and_one_of_more(attempt: Attempt) -> None:
 def test_a_workbook_of_a_million_cells_that_says_it_has_billions(attempt: Attempt) -> None:
     rows = "".join(
         f'<row r="{r}">' + "".join(f'<c r="{c}{r}"><v>{r}</v></c>' for c in "ABCDEFGHIJ") + "</row>"
-        for r in range(1, 100_001)
+        for r in range(1, 100_002)
     )
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     sheet = (
