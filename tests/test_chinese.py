@@ -138,6 +138,10 @@ def test_the_catalogue_is_whole() -> None:
             "a: b.zip › c.txt: the file is empty; d: the file is empty",
             "a: b.zip › c.txt：文件是空的；d：文件是空的",
         ),
+        (
+            "内/坏.pdf: the PDF is damaged: its structure cannot be read",
+            "内/坏.pdf：PDF 已损坏：其结构无法读取",
+        ),
         ("page 3 is damaged and was not read", "第 3 页已损坏，没有读取"),
         ("pages 1, 3-5 are damaged and were not read", "第 1, 3-5 页已损坏，没有读取"),
         ("a HEIC or AVIF image cannot be read: save it as JPEG", "无法读取 HEIC 或 AVIF 图片：请另存为 JPEG"),

@@ -25,6 +25,9 @@ ARTICLE: Final = re.compile(r"^an? ")
 NAMES: Final = {"name", "path", "file", "folder", "suffix", "package", "model", "token"}
 COUNTED: Final = {"count", "number", "pages"}
 NUMBERS, ANYTHING = r"[\d,. -]*\d", ".+?"
+SUBJECT: Final = (
+    "[^:;]+?"  # at the beginning: what is before a colon is the name of a file, or another sentence
+)
 SLOT: Final = re.compile(r" ?\{(\w+)\} ?")
 
 
@@ -97,12 +100,15 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
 def _pattern(english: str) -> str:
     pieces, end = [], 0
     for part in PART.finditer(english):
-        pieces += [re.escape(english[end : part.start()]), _piece(part)]
+        pieces += [
+            re.escape(english[end : part.start()]),
+            _piece(part, anything=ANYTHING if part.start() else SUBJECT),
+        ]
         end = part.end()
     return "".join(pieces) + re.escape(english[end:])
 
 
-def _piece(part: re.Match[str]) -> str:
+def _piece(part: re.Match[str], *, anything: str) -> str:
     if part[1]:
-        return f"(?P<{part[1]}>{NUMBERS if part[1] in COUNTED else ANYTHING})"
+        return f"(?P<{part[1]}>{NUMBERS if part[1] in COUNTED else anything})"
     return f"(?:{part[2]})" if "|" in part[2] else f"(?:{part[2]})?"

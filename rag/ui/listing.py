@@ -30,14 +30,23 @@ def documents(
     states: Sequence[DocumentState], texts: Texts, *, folder: str, limit: int, view: View, ignored: int = 0
 ) -> str:
     """Return the totals and the rows that `view` asks for; `limit` is the largest upload in megabytes."""
-    about = texts.documents_text.format(folder=f"<code>{escape(folder)}</code>")
-    head = f'<p class="about">{about} <span class="drop">{texts.drop.format(limit=limit)}</span></p>'
+    head = _about(texts, folder, limit)
     if not states:
         return f'{head}<p class="none">{texts.no_documents}</p>'
     found = [state for state in states if _matches(state, view.find, texts)]
     rows = "".join(_document(state, texts) for state in found[: view.most])
     listed = f'<ul class="docs">{rows}</ul>' if rows else f'<p class="none">{texts.none_found}</p>'
     return f"{head}{_totals(states, texts, ignored)}{listed}{_more(len(found), view, texts)}"
+
+
+def _about(texts: Texts, folder: str, limit: int) -> str:
+    """Return where the documents lie and how to add some, with what page.js says of a file too large."""
+    about = texts.documents_text.format(folder=f"<code>{escape(folder)}</code>")
+    large = escape(texts.too_large.format(name="{name}", limit=limit, folder=folder))
+    return (
+        f'<p class="about" data-limit="{limit}" data-too-large="{large}">{about}'
+        f' <span class="drop">{texts.drop.format(limit=limit)}</span></p>'
+    )
 
 
 def notices(said: Sequence[str]) -> str:

@@ -60,6 +60,22 @@
   document.addEventListener('dragover', dropped);
   document.addEventListener('drop', dropped);
 
+  // Gradio would refuse the same in English alone.
+  document.addEventListener('change', (event) => {
+    const about = document.querySelector('#documents .about');
+    if (!about || !event.target.matches('input[type=file]')) return;
+    const large = [...event.target.files].find((file) => file.size > about.dataset.limit * 2 ** 20);
+    document.querySelector('#documents .too-large')?.remove();
+    if (!large) return;
+    event.stopImmediatePropagation();
+    event.target.value = '';
+    const notice = document.createElement('p');
+    notice.className = 'notice error too-large';
+    notice.setAttribute('role', 'alert');
+    notice.textContent = about.dataset.tooLarge.replace('{name}', () => large.name);
+    about.before(notice);
+  }, true);
+
   const started = new WeakMap(); // <time> -> [its data-elapsed, when that was seen]
   setInterval(() => {
     document.querySelectorAll('.waiting time').forEach((one) => {

@@ -64,6 +64,7 @@ class Texts:
     rescan: str
     documents_text: str
     drop: str
+    too_large: str
     no_documents: str
     state_indexed: str
     state_failed: str
@@ -149,6 +150,7 @@ ENGLISH: Final = Texts(
     rescan="Look for changes",
     documents_text="Files in the folder {folder}. What you add is kept there and read at once.",
     drop="Files can also be dropped on this page, up to {limit} MB each.",
+    too_large="{name} is larger than {limit} MB; put it into {folder} by hand.",
     no_documents="No documents yet.",
     state_indexed="ready",
     state_failed="not readable",
@@ -230,6 +232,7 @@ CHINESE: Final = Texts(
     rescan="检查变动",
     documents_text="文件夹 {folder} 中的文件。在此添加的文件会存入其中，并立即读取。",
     drop="也可将文件拖放到本页，每个不超过 {limit} MB。",
+    too_large="{name} 超过 {limit} MB；请手动将它放入 {folder}。",
     no_documents="还没有文档。",
     state_indexed="就绪",
     state_failed="无法读取",

@@ -237,7 +237,7 @@ def test_an_uploaded_file_is_kept_read_and_answered_from(chromium: Any, config: 
     with serve(config, pace=0.0, upload_mb="1") as url, tab(chromium, url) as page:
         page.click("[data-view=documents]")
         upload(page, "large.txt", b"x" * 2_000_000)
-        page.wait_for_selector("text=exceed the maximum allowed size")
+        page.wait_for_selector("text=large.txt is larger than 1 MB")
         assert not (config.data_dir / "large.txt").exists()
         upload(page, "../../手册.txt", b"The ferry to Norrland leaves at a quarter past seven.")
         page.wait_for_selector("text=1 added")
