@@ -41,7 +41,7 @@ MBOX: Final = re.compile(r"From \S.{0,200}\d{4}.{0,20}\n[A-Za-z][\w-]*:")
 SAVED_PAGE: Final = re.compile(r"^Content-Type:\s*multipart/related", re.I | re.M)
 WEB_PAGE: Final = re.compile(r"^(?:Snapshot-Content-Location:|From: <Saved by)", re.I | re.M)
 CUE: Final = re.compile(r"(?:\d+\s*\n)?\d\d:\d\d:\d\d[,.]\d{3} --> \d\d:\d\d")
-SCRIPT: Final = re.compile(rb"<\?(?!xml)")
+SCRIPT: Final = re.compile(r"<\?(?!xml)")
 NOTEBOOK: Final = b'"nbformat"'
 
 
@@ -94,14 +94,15 @@ def _is_tar(header: bytes) -> bool:
 
 
 def _as_text(data: bytes, suffix: str) -> str:
-    is_saved = suffix == ".php" and not SCRIPT.search(data)  # a page named by the script that made it
-    kind = None if is_saved else KINDS.get(suffix)
+    kind = KINDS.get(suffix)
     try:
         head = decode(data[:SEEN]).lstrip("\ufeff")
     except LoadError as exc:
         if suffix in PACKED:
             raise LoadError(_misnamed(suffix)) from exc
         raise
+    if suffix == ".php" and not SCRIPT.search(head):
+        kind = None  # a page saved under the name of the script that made it
     found = (
         _by_its_look(head, data, suffix)
         if kind in {None, "text", "xml", "html"}
