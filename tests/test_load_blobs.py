@@ -30,7 +30,7 @@ def test_encoded_data_is_left_out_and_that_is_said(blob: str) -> None:
         "word " * 5000,
         "汉字，" * 5000,
         "ประภาคารเปิดไฟทุกคืน" * 500,
-        "A light<ref>{{Cite|url=https://example.org/a-long-page-on-lights|title=Lights}}</ref> for all at sea. "
+        "A light<ref>{{Cite|url=https://example.org/a-long-page-of-light|title=Light}}</ref> for all at sea. "
         * 99,
         "a" * 1000,
         "https://example.org/" + "path/" * 40,

@@ -188,6 +188,7 @@ FILES: Final = {
         "其中的图片只读取了 {read} 张，另有 {count} 张没有读取"
     ),
     "a picture could not be read: {name}: {reason}": "一张图片无法读取：{name}：{reason}",
+    "there is no text in it: its pages hold drawings alone": "其中没有文字：各页只有图形",
     "its pages are empty": "其页面都是空的",
     "there is no text in it: it has no text layer, and OCR found none in its pictures": (
         "其中没有文字：没有文字层，OCR 在其图片中也没有找到"
@@ -242,6 +243,10 @@ FILES: Final = {
     ),
     "no line with two times was found: it was read as plain text": ("没有找到带起止时间的行：已按纯文本读取"),
     "there are no subtitles in it: no line with two times was found": "其中没有字幕：没有找到带起止时间的行",
+    "no line with two times was found: it was read as plain text": ("没有找到带起止时间的行：已按纯文本读取"),
+    "the times of {count} of its cues are damaged: they stand below those before them": (
+        "其中 {count} 条字幕的时间已损坏：它们排在前一条之下"
+    ),
     # the folder
     "the folder cannot be read: {error}": "文件夹无法读取：{error}",
     "it cannot be looked at: {error}": "无法查看：{error}",
