@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
 
 import docx
 import openpyxl
 import pytest
+from PIL import Image
 
 from rag.errors import LoadError
 from rag.load import read
-from rag.load.source import Source
+from rag.load.source import Settings, Source
 
 ODF = "urn:oasis:names:tc:opendocument:xmlns"
 
@@ -85,6 +87,23 @@ def test_one_broken_byte_within_the_text_costs_no_more_than_what_follows() -> No
     assert content.notes == (
         "word/document.xml inside it is damaged: what follows the damage may be missing",
     )
+
+
+@pytest.mark.parametrize("part", ["word/styles.xml", "word/media/image1.png"])
+def test_a_part_of_which_nothing_is_left_costs_no_other(part: str) -> None:
+    document = docx.Document()
+    document.add_paragraph("Harbour log.")
+    picture = io.BytesIO()
+    Image.frombytes("RGB", (64, 64), random.Random(1).randbytes(64 * 64 * 3)).save(picture, "PNG")
+    document.add_picture(picture)
+    buffer = io.BytesIO()
+    document.save(buffer)
+    data = bytearray(in_order(buffer.getvalue()))
+    at = start_of(bytes(data), part) + 30 + len(part)
+    data[at : at + 8] = b"\xff" * 8
+    content = read(Source(data=bytes(data), name="log.docx", settings=Settings(ocr=False)))
+    assert "Harbour log." in content.text
+    assert any(part.rpartition("/")[2] in note for note in content.notes)
 
 
 def test_a_cut_open_document_gives_its_beginning() -> None:

@@ -13,7 +13,7 @@ from rag.errors import LoadError
 from rag.load.content import ContentBuilder
 from rag.load.office.drawings import CHART, DIAGRAM, chart_text, diagram_text
 from rag.load.office.ole_objects import held
-from rag.load.office.ooxml import A, Package, R, Relation
+from rag.load.office.ooxml import A, LostError, Package, R, Relation
 from rag.load.pages.pictures import Pictures, alt_text
 from rag.load.source import Source
 
@@ -55,11 +55,17 @@ class Objects:
                 continue
             relation = relations.get(each.get(REFERRING[each.tag], ""))
             if relation is not None and not relation.external and relation.target in self._package:
-                self._add_part(builder, relation)
+                self._add_whole_part(builder, relation)
 
     def notes(self) -> list[str]:
         """Return what is to be said once the document has been read."""
         return self._pictures.all_notes()
+
+    def _add_whole_part(self, builder: ContentBuilder, relation: Relation) -> None:
+        try:
+            self._add_part(builder, relation)
+        except LostError as exc:
+            builder.note(f"{posixpath.basename(relation.target)}, embedded in it, could not be read: {exc}")
 
     def _add_part(self, builder: ContentBuilder, relation: Relation) -> None:
         if relation.target in self._seen:

@@ -53,6 +53,10 @@ class Relation:
     external: bool = False
 
 
+class LostError(LoadError):
+    """Nothing of a part can be unpacked."""
+
+
 class Package:
     """The parts of an Office file; `notes` says which of them are damaged."""
 
@@ -115,7 +119,7 @@ class Package:
             self._use(salvaged(self._source))
             self._note_damage(name)
         if name not in self:
-            raise self.damaged(f"{name} cannot be unpacked")
+            raise LostError(f"the {self._noun} is damaged: {name} cannot be unpacked")
         return self._zip_read(name)
 
     def _zip_read(self, name: str) -> bytes:
@@ -132,7 +136,10 @@ class Package:
         if name not in self:
             return None
         parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True, remove_comments=True)
-        root = etree.fromstring(_transitional(self.read(name)), parser)
+        try:
+            root = etree.fromstring(_transitional(self.read(name)), parser)
+        except LostError:
+            return None
         if any(entry.level == etree.ErrorLevels.FATAL for entry in parser.error_log):
             self._note_damage(name)
         if root is not None:
