@@ -243,10 +243,6 @@ FILES: Final = {
     ),
     "no line with two times was found: it was read as plain text": ("没有找到带起止时间的行：已按纯文本读取"),
     "there are no subtitles in it: no line with two times was found": "其中没有字幕：没有找到带起止时间的行",
-    "no line with two times was found: it was read as plain text": ("没有找到带起止时间的行：已按纯文本读取"),
-    "the times of {count} of its cues are damaged: they stand below those before them": (
-        "其中 {count} 条字幕的时间已损坏：它们排在前一条之下"
-    ),
     # the folder
     "the folder cannot be read: {error}": "文件夹无法读取：{error}",
     "it cannot be looked at: {error}": "无法查看：{error}",
