@@ -165,7 +165,8 @@ def compare(fast: Encoder, plain: Encoder) -> str:
 
 
 def _said(exc: Exception) -> str:
-    return str(exc) if isinstance(exc, ModelError) else f"{type(exc).__name__}: {str(exc)[:200]}"
+    text = " ".join(str(exc).split())
+    return text if isinstance(exc, ModelError) else f"{type(exc).__name__}: {text[:200]}"
 
 
 if __name__ == "__main__":

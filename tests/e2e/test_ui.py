@@ -272,6 +272,8 @@ def test_the_documents_follow_the_folder_and_are_found(
         assert page.locator(".docs li").count() == 200
         assert "broken.pdf" in page.locator(".docs li").first.inner_text()
         assert texts.state_failed in page.inner_text(".docs .failed .state")
+        reason = page.inner_text(".docs .failed .reason")
+        assert ("已损坏" in reason, "damaged" in reason) == (texts is CHINESE, texts is ENGLISH)
         page.wait_for_selector(f".totals:has-text('{texts.total_ignored.format(count=1)}')")
         page.click(".more")
         page.wait_for_function("document.querySelectorAll('.docs li').length === 231")
