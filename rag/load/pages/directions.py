@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -12,7 +13,7 @@ from rag.load.pages.pieces import SPACE_GAP, Glyph, Rectangle, turned
 LOWERED: Final = 0.5  # of a line's height by which the next character may stand higher or lower
 LETTERS: Final = frozenset(("R", "AL"))
 WITH_MARKS: Final = LETTERS | {"NSM"}
-FIRST: Final = "\u0590"  # of the characters that are written so
+WRITTEN_SO: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 FEW: Final = 3  # letters: fewer show no direction
 
 
@@ -22,7 +23,7 @@ def from_the_right(glyphs: Sequence[Glyph]) -> list[Glyph]:
     pdfium turns such letters round, for most files hold them as they stand from left to right; those of
     a file that holds them as they are read come out backwards, and without the spaces of their words.
     """
-    if all(char < FIRST for char, _, _ in glyphs):
+    if not WRITTEN_SO.search("".join(char for char, _, _ in glyphs)):
         return list(glyphs)
     righted: list[Glyph] = []
     rising: list[Glyph] = []

@@ -22,7 +22,7 @@ from rag.load.pages.rules import Ruling
 
 MAX_CHARACTERS: Final = 200_000  # of one page
 PIECE_GAP: Final = 0.6  # of a line's height: a wider gap parts two pieces
-LEVEL: Final = 0.1  # points by which characters of one line stand higher or lower
+LEVEL: Final = 0.25  # of a character's height by which it stands higher or lower on its line
 RAISED: Final = 0.1  # of a line's height by which a smaller character is raised or lowered
 SMALLER: Final = 0.8  # part of a line's height: smaller characters stand by themselves
 NESTED: Final = 0.15  # of a line's height by which a character reaches into the last one: they are one logo
@@ -91,7 +91,8 @@ class _Reader:
 
     def _turns(self, run: Sequence[Glyph], glyph: Glyph) -> bool:
         """Say whether a character that stands on another line than the last one is turned otherwise."""
-        if glyph[0].isspace() or abs(glyph[1][1] - run[-1][1][1]) < LEVEL:
+        _, (_, bottom, _, top), _ = glyph
+        if glyph[0].isspace() or abs(bottom - run[-1][1][1]) <= LEVEL * (top - bottom):
             return False
         return self._written(run)[0] != self._written([glyph])[0]
 

@@ -77,13 +77,10 @@ def _parted(pieces: Sequence[Piece], grid: Grid, turn: int) -> tuple[dict[Cell, 
 
 def _is_table(inside: dict[Cell, list[Piece]], rows: Sequence[_Row]) -> bool:
     """Say whether text in fields is a table's, not that of boxes, a chart or a page laid out so."""
-    columns = {cell.column for cell in inside}
-    if (
-        len(columns) < PAIR
-        or len(rows) < PAIR
-        or any(isinstance(piece, Line) for cell in inside.values() for piece in cell)
-    ):
+    if min(len(rows), len({cell.column for cell in inside})) < PAIR:
         return False
+    if any(isinstance(piece, Line) for pieces in inside.values() for piece in pieces):
+        return False  # rows of another table within
     filled = sum(bool(cell) for row in rows for cell in row.cells)
     if filled < FILLED * sum(len(row.cells) for row in rows):
         return False
@@ -125,7 +122,8 @@ def _by_lines(row: _Row, grid: Grid) -> Iterator[_Row]:
             tuple(piece for piece in cell if bottom < (piece.bottom + piece.top) / 2 <= top)
             for cell in row.cells
         )
-        yield replace(row, cells=cells, bottom=bottom, top=top)
+        if any(cells):
+            yield replace(row, cells=cells, bottom=bottom, top=top)
 
 
 def _are_rows(columns: dict[Cell, list[Line]], longest: Sequence[Line], grid: Grid) -> bool:

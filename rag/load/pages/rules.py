@@ -20,7 +20,7 @@ Owners: TypeAlias = "tuple[tuple[Cell | None, ...], ...]"  # by row and column
 
 NEAR: Final = 2.5  # points by which lines that belong together may miss each other
 SHORTEST: Final = 5.0  # points; shorter lines are dots and corners
-FEWEST: Final = 2  # rows and columns of a grid
+FEWEST: Final = 2  # columns of a grid, and rules in each direction
 MOST_OPEN: Final = 0.3  # part of a grid that lies in no field: more shows boxes and what links them
 MAX_RULES: Final = 1_000  # in each direction; a page of more is a drawing
 MAX_CELLS: Final = 20_000
@@ -80,8 +80,11 @@ class Ruling:
 
     def parts(self, turn: int, box: Rectangle, other: Rectangle) -> bool:
         """Say whether a rule stands between two boxes."""
+        grids = self.grids(turn)
+        if not grids:
+            return False
         (x, y), (next_x, next_y) = _middle(box), _middle(other)
-        return any(grid.cell_at(x, y) != grid.cell_at(next_x, next_y) for grid in self.grids(turn))
+        return any(grid.cell_at(x, y) is not grid.cell_at(next_x, next_y) for grid in grids)
 
 
 def _middle(box: Rectangle) -> tuple[float, float]:
@@ -172,10 +175,10 @@ def _with_sides(across: Sequence[Rule], upright: Sequence[Rule]) -> list[Rule]:
 
 
 def _grid(across: Sequence[Rule], upright: Sequence[Rule]) -> Grid | None:
-    """Return the grid that rules make; None when it has but one row or column, or shows a drawing."""
+    """Return the grid that rules make; None when it has but one column, or shows a drawing."""
     ys = sorted({rule.at for rule in across}, reverse=True)
     xs = sorted({rule.at for rule in upright})
-    if min(len(ys), len(xs)) <= FEWEST - 1 or len(ys) * len(xs) > MAX_CELLS:
+    if min(len(ys), len(xs)) < FEWEST or len(ys) * len(xs) > MAX_CELLS:
         return None
     lines = _covered([Rule(rule.at, -rule.end, -rule.start) for rule in upright], xs, [-y for y in ys])
     walls = _covered(across, ys, xs)
@@ -184,6 +187,8 @@ def _grid(across: Sequence[Rule], upright: Sequence[Rule]) -> Grid | None:
     if fields[labels == OPEN].sum() > MOST_OPEN * fields.sum():
         return None
     rows, columns = _changes(labels), _changes(labels.T)
+    if len(columns) < FEWEST:
+        return None
     return Grid(
         xs=(*(xs[at] for at in columns), xs[-1]),
         ys=(*(ys[at] for at in rows), ys[-1]),
