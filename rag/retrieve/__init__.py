@@ -1,0 +1,106 @@
+"""A question -> hits: dense and lexical search, in its own language and the other; a LangChain retriever."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+
+from rag.datatypes import Hit, Passage
+from rag.embed import Embedder
+from rag.errors import InputError
+from rag.index import Index
+from rag.retrieve.compare import sides
+from rag.retrieve.fusion import fused
+from rag.retrieve.gate import is_relevant
+from rag.retrieve.hits import distinct, interleaved, joined
+from rag.retrieve.languages import WORDS_ONLY, cohort, script_of
+
+__all__ = ["PassageRetriever", "is_relevant", "retrieve"]
+
+DEPTH: Final = 30  # candidates of each search
+JOINED: Final = 2  # passages of full length that neighbours may make together
+
+
+def retrieve(question: str, *, index: Index, embedder: Embedder, top_k: int) -> list[Hit]:
+    """Return the `top_k` passages that answer `question` best, best first, each with all its signals.
+
+    Passages that nearly repeat a better one give way to the next, and neighbours become one longer passage.
+    Where the question compares two things, both have their share.
+    """
+    depth = max(DEPTH, top_k)
+    asked = (*(sides(question) or ()), question)
+    rankings = [_ranked(each, index=index, embedder=embedder, depth=depth) for each in asked]
+    hits = distinct(interleaved(rankings), top_k)
+
+    def text_of(source: str) -> str:
+        with suppress(InputError):  # a sync may have removed it just now
+            return index.document_text(source)
+        return ""
+
+    def fits(text: str) -> bool:
+        return len(embedder.token_offsets(text)) <= JOINED * index.passage_tokens
+
+    return joined(hits, text_of=text_of, fits=fits)
+
+
+def _ranked(question: str, *, index: Index, embedder: Embedder, depth: int) -> list[Hit]:
+    """Return all candidates, best first."""
+    script, others = script_of(question), cohort(embedder)
+    vector = embedder.embed_query(question)
+    dense = index.search_dense(vector, depth)
+    if embedder.name not in WORDS_ONLY:
+        dense += index.search_dense(others.turned(vector, script), depth)
+    lexical = index.search_lexical(question, depth)
+    passages = list({passage.id: passage for passage, _ in dense + lexical}.values())
+    cosines, covered = index.cosines(vector, passages), index.coverage(question, passages)
+    bm25 = {passage.id: score for passage, score in lexical}
+    hits = [
+        Hit(
+            passage=passage,
+            score=0.0,
+            dense=cosines.get(passage.id),
+            lexical=bm25.get(passage.id),
+            covered=covered[passage.id],
+        )
+        for passage in passages
+    ]
+    scores = fused(hits, vector, script=script, cohort=others)
+    hits = [replace(hit, score=score) for hit, score in zip(hits, scores, strict=True)]
+    return sorted(hits, key=lambda hit: -hit.score)
+
+
+class PassageRetriever(BaseRetriever):
+    """`retrieve` as a LangChain retriever; the metadata of each document holds the whole `Hit`."""
+
+    index: Index
+    embedder: Any  # an Embedder; pydantic would check a Protocol by isinstance at each copy
+    top_k: int = 4
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, top_k: int = 0
+    ) -> list[Document]:
+        del run_manager  # the callbacks see what is returned
+        hits = retrieve(query, index=self.index, embedder=self.embedder, top_k=top_k or self.top_k)
+        return [_document(hit) for hit in hits]
+
+
+def _document(hit: Hit) -> Document:
+    passage: Passage = hit.passage
+    return Document(
+        id=passage.id,
+        page_content=passage.text,
+        metadata={
+            "id": passage.id,
+            "source": passage.source,
+            "page": passage.page,
+            "start": passage.start,
+            "end": passage.end,
+            "score": hit.score,
+            "hit": hit,
+        },
+    )

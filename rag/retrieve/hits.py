@@ -1,0 +1,121 @@
+"""Hits -> fewer, better ones: near-duplicates dropped, sides of a comparison balanced, neighbours joined."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import chain, combinations, zip_longest
+from typing import Final
+
+from rag.datatypes import Hit, Passage
+from rag.index.lexical import plain
+from rag.retrieve.languages import WORD
+
+DIFFERENT: Final = 0.05  # share of the words from which on two passages are not nearly the same
+NEGATIONS: Final = frozenset(
+    {"not", "no", "never", "without", "neither", "nor", "cannot", "except", "only", *"不没未无非否莫勿仅除"}
+)
+GAP: Final = 200  # characters of white space between neighbours
+
+TextOf = Callable[[str], str]  # the text of a document by its source, "" when it is gone
+
+
+def distinct(hits: Sequence[Hit], count: int) -> list[Hit]:
+    """Return the first `count` hits, without those that nearly repeat an earlier one.
+
+    Numbers and negations must agree: versions of a contract that differ in a figure are two passages.
+    """
+    kept: list[tuple[Hit, Counter[str]]] = []
+    for hit in hits:
+        if len(kept) == count:
+            break
+        said = Counter(WORD.findall(plain(hit.passage.text).casefold()))
+        if not any(_nearly_same(said, other) for _, other in kept):
+            kept.append((hit, said))
+    return [hit for hit, _ in kept]
+
+
+def _nearly_same(one: Counter[str], other: Counter[str]) -> bool:
+    apart = (one - other) + (other - one)
+    if apart.total() > DIFFERENT * max(one.total(), other.total()):
+        return False
+    return not any(word in NEGATIONS or any(map(str.isnumeric, word)) for word in apart)
+
+
+def interleaved(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
+    """Return the best hit of each ranking, then the second of each, and so on; each passage once."""
+    found: dict[str, Hit] = {}
+    for hit in chain.from_iterable(zip_longest(*rankings)):
+        if hit is not None:
+            found.setdefault(hit.passage.id, hit)
+    return list(found.values())
+
+
+def joined(hits: Sequence[Hit], *, text_of: TextOf, fits: Callable[[str], bool]) -> list[Hit]:
+    """Join hits that follow one another in a document, white space between them, where the whole `fits`.
+
+    The whole stands where the better one stood, with the best of both signals.
+    """
+    text_of = lru_cache(text_of)
+    for first, second in combinations(hits, 2):
+        whole = _whole(first, second, text_of)
+        if whole is not None and fits(whole.passage.text):
+            rest = (whole if hit is first else hit for hit in hits if hit is not second)
+            return joined(list(rest), text_of=text_of, fits=fits)
+    return list(hits)
+
+
+def _whole(first: Hit, second: Hit, text_of: TextOf) -> Hit | None:
+    before, after = sorted((first.passage, second.passage), key=lambda passage: passage.start)
+    if not _may_be_one(before, after):
+        return None
+    text = text_of(before.source)
+    if text[before.end : after.start].strip() or any(
+        text[p.start : p.end] != p.text for p in (before, after)
+    ):
+        return None  # there is text between them, or the document has changed since
+    return replace(
+        first,
+        passage=_spanning(before, after, text),
+        dense=_best(first.dense, second.dense),
+        lexical=_best(first.lexical, second.lexical),
+        covered=_best(first.covered, second.covered),
+        score=max(first.score, second.score),
+    )
+
+
+def _may_be_one(before: Passage, after: Passage) -> bool:
+    same = (before.source, before.digest, before.part, before.unit) == (
+        after.source,
+        after.digest,
+        after.part,
+        after.unit,
+    )
+    return same and after.start - before.end <= GAP and not (before.cells or after.cells)
+
+
+def _spanning(before: Passage, after: Passage, text: str) -> Passage:
+    end = max(before.end, after.end)
+    later = [*before.later_pages, *_begun(before, after), *after.later_pages]
+    sure = [each.confidence for each in (before, after) if each.confidence is not None]
+    return replace(
+        before,
+        end=end,
+        text=text[before.start : end],
+        later_pages=tuple(dict.fromkeys(later)),
+        boxes=tuple(dict.fromkeys(before.boxes + after.boxes)),
+        confidence=min(sure, default=None),
+    )
+
+
+def _begun(before: Passage, after: Passage) -> Iterator[tuple[int, int]]:
+    """Yield the page that `after` begins on, where `before` does not tell of it."""
+    last = before.later_pages[-1][0] if before.later_pages else before.page
+    if after.page is not None and after.page != last:
+        yield after.page, after.start
+
+
+def _best(one: float | None, other: float | None) -> float | None:
+    return max((each for each in (one, other) if each is not None), default=None)

@@ -1,0 +1,214 @@
+"""Near-duplicates, neighbours and comparisons, over hits made at random."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rag.datatypes import Box, Hit, Passage
+from rag.retrieve.compare import sides
+from rag.retrieve.hits import distinct, interleaved, joined
+
+SENTENCES = [
+    "The pump hums.",
+    "水泵发出响声。",
+    "Reset it by the green button!",
+    "按绿色按钮复位。",
+    "Day 7.",
+]
+GAPS = ["", "\n", "\n\n  ", " x "]
+
+
+def hit(text: str, *, source: str = "a.txt", start: int = 0, score: float = 1.0, **fields: Any) -> Hit:
+    place = {"digest": source, "start": start, "end": start + len(text), **fields}
+    return Hit(passage=Passage(source=source, text=text, **place), score=score, dense=score)
+
+
+def made_up(seed: int) -> tuple[dict[str, str], list[Hit]]:
+    """Return documents, and in random order hits on some of their passages."""
+    chance = random.Random(seed)
+    texts: dict[str, str] = {}
+    hits: list[Hit] = []
+    for source in ("a.txt", "b.txt"):
+        text = ""
+        for _ in range(chance.randint(1, 8)):
+            sentence = chance.choice(SENTENCES) + str(chance.randint(0, 99))
+            if chance.random() < 0.7:
+                hits.append(hit(sentence, source=source, start=len(text), score=chance.random()))
+            text += sentence + chance.choice(GAPS)
+        texts[source] = text
+    chance.shuffle(hits)
+    return texts, sorted(hits, key=lambda each: -each.score)
+
+
+def at_most(characters: int) -> Callable[[str], bool]:
+    return lambda text: len(text) <= characters
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_joined_passages_are_spans_of_their_document_and_nothing_is_lost(seed: int) -> None:
+    texts, hits = made_up(seed)
+    found = joined(hits, text_of=texts.__getitem__, fits=at_most(60))
+    for each in found:
+        passage = each.passage
+        assert texts[passage.source][passage.start : passage.end] == passage.text
+        assert len(passage.text) <= 60
+    for before in hits:
+        holding = [
+            each
+            for each in found
+            if each.passage.source == before.passage.source
+            and each.passage.start <= before.passage.start
+            and before.passage.end <= each.passage.end
+        ]
+        assert len(holding) == 1
+        assert holding[0].score >= before.score
+    assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
+    assert joined(found, text_of=texts.__getitem__, fits=at_most(60)) == found
+    assert joined(hits, text_of=texts.__getitem__, fits=at_most(0)) == hits
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_two_that_are_left_could_be_joined(seed: int) -> None:
+    texts, hits = made_up(seed)
+    found = [each.passage for each in joined(hits, text_of=texts.__getitem__, fits=at_most(10**6))]
+    for one in found:
+        for other in found:
+            if one.source == other.source and one.end <= other.start:
+                assert texts[one.source][one.end : other.start].strip()
+
+
+def test_a_joined_passage_knows_its_pages_boxes_and_surest_signals() -> None:
+    one = hit(
+        "First.", score=0.4, page=3, boxes=(Box(page=3, left=0, bottom=0, right=1, top=1),), confidence=0.9
+    )
+    two = hit("Second.", start=7, score=0.8, page=4, later_pages=((5, 9),), confidence=0.7)
+    (whole,) = joined([two, one], text_of=lambda _: "First. Second.", fits=at_most(99))
+    assert (whole.passage.page, whole.passage.later_pages) == (3, ((4, 7), (5, 9)))
+    assert (whole.passage.start, whole.passage.end, whole.score, whole.dense) == (0, 14, 0.8, 0.8)
+    assert (len(whole.passage.boxes), whole.passage.confidence) == (1, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        (hit("Second.", start=7, part="mail.eml"), "First. Second."),
+        (hit("Second.", start=7, cells="A1:B2"), "First. Second."),
+        (hit("Second.", start=7, source="b.txt"), "First. Second."),
+        (hit("Second.", start=7, unit="slide"), "First. Second."),
+        (hit("Second.", start=11), "First. and Second."),
+        (hit("Second.", start=7), "First. changed"),
+        (hit("Second.", start=7), ""),
+        (hit("Second.", start=500), "First." + " " * 494 + "Second."),
+    ],
+)
+def test_what_is_no_neighbour_stays_apart(other: Hit, text: str) -> None:
+    hits = [hit("First."), other]
+    assert joined(hits, text_of=lambda _: text, fits=at_most(10**6)) == hits
+
+
+LONG = (
+    "The tenant shall pay a rent of 900 euros before the fifth day of each month and may not keep a dog, " * 2
+)
+LONG_HAN = "承租人应于每月五日前支付租金九百元，并且不得在房屋内饲养犬类动物，违者出租人可以解除本租赁合同。"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (LONG, LONG.upper()),
+        (LONG, LONG.replace(" ", "\n")),
+        (LONG, LONG.replace("dog, ", "cat, ", 1)),
+        (LONG_HAN, LONG_HAN.replace("，", ",")),
+        (LONG_HAN, LONG_HAN.replace("动物", "动物们")),
+        ("員工每年享有年假", "员工每年享有年假"),
+    ],
+)
+def test_near_duplicates_are_dropped(one: str, other: str) -> None:
+    kept = hit(one, source="a.txt")
+    assert distinct([kept, hit(other, source="b.txt")], 5) == [kept]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (LONG, LONG.replace("900", "950")),
+        (LONG, LONG.replace("may not keep", "may keep")),
+        (LONG_HAN, LONG_HAN.replace("不得", "可以")),
+        (LONG_HAN, LONG_HAN.replace("九百元", "五百元")),
+        (LONG, LONG[: len(LONG) // 2]),
+        ("The tea is green.", "The tea is black."),
+        ("第3条", "第4条"),
+    ],
+)
+def test_what_differs_in_a_figure_or_a_negation_is_kept(one: str, other: str) -> None:
+    hits = [hit(one, source="a.txt"), hit(other, source="b.txt")]
+    assert distinct(hits, 5) == hits
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_distinct_hits_are_a_subsequence_as_long_as_asked(seed: int) -> None:
+    _, hits = made_up(seed)
+    some = distinct(hits + hits, 4)
+    assert some == [each for each in hits if each in some]
+    assert distinct(some, 4) == some
+    assert len(some) <= 4
+    texts = {each.passage.text for each in hits}
+    assert len(some) == min(4, len(distinct([hit(text) for text in sorted(texts)], 99)))
+
+
+def test_rankings_take_turns() -> None:
+    a, b, c, d = (hit(letter) for letter in "abcd")
+    assert interleaved([[a, b], [b, c, d], [a]]) == [a, b, c, d]
+    assert interleaved([[a, b]]) == [a, b]
+    assert interleaved([]) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "first", "second"),
+    [
+        ("What is the difference between the old pump and the new pump?", "old pump", "new pump"),
+        ("Compare the leave policies of Acme and Globex.", "Acme", "Globex"),
+        ("Compare Harvard with Yale.", "Harvard", "Yale"),
+        ("Is the Long Bridge longer than the Short Bridge?", "Long Bridge", "Short Bridge"),
+        ("How does TCP differ from UDP?", "TCP", "UDP"),
+        ("Which is bigger, Warsaw or Krakow?", "Warsaw", "Krakow"),
+        ("iPhone 12 vs. iPhone 13", "iPhone 12", "iPhone 13"),
+        ("南京长江大桥和武汉长江大桥有什么区别？", "南京长江大桥", "武汉长江大桥"),
+        ("南京长江大桥和武汉长江大桥的长度有什么不同？", "南京长江大桥", "武汉长江大桥"),
+        ("比较龙井茶与碧螺春的产地", "龙井茶", "碧螺春"),
+        ("对比一下甲公司跟乙公司的年假制度", "甲公司", "乙公司"),
+        ("甲方案与乙方案相比哪个更便宜？", "甲方案", "乙方案"),
+        ("龍井茶和碧螺春哪個更貴？", "龙井茶", "碧螺春"),
+        ("北京比上海大吗？", "北京", "上海"),
+        ("水费贵还是电费贵？", "水费", "电费"),
+    ],
+)
+def test_each_side_of_a_comparison_is_asked_for_itself(question: str, first: str, second: str) -> None:
+    found = sides(question)
+    assert found is not None
+    assert first in found[0]
+    assert second not in found[0]
+    assert second in found[1]
+    assert first not in found[1]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many days of leave do employees have?",
+        "Who compared the results to gravity?",
+        "Is it better than before?",
+        "When was the bridge opened and who built it?",
+        "年假有多少天？",
+        "红楼梦的作者是谁？",
+        "他和她谁高？",
+        "比赛什么时候开始？",
+        "",
+    ],
+)
+def test_what_compares_nothing_is_one_question(question: str) -> None:
+    assert sides(question) is None
