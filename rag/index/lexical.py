@@ -104,7 +104,8 @@ def numeral_value(numeral: str) -> Decimal:
     for sign, worth in UNITS:
         before, found, after = numeral.partition(sign)
         if found:
-            return (numeral_value(before) if before else 1) * worth + (numeral_value(after) if after else Decimal(0))
+            many = numeral_value(before) if before else 1
+            return many * worth + (numeral_value(after) if after else 0)
     return Decimal(numeral.translate(DIGITS))
 
 
