@@ -105,7 +105,7 @@ def numeral_value(numeral: str) -> Decimal:
         before, found, after = numeral.partition(sign)
         if found:
             many = numeral_value(before) if before else 1
-            return many * worth + (numeral_value(after) if after else 0)
+            return Decimal(many * worth) + (numeral_value(after) if after else 0)
     return Decimal(numeral.translate(DIGITS))
 
 
