@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from rag.datatypes import Answer, Hit, Message, Passage, Prompt
 from rag.errors import InputError
+from rag.harmless import harmless
 from rag.sentences import sentence_spans
 
 Language: TypeAlias = Literal["en", "zh"]
@@ -178,7 +179,10 @@ def _new(hits: Sequence[Hit], shown: dict[str, Hit]) -> list[Hit]:
 
 def _user_message(question: str, hits: Sequence[Hit]) -> Message:
     passages = tuple(
-        PASSAGE.format(marker=hit.marker, title=_title(hit.passage), text=hit.passage.text) for hit in hits
+        PASSAGE.format(
+            marker=hit.marker, title=harmless(_title(hit.passage)), text=harmless(hit.passage.text)
+        )
+        for hit in hits
     )
     return Message(role="user", parts=(*passages, QUESTION[language(question)].format(question=question)))
 

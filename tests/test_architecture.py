@@ -13,7 +13,7 @@ import rag
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"datatypes", "errors"},
-    {"chinese", "config", "places", "race", "sentences", "turnstile"},
+    {"chinese", "config", "harmless", "places", "race", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "prompt", "render", "split"},
     {"evidence"},
     {"cite", "chat_model", "folder", "follow_up", "portable", "retrieve"},
