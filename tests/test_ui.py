@@ -244,6 +244,16 @@ def test_an_answer_that_nothing_supports_says_so() -> None:
     assert ENGLISH.unsupported not in turn_html(cited, ENGLISH)
 
 
+def test_a_sentence_that_no_passage_holds_is_marked_in_its_place() -> None:
+    turn = done("It has wings. [?]")
+    assert turn.answer is not None
+    unsure = replace(turn, answer=replace(turn.answer, unsupported=("It has wings.",)))
+    html = turn_html(unsure, CHINESE)
+    assert f'<abbr class="unsure" tabindex="0" title="{CHINESE.unsupported}">?</abbr>' in html
+    assert CHINESE.unsure in html
+    assert "unsure" not in turn_html(done("Is it? [x]"), CHINESE)
+
+
 def test_a_refusal_shows_the_nearest_passages() -> None:
     turn = done("不知道。", hit("one", marker=0), refused=True)
     assert CHINESE.refused in turn_html(turn, CHINESE)

@@ -13,7 +13,7 @@ from rag.datatypes import Answer
 from rag.ui.texts import Texts, told
 from rag.ui.turns import WAITING, Turn
 
-MARKER: Final = re.compile(r"\[(\d{1,3})\]")
+MARKER: Final = re.compile(r"\[(\d{1,3}|\?)\]")
 MOST_SHOWN: Final = 1000  # characters of a question
 
 
@@ -44,7 +44,7 @@ def shorten(question: str) -> str:
 def answer_html(turn: Turn, texts: Texts) -> str:
     """Return the answer's Markdown as HTML, its true markers as buttons; links, images and tags stay text."""
     known = {hit.marker for hit in turn.hits if hit.marker} | {found.marker for found in turn.citations}
-    html: str = _markdown().render(turn.text, {"turn": turn.number, "known": known, "chip": texts.sources})
+    html: str = _markdown().render(turn.text, {"turn": turn.number, "known": known, "texts": texts})
     return html
 
 
@@ -59,13 +59,17 @@ def _markdown() -> Any:
 
 
 def _text_with_chips(_renderer: Any, tokens: Any, index: int, _options: Any, env: Any) -> str:
+    texts: Texts = env["texts"]
+
     def chip(found: re.Match[str]) -> str:
+        if found[1] == "?":
+            return f'<abbr class="unsure" tabindex="0" title="{escape(texts.unsupported)}">?</abbr>'
         marker = int(found[1])
         if marker not in env["known"]:
             return found[0]
         return (
             f'<button type="button" class="chip" data-turn="{env["turn"]}" data-marker="{marker}"'
-            f' aria-label="{env["chip"]} {marker}">{marker}</button>'
+            f' aria-label="{texts.sources} {marker}">{marker}</button>'
         )
 
     return MARKER.sub(chip, escape(tokens[index].content))
@@ -79,6 +83,8 @@ def _notice(turn: Turn, texts: Texts) -> str:
         return _waiting(turn, texts)
     if turn.answer and turn.answer.refused:
         return f'<p class="notice">{texts.refused}</p>'
+    if turn.answer and turn.answer.unsupported:
+        return f'<p class="notice unsupported">{texts.unsure}</p>'
     if turn.answer and not turn.citations:
         return f'<p class="notice unsupported">{texts.unsupported}</p>'
     return ""

@@ -33,6 +33,7 @@ class Texts:
     stopped: str
     refused: str
     unsupported: str
+    unsure: str
     failed: str
     unexpected: str
     sources: str
@@ -119,6 +120,7 @@ ENGLISH: Final = Texts(
     stopped="Stopped.",
     refused="Not found in the documents",
     unsupported="No passage supports this: check it elsewhere",
+    unsure="No passage supports what is marked ?: check it elsewhere",
     failed="No answer:",
     unexpected="The answer ended unexpectedly; the log of Kaoju says why. Ask again.",
     sources="Sources",
@@ -201,6 +203,7 @@ CHINESE: Final = Texts(
     stopped="已停止。",
     refused="文档中没有找到",
     unsupported="没有段落可以佐证，请另行核实",
+    unsure="没有段落可以佐证标有 ? 的句子，请另行核实",
     failed="未能作答：",
     unexpected="回答意外中断，原因见考据的日志。请再问一次。",
     sources="出处",
