@@ -15,7 +15,6 @@ from typing import Final
 
 from rag.sentences import sentence_spans
 
-LEFT_OUT: Final = "(…)"
 # A token of a chat template, the header of a passage, a turn of the conversation.
 TEMPLATE_TOKEN: Final = re.compile(
     r"<[|｜]\s*([\w▁/-]{1,40})\s*[|｜]>|<((?:start|end)_of_turn)>|<<(/?SYS)>>|\[(/?INST)\]", re.IGNORECASE
@@ -68,7 +67,7 @@ ENOUGH: Final = 2  # different signs in a sentence and its neighbours
 def harmless(text: str) -> str:
     """Return the text without what could pass for the prompt around it, and without orders to a model."""
     for start, end in reversed(list(_orders(text))):
-        text = f"{text[:start]}{LEFT_OUT}{text[end:]}"
+        text = text[:start] + text[end:]  # no "(…)" in its place: that makes the models refuse to answer
     text = TEMPLATE_TOKEN.sub(lambda found: f"({next(filter(None, found.groups()))})", text)
     return TURN_LABEL.sub(r"\1 –", HEADER.sub(r"(\1)", text))
 

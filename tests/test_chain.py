@@ -21,7 +21,10 @@ BOATS = {
     "苍鹭.md": "苍鹭是划艇，每小时十一元。",
 }
 FIRST = Answer(question="How much does the Heron cost an hour?", text="Eleven crowns. [1]")
-LIST = Answer(question="Which boats are let?", text="The Heron, the Kestrel and the Egret. [1]")
+LIST = Answer(
+    question="Which boats are let?",
+    text="For four people there is the Heron, then comes the Kestrel, and for eight people the Egret. [1]",
+)
 
 
 class Scripted(EchoEngine):
@@ -87,7 +90,7 @@ def test_the_llm_is_asked_what_is_meant_where_the_rules_cannot_tell(config: Conf
     assert answer.hits[0].passage.source == "egret.md"
     assert answer.text.startswith("Ninety")
     assert engine.asked[0].messages[-1].text == (
-        "Question: Which boats are let?\nAnswer: The Heron, the Kestrel and the Egret. [1]\n\n"
+        f"Question: Which boats are let?\nAnswer: {LIST.text}\n\n"
         "Question: How much does the third one cost?\n\n"
         "Write the last question as one that can be understood without the conversation, naming what it "
         "means. Do not answer it.\nThe question:"
@@ -97,9 +100,7 @@ def test_the_llm_is_asked_what_is_meant_where_the_rules_cannot_tell(config: Conf
 def test_what_the_llm_invents_is_not_searched_for(config: Config) -> None:
     rag, _ = opened(config, "How much does the Titanic cost?", "Ninety crowns. [1]")
     answer = rag.ask("How much does the third one cost?", history=[LIST])
-    assert answer.searched_for == (
-        "Which boats are let? The Heron, the Kestrel and the Egret. How much does the third one cost?"
-    )
+    assert answer.searched_for == ("Which boats are let? How much does the third one cost?")
 
 
 @pytest.mark.parametrize("events", [1, 2, 4])

@@ -129,6 +129,19 @@ def test_a_question_that_leaves_out_what_it_means_is_searched_for_with_it(questi
         ("Who founded the museum?", "Ada Thorne did [1].", "When was she born?", "When was Ada Thorne born?"),
         ("Who founded the museum?", "Ada Thorne [1].", "What are her books?", "What are Ada Thorne's books?"),
         ("The Heron or the Kestrel?", "", "Is the latter fast?", "Is the Kestrel fast?"),
+        (
+            "Which are let?",
+            "The Heron, the Kestrel and the Egret [1].",
+            "Is the third one big?",
+            "Is the Egret big?",
+        ),
+        ("有哪些茶？", "龙井、碧螺春和普洱。[1]", "最后一种怎么泡？", "普洱怎么泡？"),
+        (
+            "Which are let?",
+            "The Heron, the Kestrel.",
+            "Is there another?",
+            "Which are let? The Heron, the Kestrel. Is there another?",
+        ),
         ("男生跑多远？", "一千米。", "那女生呢？", "女生跑多远？"),
         ("龙井产于哪里？", "杭州。", "它多少钱一斤？", "龙井多少钱一斤？"),
         ("桥是谁修的？", "林知远[1]。", "他是哪里人？", "林知远是哪里人？"),
@@ -169,6 +182,8 @@ def test_a_long_conversation_is_searched_for_with_its_first_and_last_question_on
         ('"How much does the Egret cost?"\nIt costs 90.', "How much does the Egret cost?"),
         ("How much does the Titanic cost?", ""),
         ("第三条船多少钱？", ""),
+        ("The third one is the Egret.", ""),
+        ("How much is it?", ""),
         ("", ""),
     ],
 )

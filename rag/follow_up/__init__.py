@@ -2,7 +2,8 @@
 
 Rules of both languages decide, and say what is meant where only one thing can be; else the question is
 searched for together with the one before it. So a question that stands alone pays nothing, and hardly any
-other does: only what points into a list, as "the third one", is put to the LLM.
+other does: only what points at one of several that the rules can't count, as "the third one" may, is put
+to the LLM.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Final
 
 from rag.datatypes import Answer
@@ -35,7 +37,7 @@ class FollowUp:
 
 def follow_up(question: str, history: Sequence[Answer]) -> FollowUp | None:
     """Return what to search for instead; None for a question that stands alone."""
-    rules = chinese if language(question) == "zh" else english
+    rules = _rules(question)
     if not history or not rules.depends(question):
         return None
     last = history[-1]
@@ -49,13 +51,18 @@ def follow_up(question: str, history: Sequence[Answer]) -> FollowUp | None:
 
 
 def accepted(rewritten: str, question: str, history: Sequence[Answer]) -> str:
-    """Return what the LLM made of a question; nothing where it says what nobody has said."""
+    """Return what the LLM made of a question, or nothing where that is no better or says what nobody said."""
     line = rewritten.strip().partition("\n")[0].strip(" \"'“”")
     known = " ".join([question, *(f"{turn.question} {turn.searched_for} {turn.text}" for turn in history)])
     said = _said(line)
-    if not said or said - _said(known) or len(line) > MOST_CHARACTERS or language(line) != language(question):
+    asks = line.endswith(("?", "？")) and language(line) == language(question)
+    if not asks or not said or said - _said(known) or _rules(line).depends(line):
         return ""
-    return line
+    return line[:MOST_CHARACTERS]
+
+
+def _rules(question: str) -> ModuleType:
+    return chinese if language(question) == "zh" else english
 
 
 def _said(text: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from rag.follow_up.empty_words import HAN_FUNCTION, HAN_RELATIONAL
+from rag.follow_up.listed import listed, picked
 from rag.index.lexical import chinese_words, plain
 
 LEAD: Final = re.compile(
@@ -19,9 +20,12 @@ POINTER: Final = re.compile(
     r"|^[^和跟与同比]*(?<!不)一样[吗么的]"
 )
 IN_LIST: Final = re.compile(
-    r"(前者)|(后者)|第[一二三四五六七八九十\d]+[个种条款本台项位](?=[呢是的有怎多要能？?]|$)"
-    r"|最后一[个种条款本台项]|另一?[个种款]"
+    r"(前者|后者)|第([一二三四五\d])[个种条款本台项位座支](?=[呢是的有怎多要能什几在？?]|$)"
+    r"|(最后一)[个种条款本台项位座支]|另一?[个种款]"
 )
+INDEX: Final = {"前者": 0, "后者": 1, "最后一": -1} | {
+    digit: number for pair in ("一二三四五", "12345") for number, digit in enumerate(pair)
+}
 ASKS: Final = re.compile(r"谁|什么|哪(?![里儿年天])")  # for what the answer names
 PRONOUN: Final = re.compile(
     r"(?<![其吉排])[他她它](?!人|乡|国)们?的?|(?<![尤极与土莫何])其(?![他它她实中余次间事])"
@@ -82,10 +86,11 @@ def resolved(question: str, before: str, answer: str) -> str:
 
     `before` is the question before it, `answer` what was answered.
     """
-    found, pair = IN_LIST.search(question), PAIR.search(before)
-    if found and pair and found.lastindex:
-        return question[: found.start()] + pair[found.lastindex] + question[found.end() :]
     rest = LEAD.sub("", question)
+    found, pair = IN_LIST.search(rest), PAIR.search(before)
+    if found and found.lastindex and (index := INDEX.get(found[found.lastindex])) is not None:
+        items = list(pair.groups()) if pair and index in {0, 1, -1} else listed(answer)
+        return picked(rest, found, index, items)
     if pronoun := next((each for each in PRONOUN.finditer(rest) if _is_free(rest, each)), None):
         meant = _person(before, answer) if pronoun[0][0] in "他她" else _thing(before)
         end = "的" if meant and (pronoun[0].endswith("的") or pronoun[0] == "其") else ""

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from rag.follow_up.empty_words import AUXILIARY, FUNCTION, RELATIONAL
+from rag.follow_up.listed import listed, picked
 
 SMALL: Final = rf"(?:{'|'.join(FUNCTION)})\b"
 ARTICLES: Final = frozenset({"the", "a", "an"})
@@ -59,10 +60,20 @@ POINTER: Final = re.compile(
     re.IGNORECASE,
 )
 IN_LIST: Final = re.compile(
-    r"\bthe (?:(former)\b|(latter)\b|(?:(first)|(second)|third|fourth|last|next)(?: one\b"
+    r"\bthe (?:(former|latter)\b|(first|second|third|fourth|fifth|last)(?: one\b"
     r"|(?=\s*[?.!,]|$|\s+(?:is|was|does|do|did|has|costs?|needs?)\b)))|\banother(?=\W*$)",
     re.IGNORECASE,
 )
+INDEX: Final = {
+    "former": 0,
+    "latter": 1,
+    "first": 0,
+    "second": 1,
+    "third": 2,
+    "fourth": 3,
+    "fifth": 4,
+    "last": -1,
+}
 ABOUT: Final = re.compile(r"(?:what|how) about\s+", re.IGNORECASE)
 CONTINUED: Final = re.compile(
     r"(?:what|how) about\b|what if(?: [\w']+){1,3}\W*$"
@@ -133,7 +144,7 @@ def resolved(question: str, before: str, answer: str) -> str:
     `before` is the question before it, `answer` what was answered.
     """
     rest = LEAD.sub("", question)
-    if pair := _picked(rest, before):
+    if pair := _picked(rest, before, answer):
         return pair
     if found := next((each for each in _pronouns(rest) if _is_free(rest, each)), None):
         meant = (
@@ -144,13 +155,14 @@ def resolved(question: str, before: str, answer: str) -> str:
     return _exchanged(ABOUT.sub("", rest, count=1).rstrip(" ?.!"), before)
 
 
-def _picked(question: str, before: str) -> str:
-    """Resolve "the former" and "the latter"."""
+def _picked(question: str, before: str, answer: str) -> str:
+    """Resolve "the latter", by the question before or by its answer, and "the third one"."""
     found, pair = IN_LIST.search(question), PAIR.search(before)
-    if not found or not pair or not found.lastindex:
+    if not found or not found.lastindex:
         return ""
-    number = 1 if found[1] or found[3] else 2
-    return question[: found.start()] + pair[number] + question[found.end() :]
+    index = INDEX[found[found.lastindex].lower()]
+    items = list(pair.groups()) if pair and index in {0, 1, -1} else listed(answer)
+    return picked(question, found, index, items)
 
 
 def _put(question: str, pronoun: re.Match[str], meant: str) -> str:
