@@ -202,10 +202,12 @@ class Rag:
 
     def warm_up(self) -> None:
         """Load the models and read the prompt's constant prefix, so that the first question need not wait."""
+        from rag.retrieve.languages import cohort
+
         with self._turnstile.ticket() as ticket:
             for _ in ticket.places():
                 pass
-            self.embedder.embed_query("")
+            cohort(self.embedder)
             self.index.warm_up()
             prompt = fit(
                 "", (), history=(), count=self.engine.count_tokens, budget=self.engine.context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -207,8 +208,21 @@ def test_each_side_of_a_comparison_is_asked_for_itself(question: str, first: str
         "红楼梦的作者是谁？",
         "他和她谁高？",
         "比赛什么时候开始？",
+        "男女生比例是多少？",
+        "兰比尔的身高是多少？",
+        "《鳄鱼泪》同名主题曲的原唱是谁？",
         "",
     ],
 )
 def test_what_compares_nothing_is_one_question(question: str) -> None:
     assert sides(question) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["和的" * 100, "compare " * 25, "和" * 200, "is a " * 40, "which," * 33, "比" * 200, "A and B " * 600],
+)
+def test_no_question_takes_long_to_be_understood(text: str) -> None:
+    started = time.process_time()
+    sides(text)
+    assert time.process_time() - started < 0.5

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import Final
 
-from rag.index.lexical import plain, words
+from rag.index.lexical import chinese_words, plain, words
 from rag.index.small_words import SMALL
 
 LONGEST: Final = 60  # characters of a thing's name; a longer one is a sentence
+LONGEST_QUESTION: Final = 200  # characters; a longer one tells a story
 AND_HAN: Final = "和|与|跟|同|以及|及|vs"
 APART: Final = "区别|不同|差别|差异|异同|分别|相同|相比|对比|比较|一样|哪个|哪一个|哪种|哪款|谁"
 ENGLISH: Final = (
@@ -26,7 +28,7 @@ CHINESE: Final = (
     rf"^(?P<a>.+?)(?:{AND_HAN})(?P<b>.+?)(?:之间|相比|在|有|的|,|{APART}).*?(?:{APART})",
     rf"^(?P<a>.+?)(?:{AND_HAN})(?P<b>.+?)(?:{APART})",
     r"^(?P<a>.+?)(?:相比于|相比|比起|相对于|不同于|比)(?P<b>.+?)"
-    r"(?:更|多|少|高|低|大|小|长|短|早|晚|快|慢|贵|便宜|好|差|强|弱)",
+    r"(?:更|多(?!少)|少|高|低|大|小|长|短|早|晚|快|慢|贵|便宜|好|差|强|弱)",
     r"(?:[,:]|^)(?P<a>[^,:]+?)还是(?P<b>[^,:]+)",
 )
 PATTERNS: Final = tuple(re.compile(each, re.IGNORECASE) for each in (*ENGLISH, *CHINESE))
@@ -38,13 +40,23 @@ EDGES: Final = re.compile(
 def sides(question: str) -> tuple[str, str] | None:
     """Return the question as it would be asked of each of the two things it compares; None: it does not."""
     text = plain(question)
+    if len(text) > LONGEST_QUESTION:
+        return None
     for pattern in PATTERNS:
         found = pattern.search(text)
-        if found and (names := _names(found["a"], found["b"])):
+        if found and _stands_alone(found) and (names := _names(found["a"], found["b"])):
             first = text.rindex(names[0], *found.span("a"))
             second = text.index(names[1], *found.span("b"))
             return _without(text, second, names[1]), _without(text, first, names[0])
     return None
+
+
+def _stands_alone(found: re.Match[str]) -> bool:
+    """Say whether what is between the names is no part of a word, as in 比例 or 同名."""
+    if found.string.isascii():
+        return True
+    ends = {0, *accumulate(len(word) for word in chinese_words(found.string))}
+    return {found.end("a"), found.start("b")} <= ends
 
 
 def _without(text: str, start: int, name: str) -> str:
