@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rag.datatypes import Answer, Citation, Hit, Passage, Queued, Reading, Retrieved, SyncReport, Token
+from rag.datatypes import Answer, Citation, Hit, Passage, Queued, Reading, Retrieved, Scope, SyncReport, Token
 from rag.errors import (
     ConfigError,
     DiskError,
@@ -21,7 +21,8 @@ from rag.errors import (
 
 if TYPE_CHECKING:
     from rag.config import Config
-    from rag.pipeline import Rag, ask, stream, sync
+    from rag.default import ask, stream, sync
+    from rag.pipeline import Rag
 
 __version__ = "0.1.0"
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "RagError",
     "Reading",
     "Retrieved",
+    "Scope",
     "SyncReport",
     "Token",
     "ask",
@@ -59,8 +61,12 @@ def __getattr__(name: str) -> Any:
         from rag.config import Config
 
         return Config
-    if name in {"Rag", "ask", "stream", "sync"}:
-        import rag.pipeline
+    if name == "Rag":
+        from rag.pipeline import Rag
 
-        return getattr(rag.pipeline, name)
+        return Rag
+    if name in {"ask", "stream", "sync"}:
+        import rag.default
+
+        return getattr(rag.default, name)
     raise AttributeError(f"module 'rag' has no attribute {name!r}")

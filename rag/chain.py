@@ -1,8 +1,9 @@
 """The LangChain chain: say what is meant -> retrieve -> prompt -> answer.
 
-Takes `{"question": str, "history": list[Answer]}` and adds, in this order when streamed: `rewriting`, piece
-by piece, where the LLM is asked what a follow-up means; `searched_for`, `hits` and `fitted`; `message`, the
-model's, piece by piece; `cited`. The steps stand in one generator, since LangChain's sequences read whatever
+Takes `{"question": str, "history": list[Answer]}`, and if you like a `Scope` as "scope", which earlier turns
+must share to count. Adds, in this order when streamed: `rewriting`, piece by piece, where the LLM is asked
+what a follow-up means; `searched_for`, `hits` and `fitted`; `message`, the model's, piece by piece; `cited`.
+The steps stand in one generator, since LangChain's sequences read whatever
 calls the model to its end before the next step; so closing this one stops the model at once.
 """
 
@@ -20,7 +21,7 @@ from langchain_core.runnables.config import run_in_executor
 
 from rag.chat_model import EngineChatModel, from_prompt
 from rag.cite import Cited, cite
-from rag.datatypes import Answer, Hit, Prompt
+from rag.datatypes import Answer, Hit, Prompt, Scope
 from rag.follow_up import accepted, follow_up
 from rag.prompt import NO_ANSWER, Fitted, fit, language, rewriting
 
@@ -42,11 +43,12 @@ def build_chain(
 
     def answer(states: Iterator[State]) -> Generator[State]:
         for state in states:
-            question, history = state["question"], state["history"]
+            question, scope = state["question"], state.get("scope", Scope())
+            history = [turn for turn in state["history"] if turn.scope == scope]
             yield AddableDict(state)
             searched_for = yield from _meant(question, history, rewriter)
             query = searched_for or question
-            hits = [document.metadata["hit"] for document in retriever.invoke(query)]
+            hits = [document.metadata["hit"] for document in retriever.invoke(query, scope=scope)]
             fitted = fit(
                 question,
                 hits if is_relevant(query, hits) else [],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import threading
@@ -11,16 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rag.bars import amount, progress_bars
+from rag.asking import add_scope, ask, chat
+from rag.bars import progress_bars
 from rag.chores import export_command, import_command, notice, print_report, status, sync
-from rag.datatypes import Answer, Event, Queued, Reading, Token
 from rag.errors import RagError
 from rag.measuring import benchmark, evaluate
-from rag.render import answer_json, footer, source_lines
 
 OK: Final = 0
 FAILED: Final = 1
-REFUSED: Final = 3  # 2 is argparse's, for a wrong command line
 INTERRUPTED: Final = 130
 
 EPILOG: Final = """\
@@ -83,7 +80,8 @@ def build_parser() -> argparse.ArgumentParser:
     importing.add_argument("file")
     asking = as_json(add("ask", ask, "answer one question, streamed, with its sources"))
     asking.add_argument("question")
-    add("chat", chat, "ask question after question in one conversation")
+    add_scope(asking)
+    add_scope(add("chat", chat, "ask question after question in one conversation"))
     add("ui", ui, "serve the web UI")
     models = add("models", models_command, "list, fetch and convert, or describe models")
     models.add_argument("action", choices=("list", "pull", "show"))
@@ -168,43 +166,6 @@ def _setting_names() -> list[str]:
     return list(Config.model_fields)
 
 
-def ask(settings: dict[str, Any], *, question: str, as_json: bool) -> int:
-    from rag.config import Config
-    from rag.pipeline import Rag
-
-    with Rag(Config(**settings)) as rag:
-        if as_json:
-            answer = rag.ask(question)
-            print(json.dumps(answer_json(answer), ensure_ascii=False))
-        else:
-            answer = _show(rag.stream(question))
-    return REFUSED if answer.refused else OK
-
-
-def chat(settings: dict[str, Any]) -> int:
-    from rag.config import Config
-    from rag.pipeline import Rag
-
-    history: list[Answer] = []
-    failed = False
-    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper, unless replaced
-    with Rag(Config(**settings)) as rag:
-        while True:
-            try:
-                question = input("\n> " if sys.stdin.isatty() else "")
-            except EOFError:
-                question = "/quit"
-            if question.strip() in {"/quit", "/exit"}:
-                return FAILED if failed and not history else OK
-            try:
-                history.append(_show(rag.stream(question, history=history)))
-            except RagError as exc:
-                failed = True
-                print(f"rag: {exc}", file=sys.stderr)
-            except KeyboardInterrupt:
-                print("\n(stopped)", file=sys.stderr)
-
-
 def ui(settings: dict[str, Any]) -> int:
     from rag.config import Config
     from rag.pipeline import Rag
@@ -270,28 +231,3 @@ def doctor(settings: dict[str, Any]) -> int:
         if finding.mend:
             print(f"     mend it: {finding.mend}")
     return OK if all(finding.well for finding in findings) else FAILED
-
-
-def _show(events: Any) -> Answer:
-    """Print the answer as it comes and its sources after it."""
-    waiting = sys.stderr.isatty()
-    for event in events:
-        if isinstance(event, Answer):
-            print("\n", *source_lines(event), footer(event), sep="\n")
-            return event
-        if waiting and (status := _status(event)):
-            print(f"\r\033[K{status}", end="", file=sys.stderr, flush=True)
-        if isinstance(event, Token):
-            if waiting:
-                print("\r\033[K", end="", file=sys.stderr, flush=True)
-                waiting = False
-            print(event.text, end="", flush=True)
-    raise RagError("the stream ended without an answer")
-
-
-def _status(event: Event) -> str:
-    if isinstance(event, Queued):
-        return f"waiting: place {event.place} in the queue"
-    if isinstance(event, Reading):
-        return f"reading: {amount(event.done, event.total, 'tokens')}"
-    return ""

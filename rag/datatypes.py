@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -102,6 +103,16 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which documents may answer; a part that is empty excludes none."""
+
+    places: tuple[str, ...] = ()  # files, folders or patterns below data/: "handbook/", "*.pdf", "2024/*.md"
+    types: tuple[str, ...] = ()  # endings of names: "pdf"
+    since: date | None = None  # of the file's last change, as the next
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A passage found for a question, with every signal that ranked it."""
 
@@ -194,6 +205,7 @@ class Answer:
 
     question: str
     text: str
+    scope: Scope = field(default_factory=Scope)
     searched_for: str = ""  # the question as rewritten for the search; empty: as it was asked
     refused: bool = False
     reason: str = ""  # why it was refused

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
@@ -21,6 +21,7 @@ from rag.datatypes import (
     Progress,
     Queued,
     Reading,
+    Scope,
     SyncReport,
 )
 from rag.embed import Embedder, open_embedder
@@ -31,6 +32,7 @@ from rag.index import Index, set_aside
 from rag.index.schema import Manifest
 from rag.prompt import check_question, fit
 from rag.run import Run
+from rag.scope import check_scope
 from rag.turnstile import Turnstile
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from rag.portable import Described
     from rag.status import Status
 
-OPENING = threading.Lock()  # else two first questions at once would load the models twice
+EVERYTHING = Scope()
 LEAST_PROMPT = 512  # tokens: the system message, a question and a passage or two
 
 
@@ -107,20 +109,24 @@ class Rag:
         fits = partial(is_relevant, embedder=self.embedder.name)
         return build_chain(retriever, model, is_relevant=fits, budget=budget)
 
-    def ask(self, question: str, *, history: Sequence[Answer] = ()) -> Answer:
+    def ask(self, question: str, *, history: Sequence[Answer] = (), scope: Scope = EVERYTHING) -> Answer:
         """Answer the question; `history` holds the conversation's earlier answers.
+
+        Only documents in `scope` are searched, and only earlier answers of the same scope count.
 
         Raises:
             InputError: when the question is empty or too long, or nothing is indexed.
             RagError: when a model is missing or fails, or the index cannot be used.
         """
-        with closing(self.stream(question, history=history)) as events:
+        with closing(self.stream(question, history=history, scope=scope)) as events:
             for event in events:
                 if isinstance(event, Answer):
                     return event
         raise EngineError("the stream ended without an answer")
 
-    def stream(self, question: str, *, history: Sequence[Answer] = ()) -> Generator[Event]:
+    def stream(
+        self, question: str, *, history: Sequence[Answer] = (), scope: Scope = EVERYTHING
+    ) -> Generator[Event]:
         """Yield `Queued` while others are answered, `Retrieved`, `Reading`, `Token`, and last the `Answer`.
 
         Closing the iterator stops the engine at once; until it is closed or at its end, other questions wait.
@@ -131,11 +137,13 @@ class Rag:
         with self._turnstile.ticket() as ticket:
             for place in ticket.places():
                 yield Queued(place=place)
-            run = Run(self, question, history, asked=asked)
+            run = Run(self, question, history, scope, asked=asked)
             if not self.index.passage_count():
                 raise InputError(
                     f"no documents are indexed; put some into {self.config.data_dir}/ and run `rag sync`"
                 )
+            if scope != EVERYTHING:
+                check_scope(scope, [each.source for each in self.documents() if each.state == "indexed"])
             yield from run.events()
 
     def sync(
@@ -260,29 +268,3 @@ class Rag:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-@lru_cache(maxsize=1)
-def _kept(config: Config) -> Rag:
-    return Rag(config)
-
-
-def _open() -> Rag:
-    """Keep the loaded models between calls, for as long as the settings stay the same."""
-    with OPENING:
-        return _kept(Config())
-
-
-def ask(question: str, *, history: Sequence[Answer] = ()) -> Answer:
-    """Answer from the documents of the working folder, with the settings found there; see `Rag.ask`."""
-    return _open().ask(question, history=history)
-
-
-def stream(question: str, *, history: Sequence[Answer] = ()) -> Generator[Event]:
-    """Answer as a stream of events; see `Rag.stream`."""
-    return _open().stream(question, history=history)
-
-
-def sync() -> SyncReport:
-    """Make the index equal to the data folder; see `Rag.sync`."""
-    return _open().sync()

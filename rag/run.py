@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.cite import Cited, Citer
-from rag.datatypes import Answer, Event, Reading, Retrieved, Timings, Token, Usage
+from rag.datatypes import Answer, Event, Reading, Retrieved, Scope, Timings, Token, Usage
 from rag.prompt import Fitted
 
 if TYPE_CHECKING:
@@ -22,11 +22,14 @@ NOT_IN_PASSAGES: Final = "the model found no answer in the passages"
 class Run:
     """One question on its way through the chain: chunks in, events out."""
 
-    def __init__(self, rag: Rag, question: str, history: Sequence[Answer], *, asked: float) -> None:
+    def __init__(
+        self, rag: Rag, question: str, history: Sequence[Answer], scope: Scope, *, asked: float
+    ) -> None:
         """Begin now; the time since `asked`, of `time.perf_counter`, was spent in the queue."""
         self._rag = rag
         self._question = question
         self._history = list(history)
+        self._scope = scope
         self._started = time.perf_counter()
         self._timings: dict[str, float] = {"queued": self._started - asked}
         self._state: dict[str, Any] = {}  # what the chain found
@@ -36,7 +39,8 @@ class Run:
     def events(self) -> Iterator[Event]:
         chain = self._rag.chain
         self._rag.drain_readings()  # those of whoever used the chain by itself
-        for chunk in chain.stream({"question": self._question, "history": self._history}):
+        asked = {"question": self._question, "history": self._history, "scope": self._scope}
+        for chunk in chain.stream(asked):
             yield from self._readings(chunk)
             if "fitted" in chunk:
                 self._state = chunk
@@ -89,6 +93,7 @@ class Run:
         ]
         return Answer(
             question=self._question,
+            scope=self._scope,
             text=cited.text,
             searched_for=self._state["searched_for"],
             refused=cited.refused,

@@ -13,7 +13,7 @@ import rag
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"datatypes", "errors"},
-    {"chinese", "config", "harmless", "places", "race", "sentences", "turnstile"},
+    {"chinese", "config", "harmless", "places", "race", "scope", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "prompt", "render", "split"},
     {"evidence"},
     {"cite", "chat_model", "folder", "follow_up", "portable", "retrieve"},
@@ -21,9 +21,10 @@ LAYERS = [
     {"chain"},
     {"run"},
     {"pipeline", "setup"},
+    {"default"},
     {"benchmark", "doctor"},
     {"evaluate"},
-    {"bars", "chores", "cli", "measuring", "ui"},
+    {"asking", "bars", "chores", "cli", "measuring", "ui"},
     {"__init__", "__main__"},
 ]
 

@@ -111,7 +111,7 @@ def test_ask_as_json_has_the_documented_keys(folder: Path) -> None:
     answer = json.loads(rag(folder, "ask", "--json", "How many days of paid leave?").stdout)
     assert set(answer) == {
         *("question", "answer", "refused", "reason", "citations", "hits", "model", "engine"),
-        *("prompt_tokens", "answer_tokens", "timings"),
+        *("prompt_tokens", "answer_tokens", "timings", "searched_for", "unsupported"),
     }
     assert answer["citations"] == [
         {
@@ -129,6 +129,19 @@ def test_ask_as_json_has_the_documented_keys(folder: Path) -> None:
         *("place", "confidence", "also"),
     }
     assert set(answer["timings"]) == {"retrieve", "first_token", "total"}
+
+
+def test_where_to_look_is_said_by_flags_and_checked(folder: Path) -> None:
+    rag(folder, "sync")
+    name = next(path.name for path in (folder / "data").iterdir() if path.suffix != ".pdf")
+    kind = name.rpartition(".")[2]
+    question = "How many days of paid leave?"
+    found = json.loads(rag(folder, "ask", "--json", "--in", name, "--type", kind, question).stdout)
+    assert {hit["document"] for hit in found["hits"]} == {name}
+    wrong = rag(folder, "ask", "--in", f"{name}x", question)
+    assert (wrong.returncode, f"did you mean '{name}'" in wrong.stderr) == (1, True)
+    undated = rag(folder, "ask", "--since", "31.1.2024", question)
+    assert (undated.returncode, "'31.1.2024' is not a day like" in undated.stderr) == (2, True)
 
 
 def test_a_refusal_has_its_own_exit_status(folder: Path) -> None:

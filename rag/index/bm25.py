@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from rag.index.lexical import match_any
+from rag.index.shapes import FEW, Numbers
 from rag.index.store import read_meta
 
 K1: Final = 1.2  # FTS5's, as the next two
@@ -33,7 +34,7 @@ SIZE_KEPT: Final = 0.01  # share by which the index may grow before a large one'
 
 LARGE: Final = 10_000  # passages; up to here all that match are ranked in 20 ms
 
-RANKED: Final = "SELECT rowid, -rank FROM lexicon WHERE lexicon MATCH ? ORDER BY rank, rowid LIMIT ?"
+RANKED: Final = "SELECT rowid, -rank FROM lexicon WHERE lexicon MATCH ? {} ORDER BY rank, rowid LIMIT ?"
 HOLDERS: Final = "SELECT rowid FROM lexicon WHERE lexicon MATCH ? AND rowid IN ({})"
 STEM: Final = "INSERT INTO temp.stemmer (rowid, words) VALUES (?, ?)"
 STEMMED: Final = "SELECT doc, term FROM temp.stemmed ORDER BY doc, offset"
@@ -70,11 +71,16 @@ class WordSearch:
         self._measured = 0  # the highest passage number in `_lengths`
 
     def search(
-        self, connection: sqlite3.Connection, wanted: list[str], top_k: int
+        self, connection: sqlite3.Connection, wanted: list[str], top_k: int, *, among: Numbers | None = None
     ) -> list[tuple[int, float]]:
-        """Return (passage number, BM25) of the best passages for these words, best first."""
-        if int(read_meta(connection, "passages")) < self._large:
-            return connection.execute(RANKED, (match_any(wanted), top_k)).fetchall()
+        """Return (passage number, BM25) of the best passages for these words, best first.
+
+        With `among` only these are ranked, by the rarity of words in all.
+        """
+        few = among is not None and len(among) <= FEW
+        if few or int(read_meta(connection, "passages")) < self._large:
+            rest = "" if among is None else f"AND rowid IN ({','.join(map(str, among.tolist()))})"
+            return connection.execute(RANKED.format(rest), (match_any(wanted), top_k)).fetchall()
         self.measure(connection)
         stems = Counter(self.stems(connection, wanted))
         held = self.held(connection, list(stems))
@@ -83,6 +89,7 @@ class WordSearch:
         scores = _Scores(connection, self._lengths)
         for stem in listed:
             scores.add(*self._list(connection, stem), weight=stems[stem] * scores.weight(held[stem]))
+        scores.keep(among)
         numbers = scores.best(max(CANDIDATES, 2 * top_k) if len(listed) < len(found) else top_k)
         texts = _texts(connection, numbers) if len(listed) < len(found) else []
         for stem in found[len(listed) :]:
@@ -196,6 +203,13 @@ class _Scores:
     def add(self, numbers: Any, counts: Any, *, weight: float) -> None:
         norms = self._lengths[numbers] * np.float32(K1 * B / self._mean) + np.float32(K1 * (1 - B))
         self._scores[numbers] += counts * np.float32(weight * (K1 + 1)) / (counts + norms)
+
+    def keep(self, among: Numbers | None) -> None:
+        """Forget the scores of all but these."""
+        if among is not None:
+            kept = np.zeros_like(self._scores)
+            kept[among] = self._scores[among]
+            self._scores = kept
 
     def best(self, count: int) -> Any:
         """Return the numbers of the `count` highest scores above none."""

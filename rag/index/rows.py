@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 import rag
-from rag.datatypes import Document, DocumentState, Passage, Vectors
+from rag.datatypes import Document, DocumentState, Passage, Scope, Vectors
 from rag.index.lexical import words
 from rag.index.store import read_meta, write_meta
 from rag.places import pack, pack_place, unpack, unpack_place
+from rag.scope import admits, day_of
 
 PASSAGE: Final = """
     SELECT contents.digest, start, stop, place, heading, passages.text,
@@ -25,6 +27,9 @@ PASSAGE: Final = """
                SELECT source FROM documents WHERE documents.content = contents.key ORDER BY source LIMIT 100))
     FROM passages JOIN contents ON contents.number = passages.content
     WHERE passages.number = ?
+"""
+NAMED: Final = """
+    SELECT source, mtime_ns, contents.number FROM documents JOIN contents ON contents.key = documents.content
 """
 PASSAGES_OF: Final = """
     SELECT number FROM passages
@@ -122,6 +127,15 @@ def read_passage(connection: sqlite3.Connection, number: int) -> Passage | None:
 def read_passages(connection: sqlite3.Connection, source: str) -> list[Passage]:
     numbers = [row[0] for row in connection.execute(PASSAGES_OF, (source,))]
     return [passage for passage in map(partial(read_passage, connection), numbers) if passage]
+
+
+def numbers_in(connection: sqlite3.Connection, scope: Scope) -> NDArray[np.int64]:
+    """Return the passages of the documents in a scope, in order."""
+    listed = connection.execute(NAMED).fetchall()
+    chosen = {content for source, mtime, content in listed if admits(scope, source, day_of(mtime))}
+    inside = ",".join(map(str, sorted(chosen)))  # integers: nothing to escape
+    found = connection.execute(f"SELECT number FROM passages WHERE content IN ({inside}) ORDER BY number")  # noqa: S608
+    return np.fromiter((number for (number,) in found), dtype=np.int64)
 
 
 def read_found(

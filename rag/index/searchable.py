@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from rag.datatypes import Document, DocumentState, Passage, Vector
+from rag.datatypes import Document, DocumentState, Passage, Scope, Vector
 from rag.errors import InputError
 from rag.index import rows
 from rag.index.bm25 import LARGE as MANY_WORDS
@@ -15,9 +16,12 @@ from rag.index.bm25 import WordSearch
 from rag.index.lexical import question_words
 from rag.index.rows import FileState
 from rag.index.schema import Manifest
+from rag.index.shapes import Numbers
 from rag.index.store import Store, read_meta
 from rag.index.vectors import NearestVectors
+from rag.scope import under_its_name
 
+EVERYTHING: Final = Scope()
 WARM_WORDS: Final = "index 索引"
 
 
@@ -30,6 +34,7 @@ class Searchable:
         self._large = large
         self._store = Store(folder)
         self._vectors = NearestVectors(folder, dim=manifest.dim, maker=str(manifest), large=large)
+        self._scoped: tuple[tuple[str, str, Scope], Numbers] | None = None
         self._words = WordSearch(large=min(large, MANY_WORDS))
 
     @property
@@ -90,19 +95,40 @@ class Searchable:
         """Return the text that the offsets of this document's passages point into; see `document`."""
         return self.document(source).text
 
-    def search_dense(self, vector: Vector, top_k: int) -> list[tuple[Passage, float]]:
+    def search_dense(
+        self, vector: Vector, top_k: int, *, scope: Scope = EVERYTHING
+    ) -> list[tuple[Passage, float]]:
         """Return the passages of the highest cosine with `vector`, best first; the cosines are exact."""
         with self._store.reading() as connection:
-            found = self._vectors.search(connection, vector, top_k)
-            return rows.read_found(connection, found)
+            among = self._among(connection, scope)
+            found = self._vectors.search(connection, vector, top_k, among=among)
+            return self._named(rows.read_found(connection, found), scope)
 
-    def search_lexical(self, query: str, top_k: int) -> list[tuple[Passage, float]]:
+    def search_lexical(
+        self, query: str, top_k: int, *, scope: Scope = EVERYTHING
+    ) -> list[tuple[Passage, float]]:
         """Return the passages of the highest BM25 score for the words of `query`, best first."""
         wanted = question_words(query)
         if not wanted:
             return []
         with self._store.reading() as connection:
-            return rows.read_found(connection, self._words.search(connection, wanted, top_k))
+            among = self._among(connection, scope)
+            found = self._words.search(connection, wanted, top_k, among=among)
+            return self._named(rows.read_found(connection, found), scope)
+
+    def _among(self, connection: sqlite3.Connection, scope: Scope) -> Numbers | None:
+        """Return the passages in the scope; None: all are. The last scope asked for is remembered."""
+        if scope == EVERYTHING:
+            return None
+        key = (read_meta(connection, "origin"), read_meta(connection, "generation"), scope)
+        if self._scoped is None or self._scoped[0] != key:
+            self._scoped = (key, rows.numbers_in(connection, scope))
+        return self._scoped[1]
+
+    def _named(self, found: list[tuple[Passage, float]], scope: Scope) -> list[tuple[Passage, float]]:
+        if scope == EVERYTHING:
+            return found
+        return [(under_its_name(passage, scope), score) for passage, score in found]
 
     def cosines(self, vector: Vector, passages: Sequence[Passage]) -> dict[str, float]:
         """Return the cosine of `vector` and each of `passages` that is embedded, by passage id."""

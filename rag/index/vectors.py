@@ -17,6 +17,7 @@ from rag.datatypes import Progress, ProgressCallback, Vector, Vectors
 from rag.index import shapes
 from rag.index.faiss_file import Stamp, digest_of, look_of, read_file, read_stamps, written_beside
 from rag.index.faults import damaged
+from rag.index.shapes import FEW, Numbers
 from rag.index.store import read_meta
 
 CHUNK: Final = 4096  # vectors read from SQLite at once
@@ -66,19 +67,22 @@ class NearestVectors:
         """In how many lists they are; 0: all are compared."""
         return shapes.lists_of(self._faiss)
 
-    def search(self, connection: sqlite3.Connection, vector: Vector, top_k: int) -> list[tuple[int, float]]:
-        """Return (passage number, cosine) of the nearest passages, best first."""
+    def search(
+        self, connection: sqlite3.Connection, vector: Vector, top_k: int, *, among: Numbers | None = None
+    ) -> list[tuple[int, float]]:
+        """Return (passage number, cosine) of the nearest passages, best first; with `among` only of these."""
         self.refresh(connection)
+        if among is not None and len(among) <= FEW:
+            return _best(self.cosines(connection, vector, among.tolist()), top_k)
         if self._faiss is None:
-            return self._compared(connection, vector, top_k)
+            return self._compared(connection, vector, top_k, among)
         if not self.count:
             return []
         row = np.ascontiguousarray(vector.reshape(1, self._dim), dtype=np.float32)
         if not shapes.is_quantised(self._faiss):
-            return list(shapes.nearest(self._faiss, row, min(top_k, self.count)))
-        rough = [number for number, _ in shapes.nearest(self._faiss, row, RESCORED * top_k)]
-        scored = self._scored(connection, vector, rough)
-        return sorted(scored.items(), key=lambda item: (-item[1], item[0]))[:top_k]
+            return list(shapes.nearest(self._faiss, row, min(top_k, self.count), among=among))
+        rough = [number for number, _ in shapes.nearest(self._faiss, row, RESCORED * top_k, among=among)]
+        return _best(self._scored(connection, vector, rough), top_k)
 
     def cosines(self, connection: sqlite3.Connection, vector: Vector, numbers: list[int]) -> dict[int, float]:
         """Return the cosine of each passage that has a vector of this maker."""
@@ -170,11 +174,14 @@ class NearestVectors:
         self._unusable = look
 
     def _compared(
-        self, connection: sqlite3.Connection, vector: Vector, top_k: int
+        self, connection: sqlite3.Connection, vector: Vector, top_k: int, among: Numbers | None
     ) -> list[tuple[int, float]]:
         """Compare all vectors, read from SQLite: some seconds for a million."""
         best: list[tuple[float, int]] = []
         for numbers, vectors in self._fetch(connection, VECTORS, after=0):
+            if among is not None:
+                kept = np.isin(numbers, among)
+                numbers, vectors = numbers[kept], vectors[kept]
             scores = vectors @ vector
             near = np.argsort(-scores, kind="stable")[:top_k]
             pairs = zip(scores[near].tolist(), (-numbers[near]).tolist(), strict=True)
@@ -241,6 +248,10 @@ class NearestVectors:
         """Say whether no passage is of another maker, so that none need be told apart."""
         query = "SELECT 1 FROM contents WHERE maker < ?1 OR maker > ?1 LIMIT 1"
         return connection.execute(query, (self._maker,)).fetchone() is None
+
+
+def _best(scored: dict[int, float], top_k: int) -> list[tuple[int, float]]:
+    return sorted(scored.items(), key=lambda item: (-item[1], item[0]))[:top_k]
 
 
 def _highest(connection: sqlite3.Connection, table: str) -> int:

@@ -10,7 +10,7 @@ from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
-from rag.datatypes import Hit, Passage
+from rag.datatypes import Hit, Passage, Scope
 from rag.embed import Embedder
 from rag.errors import InputError
 from rag.index import Index
@@ -22,11 +22,14 @@ from rag.retrieve.languages import WORDS_ONLY, cohort, script_of
 
 __all__ = ["PassageRetriever", "is_relevant", "retrieve"]
 
+EVERYTHING: Final = Scope()
 DEPTH: Final = 30  # candidates of each search
 JOINED: Final = 2  # passages of full length that neighbours may make together
 
 
-def retrieve(question: str, *, index: Index, embedder: Embedder, top_k: int) -> list[Hit]:
+def retrieve(
+    question: str, *, index: Index, embedder: Embedder, top_k: int, scope: Scope = EVERYTHING
+) -> list[Hit]:
     """Return the `top_k` passages that answer `question` best, best first, each with all its signals.
 
     Passages that nearly repeat a better one give way to the next, and neighbours become one longer passage.
@@ -34,7 +37,7 @@ def retrieve(question: str, *, index: Index, embedder: Embedder, top_k: int) -> 
     """
     depth = max(DEPTH, top_k)
     asked = (*(sides(question) or ()), question)
-    rankings = [_ranked(each, index=index, embedder=embedder, depth=depth) for each in asked]
+    rankings = [_ranked(each, index=index, embedder=embedder, depth=depth, scope=scope) for each in asked]
     hits = distinct(interleaved(rankings), top_k)
 
     def text_of(source: str) -> str:
@@ -48,14 +51,14 @@ def retrieve(question: str, *, index: Index, embedder: Embedder, top_k: int) -> 
     return joined(hits, text_of=text_of, fits=fits)
 
 
-def _ranked(question: str, *, index: Index, embedder: Embedder, depth: int) -> list[Hit]:
+def _ranked(question: str, *, index: Index, embedder: Embedder, depth: int, scope: Scope) -> list[Hit]:
     """Return all candidates, best first."""
     script, others = script_of(question), cohort(embedder)
     vector = embedder.embed_query(question)
-    dense = index.search_dense(vector, depth)
+    dense = index.search_dense(vector, depth, scope=scope)
     if embedder.name not in WORDS_ONLY:
-        dense += index.search_dense(others.turned(vector, script), depth)
-    lexical = index.search_lexical(question, depth)
+        dense += index.search_dense(others.turned(vector, script), depth, scope=scope)
+    lexical = index.search_lexical(question, depth, scope=scope)
     passages = list({passage.id: passage for passage, _ in dense + lexical}.values())
     cosines, covered = index.cosines(vector, passages), index.coverage(question, passages)
     bm25 = {passage.id: score for passage, score in lexical}
@@ -82,10 +85,17 @@ class PassageRetriever(BaseRetriever):
     top_k: int = 4
 
     def _get_relevant_documents(
-        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, top_k: int = 0
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,
+        top_k: int = 0,
+        scope: Scope = EVERYTHING,
     ) -> list[Document]:
         del run_manager  # the callbacks see what is returned
-        hits = retrieve(query, index=self.index, embedder=self.embedder, top_k=top_k or self.top_k)
+        hits = retrieve(
+            query, index=self.index, embedder=self.embedder, top_k=top_k or self.top_k, scope=scope
+        )
         return [_document(hit) for hit in hits]
 
 

@@ -1,0 +1,113 @@
+"""The commands that ask: `rag ask` and `rag chat`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import date
+from typing import Any, Final
+
+from rag.bars import amount
+from rag.datatypes import Answer, Event, Queued, Reading, Scope, Token
+from rag.errors import RagError
+from rag.render import answer_json, footer, source_lines
+
+OK: Final = 0
+FAILED: Final = 1
+REFUSED: Final = 3  # 2 is argparse's, for a wrong command line
+
+
+def add_scope(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that `ask` and `chat` make a `Scope` of."""
+    group = parser.add_argument_group("where to look")
+    group.add_argument(
+        "--in",
+        action="append",
+        dest="places",
+        metavar="PLACE",
+        help='a folder, file or pattern below the data folder, as handbook/ or "*.md"; repeatable',
+    )
+    group.add_argument(
+        "--type", action="append", dest="types", metavar="TYPE", help="as pdf; repeat it for more"
+    )
+    group.add_argument(
+        "--since", type=_day, metavar="DAY", help="documents last changed then or later: 2024-01-31"
+    )
+    group.add_argument("--until", type=_day, metavar="DAY", help="of the last change")
+
+
+def _day(said: str) -> date:
+    try:
+        return date.fromisoformat(said)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{said!r} is not a day like 2024-01-31") from None
+
+
+def _scope(where: dict[str, Any]) -> Scope:
+    places, types = where["places"] or (), where["types"] or ()
+    return Scope(places=tuple(places), types=tuple(types), since=where["since"], until=where["until"])
+
+
+def ask(settings: dict[str, Any], *, question: str, as_json: bool, **where: Any) -> int:
+    from rag.config import Config
+    from rag.pipeline import Rag
+
+    scope = _scope(where)
+    with Rag(Config(**settings)) as rag:
+        if as_json:
+            answer = rag.ask(question, scope=scope)
+            print(json.dumps(answer_json(answer), ensure_ascii=False))
+        else:
+            answer = _show(rag.stream(question, scope=scope))
+    return REFUSED if answer.refused else OK
+
+
+def chat(settings: dict[str, Any], **where: Any) -> int:
+    from rag.config import Config
+    from rag.pipeline import Rag
+
+    scope = _scope(where)
+    history: list[Answer] = []
+    failed = False
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper, unless replaced
+    with Rag(Config(**settings)) as rag:
+        while True:
+            try:
+                question = input("\n> " if sys.stdin.isatty() else "")
+            except EOFError:
+                question = "/quit"
+            if question.strip() in {"/quit", "/exit"}:
+                return FAILED if failed and not history else OK
+            try:
+                history.append(_show(rag.stream(question, history=history, scope=scope)))
+            except RagError as exc:
+                failed = True
+                print(f"rag: {exc}", file=sys.stderr)
+            except KeyboardInterrupt:
+                print("\n(stopped)", file=sys.stderr)
+
+
+def _show(events: Any) -> Answer:
+    """Print the answer as it comes and its sources after it."""
+    waiting = sys.stderr.isatty()
+    for event in events:
+        if isinstance(event, Answer):
+            print("\n", *source_lines(event), footer(event), sep="\n")
+            return event
+        if waiting and (status := _status(event)):
+            print(f"\r\033[K{status}", end="", file=sys.stderr, flush=True)
+        if isinstance(event, Token):
+            if waiting:
+                print("\r\033[K", end="", file=sys.stderr, flush=True)
+                waiting = False
+            print(event.text, end="", flush=True)
+    raise RagError("the stream ended without an answer")
+
+
+def _status(event: Event) -> str:
+    if isinstance(event, Queued):
+        return f"waiting: place {event.place} in the queue"
+    if isinstance(event, Reading):
+        return f"reading: {amount(event.done, event.total, 'tokens')}"
+    return ""
