@@ -268,6 +268,17 @@ def test_of_several_answers_the_last_ones_sources_are_shown() -> None:
     ]
 
 
+@pytest.mark.parametrize(("texts", "said"), [(ENGLISH, "Searched for:"), (CHINESE, "搜索的是：")])
+def test_what_a_follow_up_was_searched_for_as_is_shown_with_its_passages(texts: Texts, said: str) -> None:
+    turn = advance(Turn(number=1, question="Its price?"), Reading(done=9, total=9))
+    turn = advance(turn, Retrieved(hits=(hit("one"),), searched_for="The <Vela>'s price?"))
+    shown = sources([turn], texts)
+    assert said in shown
+    assert "The &lt;Vela&gt;&#x27;s price?" in shown
+    assert turn.read == 0.0
+    assert said not in sources([advance(turn, Retrieved(hits=(hit("one"),)))], texts)
+
+
 def test_a_question_as_long_as_a_document_is_shown_cut() -> None:
     assert len(turn_html(Turn(number=1, question="x" * 100_000), ENGLISH)) < 3000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from rag.follow_up.empty_words import HAN_FUNCTION, HAN_RELATIONAL
@@ -10,22 +11,23 @@ from rag.follow_up.listed import listed, picked
 from rag.index.lexical import chinese_words, plain
 
 LEAD: Final = re.compile(
-    r"\A(?:(?:请问|谢谢你?|好的?吧?|嗯|那么|那(?![个些里样儿种次边位本台是])|而且|另外|还有(?=.{3})|所以|但是?|不过|可是|而)"
+    r"\A(?:(?:请问|谢谢你?|好的?吧?|嗯|那么|那(?![个些里样儿种次边位本部台是])|而且|另外|还有(?=.{3})|所以|但是?|不过|可是|而)"
     r"[，,、。！\s]*)+"
 )
 POINTER: Final = re.compile(
-    r"两者|二者|这|那(?=是|个|些|里|样|时(?!间)|儿|种|次|边|位|本|台|座|家|款|件|条|天|年|会)|上述|以上|刚才"
+    r"两者|二者|这|那(?=是|个|些|里|样|时(?!间)|儿|种|次|边|位|本|部|台|座|家|款|件|条|天|年|会)|上述|以上|刚才"
     r"|(?:^|(?<=[在对由从向被把给，,的与和]))该(?![怎如不做去有要找])|此(?![外时])|^其中|同样|后来|当时|接下来|接着"
     r"|(?:然后|之后|以后|还有|另外的?|其他的?|其它的?|别的)(?:呢|吗|怎么样|如何|$|[？?])"
     r"|^[^和跟与同比]*(?<!不)一样[吗么的]"
 )
 IN_LIST: Final = re.compile(
-    r"(前者|后者)|第([一二三四五\d])[个种条款本台项位座支](?=[呢是的有怎多要能什几在？?]|$)"
+    r"(前者|后者)|第([一二三四五\d])[个种条款本台项位座支](?=[呢是的有怎多要能什几在产哪谁为？?]|$)"
     r"|(最后一)[个种条款本台项位座支]|另一?[个种款]"
 )
 INDEX: Final = {"前者": 0, "后者": 1, "最后一": -1} | {
     digit: number for pair in ("一二三四五", "12345") for number, digit in enumerate(pair)
 }
+ASKS_WHO: Final = re.compile(r"谁|哪位|什么人|叫什么")
 ASKS: Final = re.compile(r"谁|什么|哪(?![里儿年天])")  # for what the answer names
 PRONOUN: Final = re.compile(
     r"(?<![其吉排])[他她它](?!人|乡|国)们?的?|(?<![尤极与土莫何])其(?![他它她实中余次间事])"
@@ -43,7 +45,9 @@ SHORT: Final = re.compile(
     r"|(?:有没有|有|要|需要)..[吗么]?[？?]?$"
 )
 DEFINED: Final = re.compile(r"(?:什么是|什么叫|何谓|何为|谁是)\w{2,}")
-ASPECTS: Final = "过了到着在好完出得"  # after a verb
+ASKED_FOR: Final = re.compile(r"(?:什么|哪[个种些本部家]?|几[个种本部家]?)\w{1,3}[？?]?$")
+ASPECT: Final = re.compile("[了过着好完得到后时]|[以之]后")  # of a deed that is told, not talked of
+HAN: Final = re.compile(r"[\u3400-\u9fff]")
 MOST_FRAGMENT: Final = 6  # characters of a phrase without a question word
 MOST_NAME: Final = 12  # characters
 PAIR: Final = re.compile(r"([^和与跟同，？?]{1,10})[和与跟同]([^，？?的有之哪都谁在]{1,10})")
@@ -59,7 +63,7 @@ def depends(question: str) -> bool:
         return True
     if not QUESTION.search(rest):
         return re.search(r"呢\W*$", rest) is not None or len(re.findall(r"\w", rest)) <= MOST_FRAGMENT
-    return not DEFINED.match(rest) and not naming_words(rest)
+    return not DEFINED.match(rest) and not _topic(rest) and not naming_words(ASKED_FOR.sub("", rest))
 
 
 def _is_free(question: str, found: re.Match[str]) -> bool:
@@ -70,15 +74,37 @@ def _is_free(question: str, found: re.Match[str]) -> bool:
     return not named or not (owned or CLAUSE.search(before, before.find(named[0]) + len(named[0])))
 
 
+def _topic(question: str) -> bool:
+    """Tell whether it begins with a deed that it asks something of, as in "续借怎么办理"."""
+    word, after = [*chinese_words(re.sub("^[不没]", "", question)), "", ""][:2]
+    deed = len(word) > 1 and word in _words("v") - HAN_FUNCTION - HAN_RELATIONAL
+    return deed and not ASPECT.match(word[-1]) and not ASPECT.match(after)
+
+
 def naming_words(text: str) -> list[str]:
-    """Return the words that name something; a single character is too little to tell."""
-    words = [word for word in chinese_words(text) if word.isalnum() and not _is_empty(word)]
-    return words if len("".join(words)) > 1 else []
+    """Return the words that name something: nouns, and characters that the dictionary does not join."""
+    words = [word for word in chinese_words(text) if word.isalnum()]
+    kinds = "".join(map(_kind, words))
+    return [word for found in re.finditer("n|x{2,}", kinds) for word in words[slice(*found.span())]]
 
 
-def _is_empty(word: str) -> bool:
-    counted = re.fullmatch("[几每某].", word)
-    return bool(counted or {word, word.rstrip(ASPECTS)} & (HAN_FUNCTION | HAN_RELATIONAL))
+def _kind(word: str) -> str:
+    """Return "n" for a name, "x" for a character that may be part of one."""
+    if word in HAN_FUNCTION | HAN_RELATIONAL:
+        return " "
+    if word in _words("n") or not HAN.search(word):
+        return "n"
+    return "x" if len(word) == 1 and word not in _words("v") else " "
+
+
+@cache
+def _words(tag: str) -> frozenset[str]:
+    """Return the words of jieba's dictionary whose part of speech begins with `tag`."""
+    import jieba
+
+    with jieba.Tokenizer().get_dict_file() as lines:
+        entries = (line.decode("utf-8").split() for line in lines)
+        return frozenset(word for word, _, kind in entries if kind.startswith(tag))
 
 
 def resolved(question: str, before: str, answer: str) -> str:
@@ -89,20 +115,21 @@ def resolved(question: str, before: str, answer: str) -> str:
     rest = LEAD.sub("", question)
     found, pair = IN_LIST.search(rest), PAIR.search(before)
     if found and found.lastindex and (index := INDEX.get(found[found.lastindex])) is not None:
-        items = list(pair.groups()) if pair and index in {0, 1, -1} else listed(answer)
+        two = pair and "、" not in before and index in {0, 1, -1}
+        items = list(pair.groups()) if pair and two else listed(answer)
         return picked(rest, found, index, items)
     if pronoun := next((each for each in PRONOUN.finditer(rest) if _is_free(rest, each)), None):
-        meant = _person(before, answer) if pronoun[0][0] in "他她" else _thing(before)
+        asked = pronoun[0][0] in "他她" and ASKS_WHO.search(before)
+        meant = _short(answer) if asked else _thing(before)
         end = "的" if meant and (pronoun[0].endswith("的") or pronoun[0] == "其") else ""
         return rest[: pronoun.start()] + meant + end + rest[pronoun.end() :] if meant else ""
     return _exchanged(rest, before)
 
 
-def _person(before: str, answer: str) -> str:
-    """Return whom a short answer names, where it was asked for."""
+def _short(answer: str) -> str:
+    """Return an answer that only names what it was asked for."""
     name = answer.rstrip("。！ ")
-    short = len(name) <= MOST_NAME and not re.search(r"[，,。；]", name)
-    return name if short and ASKS.search(before) else ""
+    return name if len(name) <= MOST_NAME and not re.search(r"[，,。；]", name) else ""
 
 
 def _thing(before: str) -> str:

@@ -175,7 +175,7 @@ def _put(question: str, pronoun: re.Match[str], meant: str) -> str:
 
 def _person(before: str, answer: str) -> str:
     """Return whom the answer names, where it was asked for; else whom the question names."""
-    asked = ASKS.search(before)
+    asked = re.search(r"\b(?:who|whom|whose|which)\b", before, re.IGNORECASE)
     names = [name for name in _names(answer) if name not in before] if asked else _names(before)
     return names[0] if len(names) == 1 else ""
 

@@ -28,6 +28,9 @@ def sources(turns: Sequence[Turn], texts: Texts) -> str:
         cards = "".join(_groups(turn, texts))
         hidden = "" if turn is with_cards[-1] else " hidden"
         about = f'<p class="of">{escape(shorten(turn.question))}</p>'
+        if turn.searched_for:
+            searched = texts.searched_for.format(question=turn.searched_for)
+            about += f'<p class="of searched">{escape(searched)}</p>'
         groups.append(f'<section class="group" data-turn="{turn.number}"{hidden}>{about}{cards}</section>')
     close = f'<button type="button" class="close" aria-label="{texts.close}">×</button>'
     return f"<h2>{texts.sources}{close}</h2>{''.join(groups)}"

@@ -39,6 +39,7 @@ class Texts:
     sources: str
     sources_of: str
     sources_empty: str
+    searched_for: str
     cited: str
     not_cited: str
     not_used: str
@@ -126,6 +127,7 @@ ENGLISH: Final = Texts(
     sources="Sources",
     sources_of="Sources ({count})",
     sources_empty="The passages an answer is drawn from appear here, with the words it used marked.",
+    searched_for="Searched for: {question}",
     cited="Cited",
     not_cited="Read, not cited",
     not_used="Found, not read",
@@ -209,6 +211,7 @@ CHINESE: Final = Texts(
     sources="出处",
     sources_of="出处（{count}）",
     sources_empty="回答所依据的段落会显示在这里，用到的字句会标出。",
+    searched_for="搜索的是：{question}",
     cited="已引用",
     not_cited="读过，未引用",
     not_used="检索到，未读",

@@ -24,6 +24,7 @@ class Turn:
     read: float = 0.0  # share of the prompt the model has read, 0 to 1
     text: str = ""
     hits: tuple[Hit, ...] = ()
+    searched_for: str = ""  # the question as rewritten for the search; empty: as it was asked
     answer: Answer | None = None
     error: str = ""
     started: float = field(default_factory=time.monotonic)
@@ -42,7 +43,7 @@ def advance(turn: Turn, event: Event) -> Turn:
     if isinstance(event, Queued):
         return replace(turn, phase="queued", place=event.place)
     if isinstance(event, Retrieved):
-        return replace(turn, phase="reading", hits=event.hits)
+        return replace(turn, phase="reading", read=0.0, hits=event.hits, searched_for=event.searched_for)
     if isinstance(event, Reading):
         return replace(turn, read=event.done / event.total if event.total else 0.0)
     if isinstance(event, Token):
