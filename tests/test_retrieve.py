@@ -97,16 +97,23 @@ def test_a_hit_bears_every_signal(index: Index) -> None:
 def test_words_and_the_lead_of_the_cosine_make_the_score(index: Index, question: str) -> None:
     hits = ask(index, question, top_k=9)
     vector, script = EMBEDDER.embed_query(question), script_of(question)
-    usual, spread = {}, {}
-    for each, others in cohort(EMBEDDER).vectors.items():
-        own = [hit.dense for hit in hits if script_of(hit.passage.text) == each]
-        nearest = np.sort(np.concatenate([others @ vector, own]))[::-1][:30]
-        usual[each], spread[each] = nearest.mean(), nearest.std()
     top = max(hits, key=lambda hit: hit.lexical or 0)
-    for hit in hits:
-        bm25 = (hit.lexical or 0) / (top.lexical or 1) * (top.covered or 0)
-        lead = ((hit.dense or 0) - usual[script_of(hit.passage.text)]) / spread[script]
-        assert hit.score == pytest.approx(0.7 * (hit.covered or 0) + 0.3 * bm25 + 0.06 * lead, abs=1e-5)
+    said = [
+        0.7 * (hit.covered or 0) + 0.3 * (hit.lexical or 0) / (top.lexical or 1) * (top.covered or 0)
+        for hit in hits
+    ]
+    usual, spread, words = {}, {}, {}
+    for each, others in cohort(EMBEDDER).vectors.items():
+        own = [number for number, hit in enumerate(hits) if script_of(hit.passage.text) == each]
+        nearest = np.sort(np.concatenate([others @ vector, [hits[number].dense for number in own]]))[::-1][
+            :30
+        ]
+        usual[each], spread[each] = nearest.mean(), nearest.std()
+        words[each] = np.mean([said[number] for number in own])
+    for hit, its in zip(hits, said, strict=True):
+        where = script_of(hit.passage.text)
+        lead = ((hit.dense or 0) - usual[where]) / spread[script]
+        assert hit.score == pytest.approx(its - 0.5 * words[where] + 0.05 * lead, abs=1e-5)
 
 
 def test_what_only_one_search_finds_is_found(index: Index) -> None:
