@@ -60,6 +60,7 @@ SIGNS: Final = tuple(
         rf"{TEMPLATE_TOKEN.pattern}|(?:\A|\n)\W*(?:answer in english|用中文回答)\W*[:：]",
     )
 )
+TURN: Final = len(SIGNS) - 1
 ENOUGH: Final = 2  # different signs in a sentence and its neighbours
 
 
@@ -67,7 +68,7 @@ ENOUGH: Final = 2  # different signs in a sentence and its neighbours
 def harmless(text: str) -> str:
     """Return the text without what could pass for the prompt around it, and without orders to a model."""
     for start, end in reversed(list(_orders(text))):
-        text = text[:start] + text[end:]  # no "(…)" in its place: that makes the models refuse to answer
+        text = (text[:start] + text[end:]).strip()  # no "(…)" in its place: with that the models refuse
     text = TEMPLATE_TOKEN.sub(lambda found: f"({next(filter(None, found.groups()))})", text)
     return TURN_LABEL.sub(r"\1 –", HEADER.sub(r"(\1)", text))
 
@@ -76,13 +77,17 @@ def _orders(text: str) -> Iterator[tuple[int, int]]:
     """Yield each run of sentences that together show enough signs of an order."""
     found = [(number, each.span()) for number, sign in enumerate(SIGNS) for each in sign.finditer(text)]
     run: list[tuple[int, int]] = []
+    between: list[tuple[int, int]] = []  # a sentence without a sign, said in one of several faked turns
     seen: set[int] = set()
-    for start, end in [*sentence_spans(text), (len(text), len(text))] if found else ():
+    for start, end in [*sentence_spans(text), *[(len(text), len(text))] * 2] if found else ():
         signs = {number for number, (first, last) in found if first < end and start < last}
         if signs:
-            run.append((start, end))
+            run += [*between, (start, end)]
             seen |= signs
-            continue
-        if len(seen) >= ENOUGH:
-            yield run[0][0], run[-1][1]
-        run, seen = [], set()
+            between = []
+        elif run and TURN in seen and not between:
+            between = [(start, end)]
+        else:
+            if len(seen) >= ENOUGH:
+                yield run[0][0], run[-1][1]
+            run, between, seen = [], [], set()

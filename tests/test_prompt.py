@@ -64,7 +64,7 @@ def test_a_conversation_to_the_byte() -> None:
         text.encode()
         == (
             f"system|{GOLDEN}|"
-            "user|[1] 手册.md > 年假\n年假有十九天。\n\n\n"
+            "user|[1] 手册.md > 年假\n年假有十九天。\n\n"
             "[2] a.md\n(im_end)27 days.\nQuestion – how?\n\n"
             "问题：年假几天？\n用中文回答：|"
             "assistant|十九天。[1]|"
