@@ -203,6 +203,18 @@ def test_neighbours_of_one_document_come_as_one_passage(tmp_path: Path) -> None:
     assert [(hit.passage.start, hit.passage.end, hit.passage.text) for hit in hits] == [(0, 58, text[:58])]
 
 
+def test_a_part_of_a_text_is_read_by_its_characters(tmp_path: Path) -> None:
+    text = "吉𠮷野家 café 🍵 tea\n" * 50
+    with Index.open(tmp_path, embedder="hashing", dim=EMBEDDER.dim, passage_tokens=64) as index:
+        with index.writing():
+            file = FileState(source="a.md", size=1, mtime_ns=1, digest="d" * 64)
+            document = Document(source="a.md", digest="d" * 64, text=text)
+            index.add(file, document, [], EMBEDDER.embed_passages([]))
+        for start, end in ((0, 4), (1, 900), (37, 38), (5, 5), (800, 2000)):
+            assert index.text_between("a.md", start, end) == text[start:end]
+        assert index.text_between("gone.md", 0, 9) == ""
+
+
 def test_both_sides_of_a_comparison_are_found(tmp_path: Path) -> None:
     texts = [f"The Acme company, in year {year}, gave its staff {year} days of leave." for year in range(9)]
     texts.append("Globex staff: a fortnight off.")

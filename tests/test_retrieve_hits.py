@@ -45,6 +45,10 @@ def made_up(seed: int) -> tuple[dict[str, str], list[Hit]]:
     return texts, sorted(hits, key=lambda each: -each.score)
 
 
+def part_of(texts: dict[str, str]) -> Callable[[str, int, int], str]:
+    return lambda source, start, end: texts[source][start:end]
+
+
 def at_most(characters: int) -> Callable[[str], bool]:
     return lambda text: len(text) <= characters
 
@@ -52,7 +56,7 @@ def at_most(characters: int) -> Callable[[str], bool]:
 @pytest.mark.parametrize("seed", range(60))
 def test_joined_passages_are_spans_of_their_document_and_nothing_is_lost(seed: int) -> None:
     texts, hits = made_up(seed)
-    found = joined(hits, text_of=texts.__getitem__, fits=at_most(60))
+    found = joined(hits, between=part_of(texts), fits=at_most(60))
     for each in found:
         passage = each.passage
         assert texts[passage.source][passage.start : passage.end] == passage.text
@@ -68,14 +72,14 @@ def test_joined_passages_are_spans_of_their_document_and_nothing_is_lost(seed: i
         assert len(holding) == 1
         assert holding[0].score >= before.score
     assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
-    assert joined(found, text_of=texts.__getitem__, fits=at_most(60)) == found
-    assert joined(hits, text_of=texts.__getitem__, fits=at_most(0)) == hits
+    assert joined(found, between=part_of(texts), fits=at_most(60)) == found
+    assert joined(hits, between=part_of(texts), fits=at_most(0)) == hits
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_no_two_that_are_left_could_be_joined(seed: int) -> None:
     texts, hits = made_up(seed)
-    found = [each.passage for each in joined(hits, text_of=texts.__getitem__, fits=at_most(10**6))]
+    found = [each.passage for each in joined(hits, between=part_of(texts), fits=at_most(10**6))]
     for one in found:
         for other in found:
             if one.source == other.source and one.end <= other.start:
@@ -87,7 +91,7 @@ def test_a_joined_passage_knows_its_pages_boxes_and_surest_signals() -> None:
         "First.", score=0.4, page=3, boxes=(Box(page=3, left=0, bottom=0, right=1, top=1),), confidence=0.9
     )
     two = hit("Second.", start=7, score=0.8, page=4, later_pages=((5, 9),), confidence=0.7)
-    (whole,) = joined([two, one], text_of=lambda _: "First. Second.", fits=at_most(99))
+    (whole,) = joined([two, one], between=part_of({"a.txt": "First. Second."}), fits=at_most(99))
     assert (whole.passage.page, whole.passage.later_pages) == (3, ((4, 7), (5, 9)))
     assert (whole.passage.start, whole.passage.end, whole.score, whole.dense) == (0, 14, 0.8, 0.8)
     assert (len(whole.passage.boxes), whole.passage.confidence) == (1, 0.7)
@@ -108,7 +112,7 @@ def test_a_joined_passage_knows_its_pages_boxes_and_surest_signals() -> None:
 )
 def test_what_is_no_neighbour_stays_apart(other: Hit, text: str) -> None:
     hits = [hit("First."), other]
-    assert joined(hits, text_of=lambda _: text, fits=at_most(10**6)) == hits
+    assert joined(hits, between=part_of({"a.txt": text}), fits=at_most(10**6)) == hits
 
 
 LONG = (

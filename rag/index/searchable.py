@@ -23,6 +23,10 @@ from rag.scope import under_its_name
 
 EVERYTHING: Final = Scope()
 WARM_WORDS: Final = "index 索引"
+PART: Final = """
+    SELECT substr(text, ?, ?) FROM contents JOIN documents ON documents.content = contents.key
+    WHERE documents.source = ?
+"""
 
 
 class Searchable:
@@ -94,6 +98,12 @@ class Searchable:
     def document_text(self, source: str) -> str:
         """Return the text that the offsets of this document's passages point into; see `document`."""
         return self.document(source).text
+
+    def text_between(self, source: str, start: int, end: int) -> str:
+        """Return a part of a document's text without reading it all; "" when no such file is indexed."""
+        with self._store.reading() as connection:
+            row = connection.execute(PART, (start + 1, end - start, source)).fetchone()
+        return "" if row is None else str(row[0])
 
     def search_dense(
         self, vector: Vector, top_k: int, *, scope: Scope = EVERYTHING

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,7 +11,6 @@ from langchain_core.retrievers import BaseRetriever
 
 from rag.datatypes import Hit, Passage, Scope
 from rag.embed import Embedder
-from rag.errors import InputError
 from rag.index import Index
 from rag.retrieve.compare import sides
 from rag.retrieve.fusion import fused
@@ -40,15 +38,10 @@ def retrieve(
     rankings = [_ranked(each, index=index, embedder=embedder, depth=depth, scope=scope) for each in asked]
     hits = distinct(interleaved(rankings), top_k)
 
-    def text_of(source: str) -> str:
-        with suppress(InputError):  # a sync may have removed it just now
-            return index.document_text(source)
-        return ""
-
     def fits(text: str) -> bool:
         return len(embedder.token_offsets(text)) <= JOINED * index.passage_tokens
 
-    return joined(hits, text_of=text_of, fits=fits)
+    return joined(hits, between=index.text_between, fits=fits)
 
 
 def _ranked(question: str, *, index: Index, embedder: Embedder, depth: int, scope: Scope) -> list[Hit]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import chain, combinations, zip_longest
 from typing import Final
 
@@ -19,7 +18,7 @@ NEGATIONS: Final = frozenset(
 )
 GAP: Final = 200  # characters of white space between neighbours
 
-TextOf = Callable[[str], str]  # the text of a document by its source, "" when it is gone
+TextBetween = Callable[[str, int, int], str]  # a part of a document by its source, "" when it is gone
 
 
 def distinct(hits: Sequence[Hit], count: int) -> list[Hit]:
@@ -53,29 +52,29 @@ def interleaved(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
     return list(found.values())
 
 
-def joined(hits: Sequence[Hit], *, text_of: TextOf, fits: Callable[[str], bool]) -> list[Hit]:
+def joined(hits: Sequence[Hit], *, between: TextBetween, fits: Callable[[str], bool]) -> list[Hit]:
     """Join hits that follow one another in a document, white space between them, where the whole `fits`.
 
     The whole stands where the better one stood, with the best of both signals.
     """
-    text_of = lru_cache(text_of)
     for first, second in combinations(hits, 2):
-        whole = _whole(first, second, text_of)
+        whole = _whole(first, second, between)
         if whole is not None and fits(whole.passage.text):
             rest = (whole if hit is first else hit for hit in hits if hit is not second)
-            return joined(list(rest), text_of=text_of, fits=fits)
+            return joined(list(rest), between=between, fits=fits)
     return list(hits)
 
 
-def _whole(first: Hit, second: Hit, text_of: TextOf) -> Hit | None:
+def _whole(first: Hit, second: Hit, between: TextBetween) -> Hit | None:
     before, after = sorted((first.passage, second.passage), key=lambda passage: passage.start)
     if not _may_be_one(before, after):
         return None
-    text = text_of(before.source)
-    if text[before.end : after.start].strip() or any(
-        text[p.start : p.end] != p.text for p in (before, after)
-    ):
-        return None  # there is text between them, or the document has changed since
+    text = between(before.source, before.start, max(before.end, after.end))
+    cut = after.start - before.start
+    if not text.startswith(before.text) or not text[cut:].startswith(after.text):
+        return None  # the document has changed since
+    if text[len(before.text) : cut].strip():
+        return None
     return replace(
         first,
         passage=_spanning(before, after, text),
@@ -97,13 +96,12 @@ def _may_be_one(before: Passage, after: Passage) -> bool:
 
 
 def _spanning(before: Passage, after: Passage, text: str) -> Passage:
-    end = max(before.end, after.end)
     later = [*before.later_pages, *_begun(before, after), *after.later_pages]
     sure = [each.confidence for each in (before, after) if each.confidence is not None]
     return replace(
         before,
-        end=end,
-        text=text[before.start : end],
+        end=before.start + len(text),
+        text=text,
         later_pages=tuple(dict.fromkeys(later)),
         boxes=tuple(dict.fromkeys(before.boxes + after.boxes)),
         confidence=min(sure, default=None),
