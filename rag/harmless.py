@@ -22,7 +22,7 @@ TEMPLATE_TOKEN: Final = re.compile(
 LINE_START: Final = r"(?:(?<=[\n\r\v\f\x85\u2028\u2029])|\A)[^\S\n\r]*"
 HEADER: Final = re.compile(LINE_START + r"[\[［【]\s*(\d+)\s*[\]］】]")
 TURN_LABEL: Final = re.compile(
-    rf"({LINE_START}[#*_>\s-]*"
+    rf"({LINE_START}[#*_>\t -]*"
     r"(?:question|answer(?: in \w+)?|user|human|assistant|ai|(?:new )?(?:system|task|prompt|instructions?)"
     r"|问题|回答|用中文回答|系统|新?指令|用户|助手|提示)[*_ ]*)[:：]",
     re.IGNORECASE,
@@ -54,10 +54,10 @@ SIGNS: Final = tuple(
         rf"\b(?:reply|respond|answer|begin)\b{WITHIN}{{0,24}}\bwith\b"
         rf"|\b{SAY}\b{WITHIN}{{0,24}}\b(?:only|just|exactly|instead|nothing else|the words?)\b"
         rf"|\b(?:only|just|must|always|please|then|now|and)\s+{SAY}\b"
-        r"|(?:\A|[.:;,!?\n]\s*)(?:output|print|say|write|repeat|reveal)\b"
+        r"|(?:\A|[.:;,!?\n]\s{0,3})(?:output|print|say|write|repeat|reveal)\b"
         rf"|(?:只|必须|直接|务必|改为|请|一律|以){WITHIN}{{0,8}}{HAN_SAY}|{HAN_SAY}{WITHIN}{{0,6}}[“「\"'：:三遍]",
         # a turn of the conversation
-        rf"{TEMPLATE_TOKEN.pattern}|(?:\A|\n)\W*(?:answer in english|用中文回答)\W*[:：]",
+        rf"{TEMPLATE_TOKEN.pattern}|(?:\A|\n)[#*_> \t-]*(?:answer in english|用中文回答)[*_ ]*[:：]",
     )
 )
 TURN: Final = len(SIGNS) - 1

@@ -161,6 +161,14 @@ def test_a_conversation_goes_on_from_what_was_searched_for() -> None:
     assert searched("Does it need a licence?", first, second) == "Does the Kestrel need a licence?"
 
 
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("piece", ["it ", "the ", "and ", "他", "什么", "The Heron ", "? ", "A"])
+def test_a_question_as_long_as_can_be_asked_is_understood_quickly(piece: str) -> None:
+    question = (piece * 4000)[:4000]
+    assert searched(question, said("How much does the Heron cost?")) == ""
+    assert len(searched("Does it?", said(question, question))) < 700
+
+
 def test_a_refused_answer_says_nothing_of_what_is_meant() -> None:
     refused = said("Who rules Ruritania?", "The Documents Do Not Say.", refused=True)
     assert searched("Where was he born?", refused) == "Who rules Ruritania? Where was he born?"

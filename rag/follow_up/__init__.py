@@ -21,9 +21,9 @@ from rag.index.lexical import chinese_words
 from rag.prompt import language
 from rag.sentences import sentence_spans
 
-MOST_CHARACTERS: Final = 300  # of what is searched for beside the question
+MOST_CHARACTERS: Final = 300  # of a follow-up, and of what is searched for beside it
 MOST_NAMED: Final = 40  # characters of an answer that only names what it was asked for
-MARKERS: Final = re.compile(r"\s*\[\d+\]")
+MARKERS: Final = re.compile(r"\s*\[[\d?]+\]")
 LATIN: Final = re.compile(r"[a-z0-9]+")
 
 
@@ -36,9 +36,9 @@ class FollowUp:
 
 
 def follow_up(question: str, history: Sequence[Answer]) -> FollowUp | None:
-    """Return what to search for instead; None for a question that stands alone."""
+    """Return what to search for instead; None for a question that stands alone, as a long one does."""
     rules = _rules(question)
-    if not history or not rules.depends(question):
+    if not history or len(question) > MOST_CHARACTERS or not rules.depends(question):
         return None
     last = history[-1]
     before = _ends(last.searched_for or last.question)

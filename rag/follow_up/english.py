@@ -147,10 +147,11 @@ def resolved(question: str, before: str, answer: str) -> str:
     if pair := _picked(rest, before, answer):
         return pair
     if found := next((each for each in _pronouns(rest) if _is_free(rest, each)), None):
-        meant = (
-            _person(before, answer) if found[0].lower() in {"he", "him", "his", "she", "her", "hers"} else ""
-        )
-        meant = meant or (_thing(before) if found[0].lower() in {"it", "its"} else "")
+        meant = ""
+        if found[0].lower() in PERSONAL:
+            meant = _person(before, answer)
+        elif found[0].lower() in {"it", "its"}:
+            meant = _thing(before)
         return _put(rest, found, meant) if meant else ""
     return _exchanged(ABOUT.sub("", rest, count=1).rstrip(" ?.!"), before)
 
