@@ -331,7 +331,7 @@ def test_building_a_large_index_tells_its_progress(tmp_path: Path) -> None:
 
 def fts5(folder: Path, question: str, top_k: int) -> list[tuple[int, float]]:
     connection = sqlite3.connect(folder / "index.sqlite")
-    found = connection.execute(RANKED, (match_any(question_words(question)), top_k)).fetchall()
+    found = connection.execute(RANKED.format(""), (match_any(question_words(question)), top_k)).fetchall()
     connection.close()
     return found
 

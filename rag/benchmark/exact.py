@@ -38,7 +38,9 @@ def _all_vectors(folder: Path, dim: int) -> Iterator[Vectors]:
 def exact_lexical(folder: Path, questions: Sequence[str]) -> list[list[float]]:
     connection = sqlite3.connect(folder / "index.sqlite")
     queries = [match_any(question_words(question)) for question in questions]
-    found = [[score for _, score in connection.execute(RANKED, (query, RANKS))] for query in queries]
+    found = [
+        [score for _, score in connection.execute(RANKED.format(""), (query, RANKS))] for query in queries
+    ]
     connection.close()
     return found
 
