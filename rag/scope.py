@@ -55,11 +55,11 @@ def day_of(mtime_ns: int) -> date:
 
 
 def _is_in(source: str, place: str) -> bool:
-    """A place is a file, a folder, or a pattern; without a slash it may be a name anywhere."""
+    """A place is a file, a folder or a pattern; a name without a slash ("./a" has one) may be anywhere."""
     wanted = place.removeprefix("./").rstrip("/")
     if wanted in {"", ".", source} or source.startswith(f"{wanted}/") or fnmatchcase(source, wanted):
         return True
-    return "/" not in wanted and fnmatchcase(PurePosixPath(source).name, wanted)
+    return "/" not in place.rstrip("/") and fnmatchcase(PurePosixPath(source).name, wanted)
 
 
 def _ending(source: str) -> str:

@@ -24,7 +24,7 @@ OURS = {name for name, value in vars(errors_of_kaoju).items() if isinstance(valu
 }
 READING = ["load", "folder"]
 ASKING = [
-    *("index", "folder", "pipeline.py", "prompt.py", "embed/__init__.py", "embed/plain.py"),
+    *("index", "folder", "pipeline.py", "prompt.py", "scope.py", "embed/__init__.py", "embed/plain.py"),
     *("engines/__init__.py", "engines/chatml.py", "engines/echo.py", "engines/ipex.py", "engines/kernels.py"),
     *("engines/lowbit.py", "engines/qwen2.py", "models/places.py", "ui/shelf.py", "ui/uploads.py"),
 ]

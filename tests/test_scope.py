@@ -27,6 +27,7 @@ SOURCES = ("handbook/leave.md", "handbook/2024/pay.pdf", "notes.txt", "手册/�
         (Scope(places=("handbook/",)), [0, 1]),
         (Scope(places=("./handbook/2024",)), [1]),
         (Scope(places=("leave.md",)), [0]),
+        (Scope(places=("./leave.md", "./notes.txt")), [2]),
         (Scope(places=("*.md",)), [0, 3]),
         (Scope(places=("handbook/*.md", "手册")), [0, 3]),
         (Scope(places=("hand",)), []),

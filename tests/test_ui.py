@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import fields, replace
+from datetime import date
 from html import unescape
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +37,7 @@ from rag.datatypes import (
     Queued,
     Reading,
     Retrieved,
+    Scope,
     SyncReport,
     Token,
     Usage,
@@ -47,14 +49,16 @@ from rag.ui.background import Background, Emit
 from rag.ui.chrome import empty
 from rag.ui.desk import Desk, Session
 from rag.ui.hosts import known_hosts
+from rag.ui.languages import CHINESE, ENGLISH, LANGUAGES, texts_for
 from rag.ui.listing import View, documents
 from rag.ui.markup import answer_html, turn_html
 from rag.ui.server import address, serve, web_app
 from rag.ui.shelf import Shelf, Shown
 from rag.ui.sources import marked, sources
-from rag.ui.texts import CHINESE, ENGLISH, LANGUAGES, Texts, texts_for
+from rag.ui.texts import Texts
 from rag.ui.turns import Turn, advance, fail, stop
 from rag.ui.uploads import Kept, keep, remove, safe_name
+from rag.ui.where import changed, choices, chosen, days, searched_in
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = '<script>alert(1)</script> <img src=x onerror=alert(2)> {{value}} ${1+1} &lt;b&gt; "quoted"'
@@ -601,6 +605,140 @@ def test_an_index_that_cannot_be_used_is_said_on_the_page(config: Config) -> Non
         assert listing.error in plain(Shelf(rag).html(ENGLISH))
         assert in_chinese(listing.error) in plain(Shelf(rag).html(CHINESE))
     assert in_chinese(listing.error) in plain(empty(CHINESE, readable=False, error=listing.error))
+
+
+# where to search
+
+SHELF = [state(name) for name in ("notes.txt", "handbook/leave.MD", "handbook/2024/pay.pdf", "手册/年假.md")]
+
+
+def offered(html: str) -> list[tuple[str, str, str]]:
+    """Return the value, the name and the number of documents of each box."""
+    box = r'<li><label>.*?data-value="(.*?)".*?<span>(.*?)</span>(?:<small>(.*?)</small>)?</label></li>'
+    return re.findall(box, html)
+
+
+def test_folders_files_and_types_are_those_of_the_documents_that_can_be_read() -> None:
+    states = [*SHELF, state("broken/x.doc", reason="it is encrypted"), state("手册/LICENSE")]
+    assert offered(choices(Scope(), states, ENGLISH)) == [
+        ("handbook/", "handbook/", "2"),
+        ("handbook/2024/", "handbook/2024/", "1"),
+        ("手册/", "手册/", "2"),
+        ("handbook/2024/pay.pdf", "handbook/2024/pay.pdf", ""),
+        ("handbook/leave.MD", "handbook/leave.MD", ""),
+        ("./notes.txt", "notes.txt", ""),
+        ("手册/LICENSE", "手册/LICENSE", ""),
+        ("手册/年假.md", "手册/年假.md", ""),
+        ("md", ".md", "2"),
+        ("txt", ".txt", "1"),
+        ("pdf", ".pdf", "1"),
+    ]
+
+
+def test_of_thousands_of_folders_the_first_are_listed_and_any_is_found() -> None:
+    states = [state(f"customers/{number:05}/letter.md") for number in range(10_000)]
+    started = time.perf_counter()
+    html = choices(Scope(), states, ENGLISH)
+    assert time.perf_counter() - started < 2
+    assert len(offered(html)) == 61
+    assert ENGLISH.rows_shown.format(shown="60", count="20,001") in html
+    found = offered(choices(Scope(), states, ENGLISH, find="07777 CUST"))
+    assert [name for _, name, _ in found] == [
+        "customers/07777/",
+        "customers/07777/letter.md",
+        ".md",
+    ]
+    assert ENGLISH.none_found in choices(Scope(), states, ENGLISH, find="<nowhere>")
+
+
+def test_what_is_chosen_becomes_a_scope_and_can_be_taken_back() -> None:
+    scope = Scope()
+    for kind, value in (
+        ("place", "handbook/"),
+        ("place", "./notes.txt"),
+        ("place", "handbook/"),
+        ("type", "md"),
+        ("since", "2024-02-29"),
+        ("until", "2024-13-01"),
+    ):
+        scope = changed(scope, kind, value, on=True)
+    places = ("./notes.txt", "handbook/")
+    assert scope == Scope(places=places, types=("md",), since=date(2024, 2, 29))
+    assert 'value="2024-02-29"' in days(scope, ENGLISH)
+    assert choices(scope, SHELF, ENGLISH).count(" checked>") == 3
+    scope = changed(changed(scope, "place", "handbook/", on=False), "since", "", on=False)
+    assert scope == Scope(places=("./notes.txt",), types=("md",))
+    assert changed(scope, "all", "", on=False) == Scope()
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (ENGLISH, "Searched in: notes.txt · 手册/ · .md · from 2024-01-31 · until 2024-02-01"),
+        (CHINESE, "搜索范围：notes.txt · 手册/ · .md · 自 2024-01-31 起 · 至 2024-02-01 止"),
+    ],
+)
+def test_what_is_chosen_is_said_beside_the_question_and_with_its_answer(texts: Texts, said: str) -> None:
+    scope = Scope(
+        places=("./notes.txt", "手册/"), types=("md",), since=date(2024, 1, 31), until=date(2024, 2, 1)
+    )
+    turn = Turn(number=1, question="Why?", scope=scope)
+    assert said in plain(turn_html(turn, texts))
+    chips = re.findall(r"<li[^>]*><span[^>]*>(.*?)</span>", chosen(scope, SHELF, texts))
+    assert chips == said.replace("：", ": ").split(": ")[1].split(" · ")
+    assert texts.scope_all not in chosen(scope, SHELF, texts)
+    assert searched_in(Scope(), texts) == ""
+    assert f"{texts.scope} {texts.scope_all}" in plain(chosen(Scope(), SHELF, texts))
+
+
+def test_a_choice_that_no_document_is_in_any_more_is_marked() -> None:
+    scope = Scope(places=("./leave.MD", "handbook/"), types=("doc", "md"), since=date(2024, 1, 1))
+    gone = re.findall(r"<li class=gone><span[^>]*>(.*?)</span>", chosen(scope, SHELF, ENGLISH))
+    assert gone == ["leave.MD", ".doc"]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda scope: chosen(scope, SHELF, ENGLISH), lambda s: searched_in(s, ENGLISH)]
+)
+def test_a_name_cannot_break_out_of_the_choice(make: Callable[[Scope], str]) -> None:
+    html = make(Scope(places=(HOSTILE,), types=(HOSTILE,))) + choices(Scope(), [state(HOSTILE)], ENGLISH)
+    assert "<script" not in html
+    assert "<img" not in html
+    assert '"quoted"' not in html
+
+
+async def test_questions_are_searched_for_where_was_chosen_until_a_new_conversation(
+    rag: Rag, write: Callable[[str, str], Path]
+) -> None:
+    write("old/bell.txt", "The bell rings every ninety seconds when the lamp is out.")
+    write("new/bell.txt", "The bell rings every sixty seconds when the lamp is out.")
+    rag.sync()
+    session = Session()
+    for place in ("old/", "new/"):
+        session.scope = Scope(places=(place,))
+        turns = [turn async for turn in session.ask(rag, QUESTION)]
+        assert {hit.passage.source for hit in turns[-1].hits} == {f"{place}bell.txt"}
+    session.clear()
+    assert session.scope == Scope()
+
+
+async def test_a_scope_without_documents_says_so_in_the_pages_language(
+    rag: Rag, write: Callable[[str, str], Path]
+) -> None:
+    write("new/bell.txt", "The bell rings every sixty seconds when the lamp is out.")
+    rag.sync()
+    for scope, english, chinese in (
+        (Scope(places=("news/",)), "did you mean 'new/'?", "'news/' 中没有已索引的文档；您是指 'new/' 吗？"),
+        (Scope(places=("./x",)), "lists them all", "'./x' 中没有已索引的文档；`rag status` 会列出全部"),
+        (Scope(types=("pdf",)), "there are: txt", "没有 'pdf' 类型的已索引文档；现有：txt"),
+        (Scope(since=date(2024, 2, 1), until=date(2024, 1, 1)), "swap them", "请对调"),
+        (Scope(until=date(2001, 1, 1)), ENGLISH.scope_empty, CHINESE.scope_empty),
+    ):
+        session = Session()
+        session.scope = scope
+        last = [turn async for turn in session.ask(rag, QUESTION)][-1]
+        assert english in plain(turn_html(last, ENGLISH))
+        assert chinese in plain(turn_html(last, CHINESE))
 
 
 # work in the background

@@ -16,6 +16,16 @@ ERRORS: Final = {
     "no documents are indexed; put some into {folder} and run `rag sync`": (
         "还没有索引任何文档；请将文档放入 {folder} 并运行 `rag sync`"
     ),
+    # where it is searched
+    "no indexed document is in {name}": "{name} 中没有已索引的文档",
+    "no indexed document is in {name}; did you mean {path}?": "{name} 中没有已索引的文档；您是指 {path} 吗？",
+    "no indexed document is in {name}; `rag status` lists them all": (
+        "{name} 中没有已索引的文档；`rag status` 会列出全部"
+    ),
+    "no indexed document is of type {name}; there are: {path}": (
+        "没有 {name} 类型的已索引文档；现有：{path}"
+    ),
+    "no day lies between {since} and {until}; swap them": "{since} 与 {until} 之间没有日子；请对调",
     # the engine and its model
     "the stream ended without an answer": "回答中断，没有得到答案",
     "the engine's stream ended without an answer": "引擎中断，没有得到答案",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from rag.ui.texts import LANGUAGES, Texts, told
+from rag.ui.languages import LANGUAGES
+from rag.ui.texts import Texts, told
 
 LANGUAGE_NAMES: Final = {"en": "English", "zh": "中文"}
 

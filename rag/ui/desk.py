@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
 
-from rag.datatypes import Answer, Event
+from rag.datatypes import Answer, Event, Scope
 from rag.errors import RagError
 from rag.ui.background import Background, Emit
+from rag.ui.languages import ENGLISH
 from rag.ui.listing import View
-from rag.ui.texts import ENGLISH, Texts
+from rag.ui.texts import Texts
 from rag.ui.turns import Turn, advance, fail, stop
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One tab: its language, its turns, its view of the documents, and the answer being written, if any."""
+    """One tab: its language, turns, scope and view of the documents, and the answer being written, if any."""
 
     def __init__(self) -> None:
         self.texts: Texts = ENGLISH
         self.turns: list[Turn] = []
+        self.scope = Scope()  # of the questions to come
+        self.find_place = ""  # in the folders and files to choose from
         self.view = View()
         self.seen = -1  # the state of the shelf that this tab shows
         self._running: Background[Event] | None = None
@@ -44,15 +47,16 @@ class Session:
         """Begin a new conversation; an answer being written belongs to the old one."""
         self.stop()
         self.turns, self._running = [], None
+        self.scope, self.find_place = Scope(), ""
 
     async def ask(self, rag: Rag, question: str) -> AsyncGenerator[Turn, None]:
         """Yield the turn as it moves on, also kept in `turns`; closing this stops the engine."""
         turns, place, history = self.turns, len(self.turns), self.history()
-        turn = Turn(number=place + 1, question=question)
+        turn = Turn(number=place + 1, question=question, scope=self.scope)
         turns.append(turn)
 
         def work(emit: Emit[Event]) -> None:
-            with closing(rag.stream(question, history=history)) as events:
+            with closing(rag.stream(question, history=history, scope=turn.scope)) as events:
                 for event in events:
                     if not emit(event):
                         return

@@ -12,6 +12,7 @@ from typing import Any, Final
 from rag.datatypes import Answer
 from rag.ui.texts import Texts, told
 from rag.ui.turns import WAITING, Turn
+from rag.ui.where import EVERYTHING, searched_in
 
 MARKER: Final = re.compile(r"\[(\d{1,3}|\?)\]")
 MOST_SHOWN: Final = 1000  # characters of a question
@@ -29,6 +30,7 @@ def turn_html(turn: Turn, texts: Texts) -> str:
     return (
         f'<article class="turn {turn.phase}{refused}{busy}" data-turn="{turn.number}">'
         f'<h2 class="question">{escape(shorten(turn.question))}</h2>'
+        f"{searched_in(turn.scope, texts)}"
         f"{_notice(turn, texts)}"
         f'<div class="answer" aria-live="polite" aria-busy="{str(not turn.finished).lower()}">'
         f"{answer_html(turn, texts)}</div>"
@@ -82,7 +84,8 @@ def _notice(turn: Turn, texts: Texts) -> str:
     if turn.phase in WAITING:
         return _waiting(turn, texts)
     if turn.answer and turn.answer.refused:
-        return f'<p class="notice">{texts.refused}</p>'
+        nothing = turn.scope != EVERYTHING and not turn.hits
+        return f'<p class="notice">{texts.scope_empty if nothing else texts.refused}</p>'
     if turn.answer and turn.answer.unsupported:
         return f'<p class="notice unsupported">{texts.unsure}</p>'
     if turn.answer and not turn.citations:

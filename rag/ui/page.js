@@ -27,14 +27,56 @@
     card.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
   };
 
+  // Where to search: the panel is opened and closed here, what is chosen in it is told by its fields.
+  const where = () => document.querySelector('#scope .where');
+  let unpicked = false; // a chip was removed, and the focus with it
+  const openScope = (open) => {
+    body.classList.toggle('scoping', open);
+    where()?.setAttribute('aria-expanded', String(open));
+    const panel = document.querySelector('#scope-panel');
+    if (!panel) return;
+    panel.setAttribute('role', 'dialog');
+    panel.setAttribute('aria-label', where()?.textContent || '');
+    if (open && matchMedia('(hover: hover)').matches) panel.querySelector('input, textarea')?.focus();
+  };
+  const closeScope = () => {
+    if (!body.matches('.scoping')) return;
+    openScope(false);
+    where()?.focus();
+  };
+  const clearDays = (kind) => document.querySelectorAll('#days input').forEach((one) => {
+    if (kind === 'all' || kind === one.dataset.kind) one.value = '';
+  });
+  const key = (one) => `${one.dataset.kind} ${one.dataset.value}`;
+  const ticked = new Map(); // what the chips don't show yet
+  const tickAsChosen = () => { // whichever of the two was drawn last
+    const chosen = new Set([...document.querySelectorAll('#scope li button')].map(key));
+    document.querySelectorAll('#choices input').forEach((one) => {
+      if (ticked.get(key(one)) === chosen.has(key(one))) ticked.delete(key(one));
+      one.checked = ticked.get(key(one)) ?? chosen.has(key(one));
+    });
+  };
+  document.addEventListener('click', ({ target }) => { // Gradio redraws before the change is told
+    if (target.matches('#choices input')) ticked.set(key(target), target.checked);
+  }, true);
+
   const setTheme = (dark) => body.classList.toggle('dark', dark);
 
   document.addEventListener('click', (event) => {
     const target = event.target.closest('button');
     if (!event.target.closest('#sources')) body.classList.remove('sheet');
+    if (body.matches('.scoping') && !event.target.closest('#scope, #scope-panel')) openScope(false);
     if (!target) return;
     if (target.dataset.view) show(target.dataset.view);
     if (target.dataset.event === 'language') localStorage.setItem('kaoju-language', target.dataset.code);
+    if (target.matches('#scope .where')) openScope(!body.matches('.scoping'));
+    if (target.matches('#scope-panel .done')) closeScope();
+    if (target.id === 'clear') { clearDays('all'); ticked.clear(); }
+    if (target.dataset.event === 'unpick') {
+      clearDays(target.dataset.kind);
+      ticked.clear();
+      unpicked = Boolean(target.closest('#scope'));
+    }
     if (target.matches('.chip, .show')) showSources(target.dataset.turn, target.dataset.marker);
     if (target.matches('#sources .close')) body.classList.remove('sheet');
     if (target.matches('.theme')) {
@@ -45,9 +87,17 @@
 
   // Enter that chooses a word in an input method is not yet a question.
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') body.classList.remove('sheet');
+    if (event.key === 'Escape') {
+      body.classList.remove('sheet');
+      closeScope();
+    }
     if (event.key === 'Enter' && (event.isComposing || event.keyCode === 229)) event.stopPropagation();
   }, true);
+
+  document.addEventListener('focusin', (event) => {
+    unpicked = false;
+    if (body.matches('.scoping') && !event.target.closest('#scope, #scope-panel')) openScope(false);
+  });
 
   const dropped = (event) => {
     const input = document.querySelector('input[type=file]');
@@ -92,10 +142,13 @@
   document.addEventListener('scroll', () => {
     following = page.scrollHeight - page.scrollTop - page.clientHeight < near;
   }, { passive: true });
-  new MutationObserver(() => {
+  new MutationObserver((records) => {
     const bar = document.querySelector('#bar .bar');
     if (bar) document.documentElement.lang = bar.dataset.language === 'zh' ? 'zh-CN' : 'en';
     if (bar && !document.querySelector('[aria-current]')) show(body.dataset.view || 'ask');
+    where()?.setAttribute('aria-expanded', String(body.matches('.scoping')));
+    if (unpicked && document.activeElement === body) where()?.focus();
+    if (records.some(({ target }) => target.closest?.('#scope, #choices'))) tickAsChosen();
     const turn = document.querySelector('#live .turn');
     const asked = turn ? turn.dataset.turn : '';
     if (asked !== question) following = true;

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import gradio as gr
 
 from rag.datatypes import Hit
-from rag.ui import chrome, markup
+from rag.ui import chrome, markup, where
 from rag.ui.desk import Desk, Session
+from rag.ui.elements import asset, element
+from rag.ui.languages import texts_for
 from rag.ui.listing import MORE_ROWS, View
-from rag.ui.shelf import Listing, Shelf, Shown
+from rag.ui.shelf import FRESH, Listing, Shelf, Shown
 from rag.ui.sources import sources
-from rag.ui.texts import texts_for
 from rag.ui.turns import Turn
 
 if TYPE_CHECKING:
@@ -34,30 +33,6 @@ QUIET: Final[dict[str, Any]] = {
     "concurrency_limit": None,  # Rag queues questions itself, and says the place
 }
 LANGUAGE_WANTED: Final = "() => [localStorage.getItem('kaoju-language') || navigator.languages.join()]"
-TRIGGERS: Final = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-event]');
-  if (!button || (button.dataset.confirm && !window.confirm(button.dataset.confirm))) return;
-  if (%s.includes(button.dataset.event)) trigger(button.dataset.event, {...button.dataset});
-});
-"""
-
-
-def asset(name: str) -> str:
-    """Return a style sheet or script of this package."""
-    return resources.files("rag.ui").joinpath(name).read_text(encoding="utf-8")
-
-
-def theme() -> gr.themes.Base:
-    """Return a theme that asks no other host for fonts."""
-    return gr.themes.Base(
-        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"], spacing_size="sm"
-    )
-
-
-def _html(name: str, *events: str) -> gr.HTML:
-    script = TRIGGERS % json.dumps(events) if events else None
-    return gr.HTML("", elem_id=name, js_on_load=script, apply_default_css=False)
 
 
 class Page:
@@ -71,13 +46,15 @@ class Page:
     def build(self) -> gr.Blocks:
         with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
             self.preferred = gr.Textbox(visible=False)
-            self.bar = _html("bar", "language", "refresh")
+            self.bar = element("bar", "language", "refresh")
             with gr.Row(elem_id="ask-view"):
                 with gr.Column(elem_id="talk"):
-                    self.past = _html("past")
-                    self.live = _html("live", "example")
-                    self._composer()
-                self.sources = _html("sources")
+                    self.past = element("past")
+                    self.live = element("live", "example")
+                    with gr.Column(elem_id="foot"):
+                        self._where()
+                        self._composer()
+                self.sources = element("sources")
             with gr.Column(elem_id="documents-view"):
                 with gr.Row(elem_id="shelf-actions"):
                     self.upload = gr.UploadButton(file_count="multiple", elem_id="upload", variant="primary")
@@ -85,10 +62,19 @@ class Page:
                     self.find = gr.Textbox(
                         elem_id="find", show_label=False, container=False, lines=1, max_lines=1
                     )
-                self.documents = _html("documents", "delete", "more")
+                self.documents = element("documents", "delete", "more")
                 self.timer = gr.Timer(REFRESH_SECONDS)
             self._bind(blocks)
         return blocks
+
+    def _where(self) -> None:
+        self.scope = element("scope", "choose", "unpick")
+        with gr.Column(elem_id="scope-panel"):
+            self.find_place = gr.Textbox(
+                elem_id="find-place", show_label=False, container=False, lines=1, max_lines=1
+            )
+            self.choices = element("choices", "pick")
+            self.days = element("days", "pick", "unpick")
 
     def _composer(self) -> None:
         with gr.Row(elem_id="composer"):
@@ -103,9 +89,11 @@ class Page:
         everything = [
             *(self.bar, self.past, self.live, self.sources, self.question, self.ask_button, self.stop_button),
             *(self.clear_button, self.upload, self.rescan, self.find, self.documents),
+            *(self.scope, self.find_place, self.choices, self.days),
         ]
         talk = [self.past, self.live, self.sources, self.question]
-        shelf = [self.documents, self.live]
+        places = [self.scope, self.choices]
+        shelf = [self.documents, self.live, *places]
         blocks.load(None, js=asset("page.js"), api_visibility="private")
         blocks.load(self._open, self.preferred, everything, js=LANGUAGE_WANTED, **QUIET)
         blocks.unload(self._leave)
@@ -115,12 +103,17 @@ class Page:
             trigger(self._ask, self.question, talk, **QUIET)
         self.live.example(self._ask_example, None, talk, **QUIET)
         self.stop_button.click(self._stop, None, None, queue=False, **QUIET)
-        self.clear_button.click(self._clear, None, talk, **QUIET)
+        self.clear_button.click(self._clear, None, [*talk, *places, self.find_place, self.days], **QUIET)
+        self.scope.choose(self._choose, None, places, **QUIET)
+        for changed in (self.scope.unpick, self.choices.pick, self.days.pick, self.days.unpick):
+            changed(self._pick, None, self.scope, **QUIET)
         self.upload.upload(self._add, self.upload, shelf, **QUIET)
         self.rescan.click(self._rescan, None, shelf, **QUIET)
         self.documents.delete(self._delete, None, shelf, **QUIET)
         self.documents.more(self._more, None, shelf, **QUIET)
-        self.find.change(self._find, self.find, shelf, **(QUIET | {"trigger_mode": "always_last"}))
+        last = QUIET | {"trigger_mode": "always_last"}
+        self.find.change(self._find, self.find, shelf, **last)
+        self.find_place.change(self._find_place, self.find_place, self.choices, **last)
         self.timer.tick(self._tick, None, shelf, **(QUIET | {"trigger_mode": "once"}))
 
     def _session(self, request: gr.Request) -> Session:
@@ -141,7 +134,8 @@ class Page:
         self.desk.leave(request.session_hash or "")
 
     def _everything(self, session: Session) -> Updates:
-        return self._frame(session) | self._talk(session) | self._shelf(session)
+        days = {self.days: where.days(session.scope, session.texts)}
+        return self._frame(session) | self._talk(session) | self._shelf(session) | days
 
     def _frame(self, session: Session) -> Updates:
         texts = session.texts
@@ -155,6 +149,7 @@ class Page:
             self.upload: gr.update(label=texts.add_files),
             self.rescan: gr.update(value=texts.rescan),
             self.find: gr.update(placeholder=texts.find, label=texts.find),
+            self.find_place: gr.update(placeholder=texts.scope_find, label=texts.scope_find),
         }
 
     def _talk(self, session: Session) -> Updates:
@@ -198,7 +193,30 @@ class Page:
     def _clear(self, request: gr.Request) -> Updates:
         session = self._session(request)
         session.clear()
-        return self._talk(session) | {self.sources: sources((), session.texts), self.question: ""}
+        days = where.days(session.scope, session.texts)
+        fresh = {self.sources: sources((), session.texts), self.question: "", self.find_place: ""}
+        return self._talk(session) | self._places(session, self.shelf.look()) | fresh | {self.days: days}
+
+    def _choose(self, request: gr.Request) -> Updates:
+        return self._places(self._session(request), self.shelf.look())
+
+    def _pick(self, event: gr.EventData, request: gr.Request) -> Updates:
+        session = self._session(request)
+        on = bool(event.checked)
+        session.scope = where.changed(session.scope, str(event.kind), str(event.value), on=on)
+        return {self.scope: where.chosen(session.scope, self.shelf.look(age=FRESH).states, session.texts)}
+
+    def _find_place(self, find: str, request: gr.Request) -> Updates:
+        session = self._session(request)
+        session.find_place = find
+        return {self.choices: self._places(session, self.shelf.look(age=FRESH))[self.choices]}
+
+    def _places(self, session: Session, listing: Listing) -> Updates:
+        scope, states, texts = session.scope, listing.states, session.texts
+        return {
+            self.scope: where.chosen(scope, states, texts),
+            self.choices: where.choices(scope, states, texts, find=session.find_place),
+        }
 
     def _refresh(self, request: gr.Request) -> Updates:
         return self._shelf(self._session(request))
@@ -224,7 +242,7 @@ class Page:
         session.seen = self.shelf.version
         listing = self.shelf.look()
         html = self.shelf.html(session.texts, listing=listing, view=session.view)
-        return self._shown(session, Shown(html=html, listing=listing))
+        return self._shown(session, Shown(html=html, listing=listing)) | self._places(session, listing)
 
     def _shown(self, session: Session, shown: Shown) -> Updates:
         updates: Updates = {self.documents: shown.html}
@@ -235,20 +253,26 @@ class Page:
     def _empty(self, session: Session, listing: Listing) -> str:
         return chrome.empty(session.texts, readable=listing.readable, error=listing.error)
 
+    async def _moving(self, session: Session, steps: AsyncIterator[Shown]) -> AsyncGenerator[Updates, None]:
+        async for shown in steps:
+            yield self._shown(session, shown)
+        yield await asyncio.to_thread(lambda: self._places(session, self.shelf.look()))
+
     async def _add(self, paths: list[str] | None, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
-        async for shown in self.shelf.add(paths or [], session.texts, session.view):
-            yield self._shown(session, shown)
+        async for update in self._moving(session, self.shelf.add(paths or [], session.texts, session.view)):
+            yield update
 
     async def _rescan(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
-        async for shown in self.shelf.rescan(session.texts, session.view):
-            yield self._shown(session, shown)
+        async for update in self._moving(session, self.shelf.rescan(session.texts, session.view)):
+            yield update
 
     async def _delete(self, event: gr.EventData, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
-        async for shown in self.shelf.delete(str(event.name), session.texts, session.view):
-            yield self._shown(session, shown)
+        steps = self.shelf.delete(str(event.name), session.texts, session.view)
+        async for update in self._moving(session, steps):
+            yield update
 
 
 def build_ui(rag: Rag, shelf: Shelf) -> gr.Blocks:

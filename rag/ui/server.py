@@ -10,9 +10,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import ConfigError
+from rag.ui.elements import asset, theme
 from rag.ui.frame import Framed
 from rag.ui.hosts import HostCheck, known_hosts
-from rag.ui.page import TITLE, asset, build_ui, theme
+from rag.ui.page import TITLE, build_ui
 from rag.ui.shelf import Shelf
 
 if TYPE_CHECKING:

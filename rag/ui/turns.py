@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from rag.datatypes import Answer, Citation, Event, Hit, Queued, Reading, Retrieved, Token
+from rag.datatypes import Answer, Citation, Event, Hit, Queued, Reading, Retrieved, Scope, Token
 
 Phase: TypeAlias = Literal["searching", "queued", "reading", "writing", "done", "stopped", "failed"]
 WAITING: frozenset[Phase] = frozenset({"searching", "queued", "reading"})
@@ -19,6 +19,7 @@ class Turn:
 
     number: int  # from 1, within its conversation
     question: str
+    scope: Scope = field(default_factory=Scope)  # where it is searched for
     phase: Phase = "searching"
     place: int = 0  # in the queue, 1 is next
     read: float = 0.0  # share of the prompt the model has read, 0 to 1

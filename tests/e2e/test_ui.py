@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from rag.config import Config
-from rag.ui.texts import CHINESE, ENGLISH
+from rag.ui.languages import CHINESE, ENGLISH
 from tests.reverse_proxy import reverse_proxy
 
 pytestmark = pytest.mark.browser
@@ -323,6 +323,39 @@ def test_the_language_is_switched_and_remembered(chromium: Any, site: str) -> No
         assert page.get_attribute("html", "lang") == "zh-CN"
         page.reload()
         page.wait_for_selector(f"text={CHINESE.empty_title}")
+
+
+@pytest.mark.parametrize(("locale", "texts"), [("en-US", ENGLISH), ("zh-CN", CHINESE)])
+def test_choosing_a_folder_changes_the_sources(
+    chromium: Any, config: Config, write: Callable[[str, str], Path], locale: str, texts: Any
+) -> None:
+    question, sources = "How often does the keeper ring the bell?", "#sources .group:not([hidden])"
+    for folder, count in (("old", "ninety"), ("new", "sixty")):
+        write(f"{folder}/bell.md", f"The keeper rings the bell every {count} seconds.")
+    with serve(config, pace=0.0) as url, tab(chromium, url, locale=locale, width=390) as page:
+        assert f"{texts.scope} {texts.scope_all}" in page.inner_text("#scope")
+        page.focus("#scope .where")
+        page.keyboard.press("Enter")
+        page.fill("#find-place :is(input, textarea)", "new")
+        page.wait_for_selector("#choices [data-value='old/']", state="detached")
+        page.check("#choices [data-value='new/']")
+        page.wait_for_selector("#scope li:has-text('new/')")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.className") == "where"
+        ask(page, question)
+        assert "sixty" in answer(page)
+        assert texts.searched_in.format(names="new/") in page.inner_text("#live .turn")
+        assert "old/bell.md" not in page.text_content(sources)
+        (config.data_dir / "new" / "bell.md").unlink()
+        page.wait_for_selector(f"#scope .gone:has-text('{texts.scope_gone}')")
+        page.click("#scope li button")
+        page.wait_for_selector(f"#scope :text('{texts.scope_all}')")
+        assert not page.locator("#choices :checked").count()
+        ask(page, f"{question} ")
+        assert "ninety" in answer(page)
+        assert "old/bell.md" in page.text_content(sources)
+        assert page.locator("#live .searched-in").count() == 0
 
 
 def test_sources_of_an_earlier_answer_open_from_it(chromium: Any, site: str) -> None:
