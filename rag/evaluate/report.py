@@ -37,7 +37,7 @@ def summarise(asked: Sequence[Asked], *, made: Mapping[str, Any]) -> Report:
 def _blocks(asked: Sequence[Asked]) -> Blocks:
     answerable = [each for each in asked if each.question.answerable]
     blocks: Blocks = {"retrieval": _retrieval(answerable, "hybrid")}
-    blocks.update({f"retrieval, {stage} alone": _retrieval(answerable, stage) for stage in STAGES[:-1]})
+    blocks.update({f"retrieval_{stage}": _retrieval(answerable, stage) for stage in STAGES[:-1]})
     answered = [(each, each.answer) for each in asked if each.answer is not None]
     if answered:
         blocks.update(_answering(answered))
