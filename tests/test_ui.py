@@ -618,12 +618,12 @@ def offered(html: str) -> list[tuple[str, str, str]]:
     return re.findall(box, html)
 
 
-def test_folders_files_and_types_are_those_of_the_documents_that_can_be_read() -> None:
+def test_folders_outermost_first_files_and_types_are_those_of_the_readable_documents() -> None:
     states = [*SHELF, state("broken/x.doc", reason="it is encrypted"), state("手册/LICENSE")]
     assert offered(choices(Scope(), states, ENGLISH)) == [
         ("handbook/", "handbook/", "2"),
-        ("handbook/2024/", "handbook/2024/", "1"),
         ("手册/", "手册/", "2"),
+        ("handbook/2024/", "handbook/2024/", "1"),
         ("handbook/2024/pay.pdf", "handbook/2024/pay.pdf", ""),
         ("handbook/leave.MD", "handbook/leave.MD", ""),
         ("./notes.txt", "notes.txt", ""),

@@ -112,7 +112,7 @@ def _indexed(states: Iterable[DocumentState]) -> list[str]:
 def _places(scope: Scope, sources: Sequence[str], texts: Texts, find: str) -> str:
     folders = _folders(sources)
     wanted = find.casefold().split()
-    names = [*sorted(folders), *sorted(sources)]
+    names = [*sorted(folders, key=lambda name: (name.count("/"), name)), *sorted(sources)]
     found = [name for name in names if all(word in name.casefold() for word in wanted)]
     rows = "".join(
         _box("place", place, name, folders.get(name, 0), checked=place in scope.places)
