@@ -202,7 +202,7 @@ def test_the_process_that_embeds_by_a_conversion_never_loads_torch(bert: Path, t
 
 def kill_the_child(event: Progress) -> None:
     if event.done == 1:
-        (child,) = psutil.Process().children()
+        (child,) = (each for each in psutil.Process().children() if "rag.embed.convert" in each.cmdline())
         child.kill()
 
 

@@ -22,7 +22,7 @@ READ = [  # file, a text that stands in it
     ("md/分布式训练技术原理.md", "FSDP算法是由来自DeepSpeed的ZeroRedundancyOptimizer技术驱动的"),
     ("md/codeblock.md", "<!DOCTYPE html>"),
     ("html/html.sample.en.html", "Name: Alice; Age: 30\nName: Bob; Age: 25"),
-    ("html/test_wikipedia.html", "Founded: April 4, 1975 (1975-04-04) in Albuquerque"),
+    ("html/test_wikipedia.html", "Founded: April 4, 1975 in Albuquerque, New Mexico"),
     ("docx/ocr_test.docx", "我是文字\n\n我是表格1: 我是表格2"),
     ("docx/test_with_comment.docx", "AutoGen is an open-source framework that allows developers"),
     ("docx/dummy_jap.docx", "LangChainとLangGraph"),
