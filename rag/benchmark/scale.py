@@ -158,16 +158,20 @@ def report(
 
 
 class _Known:
-    """An embedder whose questions are embedded already: what is timed is the index alone."""
+    """An embedder whose questions are embedded already, so that what is timed is the index alone.
+
+    What a question that compares two things asks of each is embedded when it comes up.
+    """
 
     def __init__(self, embedder: Embedder, questions: Sequence[str], vectors: Vectors) -> None:
         self.name, self.dim, self.max_tokens = embedder.name, embedder.dim, embedder.max_tokens
         self.embed_passages, self.token_offsets = embedder.embed_passages, embedder.token_offsets
+        self._embed_query = embedder.embed_query
         self._vectors = dict(zip(questions, vectors, strict=True))
 
     def embed_query(self, text: str) -> Vector:
-        vector: Vector = self._vectors[text]
-        return vector
+        known: Vector | None = self._vectors.get(text)
+        return self._embed_query(text) if known is None else known
 
 
 def measure(folder: Path, questions: Sequence[str], vectors: Vectors, embedder: Embedder) -> Measured:

@@ -35,7 +35,6 @@ SIZE_KEPT: Final = 0.01  # share by which the index may grow before a large one'
 LARGE: Final = 10_000  # passages; up to here all that match are ranked in 20 ms
 
 RANKED: Final = "SELECT rowid, -rank FROM lexicon WHERE lexicon MATCH ? {} ORDER BY rank, rowid LIMIT ?"
-HOLDERS: Final = "SELECT rowid FROM lexicon WHERE lexicon MATCH ? AND rowid IN ({})"
 STEM: Final = "INSERT INTO temp.stemmer (rowid, words) VALUES (?, ?)"
 STEMMED: Final = "SELECT doc, term FROM temp.stemmed ORDER BY doc, offset"
 HELD: Final = "SELECT doc, cnt FROM temp.word_rows WHERE term = ?"
@@ -65,6 +64,7 @@ class WordSearch:
         self._held: dict[str, Held] = {}
         self._lists: dict[str, tuple[Any, Any]] = {}  # lately asked for, of `_lists_of` the last
         self._lists_of = ("", "")  # origin and generation
+        self._listed = 0  # entries in `_lists`
         self._stems: dict[str, str] = {}
         self._origin = ""
         self._lengths = np.zeros(1, dtype=np.float32)  # words of each passage, by its number
@@ -101,19 +101,20 @@ class WordSearch:
         self, connection: sqlite3.Connection, wanted: list[str], numbers: dict[int, str]
     ) -> dict[str, float]:
         """Return the share of `wanted`, by weight, that each passage holds; `numbers` tells their ids."""
-        held = dict.fromkeys(numbers.values(), 0.0)
+        shares = dict.fromkeys(numbers.values(), 0.0)
         total = 0.0
         size = int(read_meta(connection, "passages"))
-        among = HOLDERS.format(",".join(map(str, numbers)))  # integers: nothing to escape
+        texts = _texts(connection, np.fromiter(numbers, dtype=np.int64))
         stems = self.stems(connection, wanted)
-        counts = self.held(connection, stems)
-        for word, stem in zip(wanted, stems, strict=True):
-            count = min(counts[stem].passages, size)
+        held = self.held(connection, stems)
+        for stem in stems:
+            count = min(held[stem].passages, size)
             weight = log(1 + (size - count + 0.5) / (count + 0.5))
             total += weight
-            for key in {numbers[row[0]] for row in connection.execute(among, (f'"{word}"',))}:
-                held[key] += weight
-        return {key: weight / total if total else 0.0 for key, weight in held.items()}
+            counts = self._counts(connection, stem, texts)
+            for key in {key for key, its in zip(numbers.values(), counts, strict=True) if its}:
+                shares[key] += weight
+        return {key: weight / total if total else 0.0 for key, weight in shares.items()}
 
     def held(self, connection: sqlite3.Connection, stems: Sequence[str]) -> dict[str, Held]:
         """Return how often each stem is held; a large index's figures may be 1 % old."""
@@ -157,12 +158,14 @@ class WordSearch:
         state = (read_meta(connection, "origin"), read_meta(connection, "generation"))
         if state != self._lists_of:
             self._lists.clear()
-            self._lists_of = state
-        found = self._lists.pop(stem, None) or _postings(connection, stem)
-        self._lists[stem] = found
-        kept = sum(len(numbers) for numbers, _ in self._lists.values())
-        while kept > LISTED:
-            kept -= len(self._lists.pop(next(iter(self._lists)))[0])
+            self._lists_of, self._listed = state, 0
+        found = self._lists.pop(stem, None)
+        if found is None:
+            found = _postings(connection, stem)
+            self._listed += len(found[0])
+        self._lists[stem] = found  # as the last one used
+        while self._listed > LISTED:
+            self._listed -= len(self._lists.pop(next(iter(self._lists)))[0])
         return found
 
     def _forget_old(self, connection: sqlite3.Connection) -> None:
