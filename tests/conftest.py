@@ -61,7 +61,7 @@ def real_config(tmp_path_factory: pytest.TempPathFactory) -> Config:
         model="qwen2.5-coder-0.5b-instruct",
         embedder="multilingual-e5-small",
         engine="ipex",
-        max_tokens=64,
+        max_tokens=96,
         data_dir=HERE.parent / "data",
         index_dir=tmp_path_factory.mktemp("index"),
     )
