@@ -47,7 +47,7 @@ class Citer:
 
     def __init__(self, hits: Sequence[Hit], question: str = "") -> None:
         """The answer may repeat what the question says without a source."""
-        self._held_by = {hit.marker: _held(hit.passage, question) for hit in hits}
+        self.held = {hit.marker: _held(hit.passage, question) for hit in hits}
         self._held = ""  # perhaps the beginning of a marker, or space
         self._sentence = ""  # what has been passed on since the last sentence ended
         self._ahead: list[int] = []  # markers written before their sentence
@@ -94,7 +94,7 @@ class Citer:
 
     def _true_numbers(self, found: re.Match[str]) -> str:
         numbers = dict.fromkeys(int(number) for number in re.findall(r"\d+", found[1]))
-        known = [number for number in numbers if number in self._held_by]
+        known = [number for number in numbers if number in self.held]
         sentence = self._sentence + self._held[: found.start()]
         if not WORD.search(sentence):
             self._ahead += known  # of the sentence it speaks for; told when that has ended
@@ -131,7 +131,7 @@ class Citer:
         return kept or (best if numbers else [])
 
     def _may_hold(self, number: int, sentence: str, least: float) -> bool:
-        held = self._held_by[number]
+        held = self.held[number]
         return not held.lacks(sentence) and held.best_span(sentence).score >= least
 
     def _best(self, sentence: str) -> list[int]:
@@ -139,18 +139,18 @@ class Citer:
         short = len(features(sentence)) < FEWEST_FEATURES
         if short and not self._alone:
             return []
-        scores = {number: held.best_span(sentence).score for number, held in self._held_by.items()}
+        scores = {number: held.best_span(sentence).score for number, held in self.held.items()}
         ranked = sorted(scores, key=lambda number: -scores[number])
         enough = (number for number in ranked if scores[number] >= (1.0 if short else ENOUGH))
-        best = next((number for number in enough if not self._held_by[number].lacks(sentence)), None)
+        best = next((number for number in enough if not self.held[number].lacks(sentence)), None)
         return [] if best is None else [best]
 
     def _claims(self, sentence: str) -> bool:
         """Tell whether the sentence says what should stand in a passage, as far as words can tell."""
         if self._code or CLAIMS_NOTHING.search(sentence) or len(features(sentence)) < FEWEST_FEATURES:
             return False
-        return bool(self._held_by) and all(
-            language(held.text) == language(sentence) for held in self._held_by.values()
+        return bool(self.held) and all(
+            language(held.text) == language(sentence) for held in self.held.values()
         )
 
 
@@ -162,7 +162,7 @@ def cite(text: str, hits: Sequence[Hit], question: str = "") -> Cited:
     text = citer.feed(text.strip()) + citer.flush()
     return Cited(
         text=text,
-        citations=tuple(_citations(text, {hit.marker: hit.passage for hit in hits})),
+        citations=tuple(_citations(text, {hit.marker: hit.passage for hit in hits}, citer.held)),
         refused=False,
         supported=citer.supported,
         unsupported=tuple(citer.unsupported),
@@ -185,14 +185,14 @@ def _refusal(text: str) -> str:
     return next((each for each in NO_ANSWER.values() if said.startswith(_letters(each))), NO_ANSWER["en"])
 
 
-def _citations(text: str, by_marker: dict[int, Passage]) -> Iterator[Citation]:
+def _citations(text: str, by_marker: dict[int, Passage], held: dict[int, Held]) -> Iterator[Citation]:
     seen: set[tuple[int, int]] = set()
     for sentence in _sentences(text):
         for found in MARKER.finditer(sentence):
             passage = by_marker.get(int(found[1]))
             if passage is None:
                 continue  # an index in code
-            span = Held(passage.text).best_span(MARKER.sub("", sentence))
+            span = held[int(found[1])].best_span(MARKER.sub("", sentence))
             if (int(found[1]), span.start) not in seen:
                 seen.add((int(found[1]), span.start))
                 yield _citation(int(found[1]), passage, span.start, span.end)

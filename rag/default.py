@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from rag.config import Config
 from rag.datatypes import Answer, Event, Scope, SyncReport
-from rag.pipeline import EVERYTHING, Rag
+from rag.pipeline import Rag
+from rag.scope import EVERYTHING
 
 OPENING = threading.Lock()  # else two first questions at once would load the models twice
 

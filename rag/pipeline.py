@@ -32,7 +32,7 @@ from rag.index import Index, set_aside
 from rag.index.schema import Manifest
 from rag.prompt import check_question, fit
 from rag.run import Run
-from rag.scope import check_scope
+from rag.scope import EVERYTHING, check_scope
 from rag.turnstile import Turnstile
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from rag.portable import Described
     from rag.status import Status
 
-EVERYTHING = Scope()
 LEAST_PROMPT = 512  # tokens: the system message, a question and a passage or two
 
 

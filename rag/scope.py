@@ -8,9 +8,12 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from typing import Final
 
 from rag.datatypes import Passage, Scope
 from rag.errors import InputError
+
+EVERYTHING: Final = Scope()
 
 
 def admits(scope: Scope, source: str, changed: date | None = None) -> bool:

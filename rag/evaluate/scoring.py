@@ -16,10 +16,10 @@ from typing import Final
 from rag.cite import MARKER
 from rag.datatypes import Answer, Citation
 from rag.evidence import ENOUGH, support
+from rag.index.lexical import HAN
 from rag.sentences import sentence_spans
 
 ARTICLES: Final = frozenset({"a", "an", "the"})
-HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 UNIT: Final = re.compile(rf"[{HAN}]|[^\s{HAN}]+")  # a Chinese character, or a word or number
 
 

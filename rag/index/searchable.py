@@ -19,9 +19,8 @@ from rag.index.schema import Manifest
 from rag.index.shapes import Numbers
 from rag.index.store import Store, read_meta
 from rag.index.vectors import NearestVectors
-from rag.scope import under_its_name
+from rag.scope import EVERYTHING, under_its_name
 
-EVERYTHING: Final = Scope()
 WARM_WORDS: Final = "index 索引"
 PART: Final = """
     SELECT substr(text, ?, ?) FROM contents JOIN documents ON documents.content = contents.key

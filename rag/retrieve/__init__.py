@@ -17,10 +17,10 @@ from rag.retrieve.fusion import fused
 from rag.retrieve.gate import is_relevant
 from rag.retrieve.hits import distinct, interleaved, joined
 from rag.retrieve.languages import WORDS_ONLY, cohort, script_of
+from rag.scope import EVERYTHING
 
 __all__ = ["PassageRetriever", "is_relevant", "retrieve"]
 
-EVERYTHING: Final = Scope()
 DEPTH: Final = 30  # candidates of each search
 JOINED: Final = 2  # passages of full length that neighbours may make together
 

@@ -10,9 +10,10 @@ from html import escape
 from typing import Any, Final
 
 from rag.datatypes import Answer
+from rag.scope import EVERYTHING
 from rag.ui.texts import Texts, told
 from rag.ui.turns import WAITING, Turn
-from rag.ui.where import EVERYTHING, searched_in
+from rag.ui.where import searched_in
 
 MARKER: Final = re.compile(r"\[(\d{1,3}|\?)\]")
 MOST_SHOWN: Final = 1000  # characters of a question

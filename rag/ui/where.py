@@ -11,11 +11,10 @@ from pathlib import PurePosixPath
 from typing import Final, Literal, TypeAlias
 
 from rag.datatypes import DocumentState, Scope
-from rag.scope import admits
+from rag.scope import EVERYTHING, admits
 from rag.ui.texts import Texts
 
 Kind: TypeAlias = Literal["place", "type", "since", "until"]
-EVERYTHING: Final = Scope()
 MOST_PLACES: Final = 60  # listed at once; any other is found by its name
 MOST_TYPES: Final = 40
 
