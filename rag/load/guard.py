@@ -21,7 +21,8 @@ from rag.places import unpack
 
 PATIENCE: Final = 2.0  # seconds a child may take to end when it is told so
 LONGEST: Final = 1e6  # seconds; the system's timers take no more than a few years
-TICK: Final = 0.5  # seconds between two looks at the child's memory
+TICK: Final = 0.1  # seconds between two looks at the child's memory
+FAMILY_TICK: Final = 0.5  # seconds between two looks at what it started too, which walks over every process
 TOO_MUCH_MEMORY: Final = "reading it takes more memory than one document may use"
 
 
@@ -96,7 +97,7 @@ class Loader:
                 return reply
 
     def _answer(self, child: Child, request: dict[str, Any]) -> dict[str, Any]:
-        clock = _Clock(self._timeout)
+        clock, scales = _Clock(self._timeout), _Scales(child)
         child.send(request)
         try:
             while True:
@@ -107,7 +108,7 @@ class Loader:
                 if message is not None:
                     clock.renew()
                     self._advance(message["stage"])
-                elif child.resident_of_all() > MAX_RESIDENT:
+                if scales.weigh() > MAX_RESIDENT:
                     return {"error": TOO_MUCH_MEMORY, "spent": True}
                 if not clock.left():
                     raise LoadError(f"reading it took longer than {self._timeout:g} seconds")
@@ -148,6 +149,21 @@ class _Clock:
         self._steps -= 1
         if self._steps >= 0:
             self._end = min(self._last, time.monotonic() + self._seconds)
+
+
+class _Scales:
+    """Weighs a child's memory, at times with what it started."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+        self._family = time.monotonic()  # when that is due
+
+    def weigh(self) -> int:
+        """Return bytes of real memory."""
+        if time.monotonic() < self._family:
+            return self._child.resident()
+        self._family = time.monotonic() + FAMILY_TICK
+        return self._child.resident_of_all()
 
 
 def _death(status: int) -> str:
