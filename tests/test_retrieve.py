@@ -93,6 +93,17 @@ def test_a_hit_bears_every_signal(index: Index) -> None:
     assert (by_source["tea.txt"].lexical, by_source["tea.txt"].covered) == (None, 0)
 
 
+def test_a_hit_bears_its_place_in_every_stage(index: Index) -> None:
+    hits = ask(index, "river 1968", top_k=7)
+    assert [hit.ranks.fused for hit in hits] == [1, 2, 3, 4, 5, 6, 7]
+    by_dense = sorted(hits, key=lambda hit: -(hit.dense or 0))
+    assert [hit.ranks.dense for hit in by_dense] == [1, 2, 3, 4, 5, 6, 7]
+    found = sorted((hit for hit in hits if hit.lexical), key=lambda hit: -(hit.lexical or 0))
+    assert [hit.ranks.lexical for hit in found] == list(range(1, len(found) + 1))
+    assert {hit.ranks.lexical for hit in hits if not hit.lexical} == {None}
+    assert {hit.ranks.reranked for hit in hits} == {None}
+
+
 @pytest.mark.parametrize("question", ["river 1968 南京 tea", "年假有多少天？", "Where is the river?"])
 def test_words_and_the_lead_of_the_cosine_make_the_score(index: Index, question: str) -> None:
     hits = ask(index, question, top_k=9)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from rag.datatypes import Box, Hit, Passage
+from rag.datatypes import Box, Hit, Passage, Ranks
 from rag.retrieve.compare import sides
 from rag.retrieve.hits import distinct, interleaved, joined
 
@@ -230,3 +231,10 @@ def test_no_question_takes_long_to_be_understood(text: str) -> None:
     started = time.process_time()
     sides(text)
     assert time.process_time() - started < 0.5
+
+
+def test_a_joined_hit_keeps_the_better_rank_of_each_stage() -> None:
+    first = replace(hit("One.", start=0), ranks=Ranks(dense=4, lexical=1, fused=2))
+    second = replace(hit("Two.", start=5), ranks=Ranks(dense=2, lexical=None, fused=3, reranked=1))
+    (whole,) = joined([first, second], between=part_of({"a.txt": "One. Two."}), fits=at_most(60))
+    assert whole.ranks == Ranks(dense=2, lexical=1, fused=2, reranked=1)

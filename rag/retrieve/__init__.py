@@ -9,7 +9,7 @@ from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
-from rag.datatypes import Hit, Passage, Scope
+from rag.datatypes import Hit, Passage, Ranks, Scope
 from rag.embed import Embedder
 from rag.index import Index
 from rag.retrieve.compare import sides
@@ -49,12 +49,15 @@ def _ranked(question: str, *, index: Index, embedder: Embedder, depth: int, scop
     script, others = script_of(question), cohort(embedder)
     vector = embedder.embed_query(question)
     dense = index.search_dense(vector, depth, scope=scope)
+    ranks = _places(dense)
     if embedder.name not in WORDS_ONLY:
-        dense += index.search_dense(others.turned(vector, script), depth, scope=scope)
+        turned = index.search_dense(others.turned(vector, script), depth, scope=scope)
+        ranks = _places(turned) | ranks
+        dense += turned
     lexical = index.search_lexical(question, depth, scope=scope)
     passages = list({passage.id: passage for passage, _ in dense + lexical}.values())
     cosines, covered = index.cosines(vector, passages), index.coverage(question, passages)
-    bm25 = {passage.id: score for passage, score in lexical}
+    bm25, lexical_ranks = {passage.id: score for passage, score in lexical}, _places(lexical)
     hits = [
         Hit(
             passage=passage,
@@ -62,12 +65,18 @@ def _ranked(question: str, *, index: Index, embedder: Embedder, depth: int, scop
             dense=cosines.get(passage.id),
             lexical=bm25.get(passage.id),
             covered=covered[passage.id],
+            ranks=Ranks(dense=ranks.get(passage.id), lexical=lexical_ranks.get(passage.id)),
         )
         for passage in passages
     ]
     scores = fused(hits, vector, script=script, cohort=others)
     hits = [replace(hit, score=score) for hit, score in zip(hits, scores, strict=True)]
-    return sorted(hits, key=lambda hit: -hit.score)
+    best = sorted(hits, key=lambda hit: -hit.score)
+    return [replace(hit, ranks=replace(hit.ranks, fused=place)) for place, hit in enumerate(best, start=1)]
+
+
+def _places(found: list[tuple[Passage, float]]) -> dict[str, int]:
+    return {passage.id: place for place, (passage, _) in enumerate(found, start=1)}
 
 
 class PassageRetriever(BaseRetriever):

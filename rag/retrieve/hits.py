@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain, combinations, zip_longest
 from typing import Final
 
-from rag.datatypes import Hit, Passage
+from rag.datatypes import Hit, Passage, Ranks
 from rag.index.lexical import plain
 from rag.retrieve.languages import WORD
 
@@ -55,7 +55,7 @@ def interleaved(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
 def joined(hits: Sequence[Hit], *, between: TextBetween, fits: Callable[[str], bool]) -> list[Hit]:
     """Join hits that follow one another in a document, white space between them, where the whole `fits`.
 
-    The whole stands where the better one stood, with the best of both signals.
+    The whole stands where the better one stood, with the best of both signals and ranks.
     """
     for first, second in combinations(hits, 2):
         whole = _whole(first, second, between)
@@ -81,6 +81,7 @@ def _whole(first: Hit, second: Hit, between: TextBetween) -> Hit | None:
         dense=_best(first.dense, second.dense),
         lexical=_best(first.lexical, second.lexical),
         covered=_best(first.covered, second.covered),
+        ranks=_best_ranks(first.ranks, second.ranks),
         score=max(first.score, second.score),
     )
 
@@ -117,3 +118,8 @@ def _begun(before: Passage, after: Passage) -> Iterator[tuple[int, int]]:
 
 def _best(one: float | None, other: float | None) -> float | None:
     return max((each for each in (one, other) if each is not None), default=None)
+
+
+def _best_ranks(one: Ranks, other: Ranks) -> Ranks:
+    both = {each.name: (getattr(one, each.name), getattr(other, each.name)) for each in fields(Ranks)}
+    return Ranks(**{name: min((rank for rank in pair if rank), default=None) for name, pair in both.items()})

@@ -1,0 +1,55 @@
+"""What an engine is given, and what it tells while it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One chat message; the parts of a user message are its passages and last the question."""
+
+    role: Role
+    parts: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What an engine answers: parts, not a string, so that an engine can reuse the state of each."""
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """How an engine continues a prompt."""
+
+    max_tokens: int = 512
+    temperature: float = 0.0  # 0: greedy
+    seed: int = 0
+    stop: tuple[str, ...] = ()  # the text ends before the first of these
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """The last thing an engine's stream yields: what the answer cost."""
+
+    prompt_tokens: int
+    answer_tokens: int
+    cached_tokens: int = 0  # of the prompt, not prefilled again
+    finish: Literal["stop", "length"] = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How far the engine has read the prompt, in tokens; each one is a moment at which it can be stopped."""
+
+    done: int
+    total: int
