@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 import torch
 
+from rag.datatypes import Message, Prompt, Reading
+from rag.engines.ipex import CHUNK, IpexEngine
 from rag.engines.kept import KeptStates
 from rag.engines.kernels import Kernels, usable_variants
 from rag.engines.lowbit import STACKS, WIDE, convert, read_manifest
@@ -37,7 +40,7 @@ def logits(model: Qwen2, tokens: list[int], states: States, past: int = 0) -> to
 
 
 def reference(model: Qwen2, tokens: list[int]) -> torch.Tensor:
-    """Logits of transformers' model with the very weights that the packed ones stand for."""
+    """Every position's logits of transformers' model with the weights that the packed ones stand for."""
     theirs = tiny_qwen2.hugging_face_model()
     ours = dict(zip(range(len(model.layers)), model.layers, strict=True))
     multiply = model._multiply
@@ -54,13 +57,48 @@ def reference(model: Qwen2, tokens: list[int]) -> torch.Tensor:
     theirs.model.embed_tokens.weight.data = dense(model._embed)
     theirs.lm_head.weight.data = dense(model._lm_head)
     with torch.inference_mode():
-        last: torch.Tensor = theirs(torch.tensor([tokens])).logits[0, -1]
-    return last
+        every: torch.Tensor = theirs(torch.tensor([tokens])).logits[0]
+    return every
 
 
 def test_logits_equal_those_of_transformers(model: Qwen2) -> None:
-    want = reference(model, TOKENS)
+    want = reference(model, TOKENS)[-1]
     torch.testing.assert_close(logits(model, TOKENS, States(model, 64)), want, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 16, 37])
+def test_chances_of_tokens_equal_those_of_transformers(model: Qwen2, count: int) -> None:
+    wanted = [*TOKENS[-count + 1 :], 7] if count > 1 else [7]
+    want = torch.log_softmax(reference(model, TOKENS), dim=-1)[-count:].gather(
+        1, torch.tensor(wanted)[:, None]
+    )[:, 0]
+    states = States(model, 64)
+    logits(model, TOKENS[:20], states)
+    with torch.inference_mode():
+        got = deque(model.score(TOKENS[20:], states, 20, wanted), maxlen=1).pop()
+    torch.testing.assert_close(got, want, rtol=0, atol=0.05)  # the kernel rounds what it multiplies
+
+
+def test_a_likelihood_is_the_same_however_the_reading_was_cut(tmp_path: Path) -> None:
+    source = tiny_qwen2.write_folder(tmp_path / "source", max_position_embeddings=4096)
+    convert(source, tmp_path / "sym_int8", "sym_int8", lambda _: None)
+    engine = IpexEngine(tmp_path / "sym_int8", model="tiny")
+    empty = Prompt(messages=(Message(role="user", parts=("",)),))
+    text = ("the river ends " * 100)[: CHUNK - 8 - engine.count_tokens(empty)]
+    prompt = Prompt(messages=(Message(role="user", parts=(text,)),))
+    assert engine.count_tokens(prompt) == CHUNK - 8
+    whole = told(engine.likelihood(prompt, "Where does the river end?"))
+    again = told(engine.likelihood(prompt, "Where does the river end?"))
+    assert whole == pytest.approx(again, abs=0.05)
+    assert told(engine.likelihood(prompt, "Where does the river bend?")) != pytest.approx(whole, abs=0.05)
+
+
+def told(readings: Generator[Reading, None, float]) -> float:
+    try:
+        while True:
+            next(readings)
+    except StopIteration as stop:
+        return float(stop.value)
 
 
 def test_reading_in_chunks_and_token_by_token_gives_the_same(model: Qwen2) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
@@ -41,6 +41,22 @@ class Engine(Protocol):
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Return the tokens `prompt` takes, chat template included."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """An engine that can also tell how likely a text is, without writing one."""
+
+    def likelihood(self, prompt: Prompt, continuation: str) -> Generator[Reading, None, float]:
+        """Return the mean log-probability of a text's tokens, were it the answer; 0 for an empty one.
+
+        Yields `Reading` as `stream` does, and may be closed as it. What was read of the prompt is kept: to
+        answer it afterwards, or to ask for another continuation, costs no second reading.
+
+        Raises:
+            EngineError: when both do not fit the engine's `context` or the model fails.
+        """
         ...
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator
+from math import log
+from statistics import fmean
+from typing import TYPE_CHECKING, Final
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.errors import EngineError
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rag.config import Config
 
 TOKEN = re.compile(r"\w+\s*|[^\w]", re.ASCII)  # Latin words; any other character by itself
+SEEN: Final = 0.9  # chance of a word that the prompt holds
 BODY = re.compile(r"\[(\d+)\][^\n]*\n(.*)", re.DOTALL)
 
 
@@ -46,6 +49,16 @@ class EchoEngine:
             finish="stop" if len(tokens) <= options.max_tokens else "length",
         )
 
+    def likelihood(self, prompt: Prompt, continuation: str) -> Generator[Reading, None, float]:
+        """Return how many of the words the prompt holds, as if that were their chance."""
+        total = self.count_tokens(prompt)
+        tokens = _words(continuation)
+        if total + len(tokens) > self.context:
+            raise EngineError(f"{total} tokens and a continuation are more than {self.model} has room for")
+        yield Reading(done=total, total=total)
+        known = {token for message in prompt.messages for token in _words(message.text)}
+        return fmean(log(SEEN if token in known else 1 - SEEN) for token in tokens) if tokens else 0.0
+
     def count_tokens(self, prompt: Prompt) -> int:
         return sum(len(TOKEN.findall(message.text)) for message in prompt.messages)
 
@@ -56,6 +69,10 @@ def _reply(prompt: Prompt) -> str:
         if found := BODY.match(part):
             return f"{found[2].strip()} [{found[1]}]"
     return parts[-1].strip()
+
+
+def _words(text: str) -> list[str]:
+    return [token.strip() for token in TOKEN.findall(text.casefold()) if token.strip()]
 
 
 def _cut(text: str, stops: tuple[str, ...]) -> str:

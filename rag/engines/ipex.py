@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -66,10 +67,27 @@ class IpexEngine:
                 f"the prompt takes {len(tokens)} tokens and the answer up to {options.max_tokens}, but "
                 f"{self.model} has room for {self.context}; give fewer passages or lower max_tokens"
             )
-        try:
+        with self._failing("answering"):
             yield from self._answer(tokens, options)
+
+    def likelihood(self, prompt: Prompt, continuation: str) -> Generator[Reading, None, float]:
+        tokens, wanted = self._tokenizer.render(prompt), self._tokenizer.encode(continuation)
+        if len(tokens) + len(wanted) > self.context:
+            raise EngineError(
+                f"the prompt takes {len(tokens)} tokens and its continuation {len(wanted)}, but {self.model} "
+                f"has room for {self.context}; give a shorter passage"
+            )
+        if not wanted:
+            return 0.0
+        with self._failing("reading"):
+            return (yield from self._score(tokens, wanted))
+
+    @contextmanager
+    def _failing(self, doing: str) -> Iterator[None]:
+        try:
+            yield
         except RuntimeError as exc:  # torch's, out of memory among them
-            raise EngineError(f"{self.model} failed while answering: {exc}; ask again") from exc
+            raise EngineError(f"{self.model} failed while {doing}: {exc}; ask again") from exc
 
     @torch.inference_mode()
     def _answer(self, tokens: list[int], options: Generation) -> Iterator[str | Reading | Usage]:
@@ -101,12 +119,39 @@ class IpexEngine:
         """Read the prompt after `past` tokens, a chunk at a time; return the logits."""
         for start in range(past, len(tokens), CHUNK):
             chunk = tokens[start : start + CHUNK]
-            for number, step in enumerate(self._model.forward(chunk, states, start), start=1):
-                logits = step
-                done = len(chunk) * number // (len(self._model.layers) + 1)
-                yield Reading(done=start + done, total=len(tokens))
+            logits = yield from self._told(
+                self._model.forward(chunk, states, start), chunk, start, len(tokens)
+            )
             self._kept.keep(tokens[: start + len(chunk)], states)
         return logits
+
+    @torch.inference_mode()
+    def _score(self, tokens: list[int], wanted: list[int]) -> Generator[Reading, None, float]:
+        """Return the mean log-probability of `wanted` after `tokens`, in one reading of both."""
+        self._matmul.use_threads()
+        whole = [*tokens, *wanted[:-1]]
+        states, past = self._kept.take(tokens, room=len(whole))
+        chances: list[torch.Tensor] = []
+        for start in range(past, len(whole), CHUNK):
+            chunk = whole[start : start + CHUNK]
+            ahead = start - len(tokens) + 1  # the first wanted token stands after the last of the prompt
+            followed = wanted[max(ahead, 0) : max(ahead + len(chunk), 0)]
+            if followed:
+                steps = self._model.score(chunk, states, start, followed)
+                chances.append((yield from self._told(steps, chunk, start, len(whole))))
+            else:
+                yield from self._told(self._model.forward(chunk, states, start), chunk, start, len(whole))
+            self._kept.keep(whole[: start + len(chunk)], states)
+        return float(torch.cat(chances).mean())
+
+    def _told(
+        self, steps: Iterator[torch.Tensor], chunk: list[int], start: int, total: int
+    ) -> Generator[Reading, None, torch.Tensor]:
+        """Yield how far the reading of a chunk is, and return what comes of it."""
+        for number, step in enumerate(steps, start=1):
+            last = step
+            yield Reading(done=start + len(chunk) * number // (len(self._model.layers) + 1), total=total)
+        return last
 
     def _step(self, token: int, states: States, past: int) -> torch.Tensor:
         return deque(self._model.forward([token], states, past), maxlen=1).pop()

@@ -6,19 +6,21 @@ sequence on a CPU has no use for: batches, masks of the whole prompt, logits of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import log_softmax, rms_norm, scaled_dot_product_attention, silu
 
 from rag.engines.lowbit import WIDE, Manifest
 from rag.engines.matmul import Matmul
 from rag.engines.packed import Packed
 from rag.errors import ModelError
+
+SCORED: Final = 16  # tokens whose chances are computed at a time: 10 MB of logits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,33 @@ class Qwen2:
 
         All but the last tensor yielded are of no use: they are moments at which to stop.
         """
+        hidden = yield from self._read(tokens, states, past)
+        yield self._multiply(self._normed(hidden[-1:]), self._lm_head)[0]
+
+    def score(
+        self, tokens: list[int], states: States, past: int, wanted: Sequence[int]
+    ) -> Iterator[torch.Tensor]:
+        """Read as `forward` does; yield last the log-probabilities (len(wanted),) of some tokens.
+
+        The last of `wanted` follows all of `tokens`, the one before it all but one, and so on.
+        """
+        hidden = yield from self._read(tokens, states, past)
+        normed, columns = self._normed(hidden[-len(wanted) :]), torch.tensor(wanted)
+        starts = range(0, len(wanted), SCORED)
+        yield torch.cat([self._chances(normed[i : i + SCORED], columns[i : i + SCORED]) for i in starts])
+
+    def _chances(self, normed: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        # By the kernel: any other way would unpack the whole vocabulary, a gigabyte.
+        logits = self._multiply.multiply(normed, self._lm_head, "kernel")
+        return log_softmax(logits, dim=-1).gather(1, wanted[:, None])[:, 0]
+
+    def _normed(self, hidden: torch.Tensor) -> torch.Tensor:
+        return rms_norm(hidden, hidden.shape[-1:], self._norm, self._epsilon)
+
+    def _read(
+        self, tokens: list[int], states: States, past: int
+    ) -> Generator[torch.Tensor, None, torch.Tensor]:
+        """Yield after each layer, and return what the last one says of each token."""
         hidden = self._multiply.rows(self._embed, tokens)
         angles = self._angles(past, len(tokens))
         mask = _mask(past, len(tokens))
@@ -82,8 +111,7 @@ class Qwen2:
             gate, up = self._multiply(normed, layer.gate_up).chunk(2, dim=-1)
             hidden += self._multiply(silu(gate).mul_(up), layer.down)
             yield hidden
-        last = rms_norm(hidden[-1:], hidden.shape[-1:], self._norm, self._epsilon)
-        yield self._multiply(last, self._lm_head)[0]
+        return hidden
 
     def _packed(self, data: torch.Tensor, low_bit: str) -> Packed:
         columns = self._multiply.kernels.columns(data.shape[1], low_bit)

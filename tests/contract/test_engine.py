@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
-from rag.engines import ENGINES, Engine, open_engine
+from rag.engines import ENGINES, Engine, Scorer, open_engine
 from rag.errors import EngineError
 
 COUNT = "Count from one to ten: one, two, three, four, five, six, seven, eight, nine, ten"
@@ -103,6 +103,50 @@ def test_a_prompt_that_does_not_fit_is_refused_before_it_is_read(engine: Engine)
         next(engine.stream(user("long " * engine.context), Generation()))
     with pytest.raises(EngineError, match="room for"):
         next(engine.stream(user("Hi"), Generation(max_tokens=engine.context)))
+
+
+def likelihood(engine: Engine, text: str, continuation: str) -> float:
+    assert isinstance(engine, Scorer)
+    return returned(engine.likelihood(user(text), continuation))
+
+
+def returned(readings: Generator[Reading, None, float]) -> float:
+    done: list[int] = []
+    while True:
+        try:
+            done.append(next(readings).done)
+        except StopIteration as stop:
+            assert done == sorted(done)
+            return float(stop.value)
+
+
+@pytest.mark.parametrize(
+    ("passage", "question", "other"),
+    [
+        ("The tower was built in 1889 by Eiffel.", "Who built the tower?", "What do penguins eat?"),
+        ("这座桥1968年建成通车。", "这座桥哪年建成？", "企鹅吃什么东西？"),
+    ],
+)
+def test_what_the_prompt_speaks_of_is_likelier(
+    engine: Engine, passage: str, question: str, other: str
+) -> None:
+    prompt = f"{passage}\nWrite a question about this text. 就这段文字提一个问题。"
+    assert 0 > likelihood(engine, prompt, question) > likelihood(engine, prompt, other)
+
+
+def test_a_likelihood_does_not_depend_on_what_was_read_before(engine: Engine) -> None:
+    assert isinstance(engine, Scorer)
+    first = likelihood(engine, COUNT, "eleven")
+    readings = engine.likelihood(user(f"{COUNT} {CHINESE}"), "eleven")
+    next(readings)
+    readings.close()
+    assert likelihood(engine, COUNT, "eleven") == pytest.approx(first, abs=0.05)
+    assert likelihood(engine, COUNT, "") == 0
+
+
+def test_what_is_too_long_to_be_judged_is_refused(engine: Engine) -> None:
+    with pytest.raises(EngineError, match="room for"):
+        likelihood(engine, COUNT, "long " * engine.context)
 
 
 def close(events: Iterator[Any]) -> None:
