@@ -162,7 +162,7 @@ def cite(text: str, hits: Sequence[Hit], question: str = "") -> Cited:
     text = citer.feed(text.strip()) + citer.flush()
     return Cited(
         text=text,
-        citations=tuple(_citations(text, {hit.marker: hit.passage for hit in hits}, citer.held)),
+        citations=tuple(citations_of(text, {hit.marker: hit.passage for hit in hits}, citer.held)),
         refused=False,
         supported=citer.supported,
         unsupported=tuple(citer.unsupported),
@@ -185,7 +185,7 @@ def _refusal(text: str) -> str:
     return next((each for each in NO_ANSWER.values() if said.startswith(_letters(each))), NO_ANSWER["en"])
 
 
-def _citations(text: str, by_marker: dict[int, Passage], held: dict[int, Held]) -> Iterator[Citation]:
+def citations_of(text: str, by_marker: dict[int, Passage], held: dict[int, Held]) -> Iterator[Citation]:
     seen: set[tuple[int, int]] = set()
     for sentence in _sentences(text):
         for found in MARKER.finditer(sentence):
@@ -195,10 +195,10 @@ def _citations(text: str, by_marker: dict[int, Passage], held: dict[int, Held]) 
             span = held[int(found[1])].best_span(MARKER.sub("", sentence))
             if (int(found[1]), span.start) not in seen:
                 seen.add((int(found[1]), span.start))
-                yield _citation(int(found[1]), passage, span.start, span.end)
+                yield citation_of(int(found[1]), passage, span.start, span.end)
 
 
-def _citation(marker: int, passage: Passage, start: int, end: int) -> Citation:
+def citation_of(marker: int, passage: Passage, start: int, end: int) -> Citation:
     return Citation(
         marker=marker,
         document=passage.source,
