@@ -52,6 +52,12 @@ CONTENT: Final = """
         maker = excluded.maker, notes = excluded.notes, places = excluded.places, text = excluded.text
 """
 
+OPENINGS: Final = """
+    SELECT source, mtime_ns, contents.key, contents.passages, coalesce((
+        SELECT heading FROM passages
+        WHERE number = (SELECT min(number) FROM passages WHERE passages.content = contents.number)), '')
+    FROM documents JOIN contents ON contents.key = documents.content ORDER BY source
+"""
 DISKS: Final = "disks"  # the key in `meta`
 
 
@@ -72,6 +78,24 @@ class FileState:
     def content(self) -> str:
         """Name what the file says: its bytes, and its ending, which decides how they are read."""
         return self.digest + Path(self.source).suffix.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Titled:
+    """An indexed file and what it calls itself."""
+
+    source: str
+    content: str  # the same for files of the same content
+    passages: int
+    title: str  # the outermost heading above its first passage; "": none
+
+
+def read_titles(connection: sqlite3.Connection, scope: Scope) -> list[Titled]:
+    return [
+        Titled(source=source, content=content, passages=passages, title=heading.partition(" > ")[0])
+        for source, mtime, content, passages, heading in connection.execute(OPENINGS)
+        if admits(scope, source, day_of(mtime))
+    ]
 
 
 def read_files(connection: sqlite3.Connection) -> dict[str, FileState]:
@@ -124,8 +148,8 @@ def read_passage(connection: sqlite3.Connection, number: int) -> Passage | None:
     )
 
 
-def read_passages(connection: sqlite3.Connection, source: str) -> list[Passage]:
-    numbers = [row[0] for row in connection.execute(PASSAGES_OF, (source,))]
+def read_passages(connection: sqlite3.Connection, source: str, most: int | None = None) -> list[Passage]:
+    numbers = [row[0] for row in connection.execute(PASSAGES_OF, (source,))][:most]
     return [passage for passage in map(partial(read_passage, connection), numbers) if passage]
 
 

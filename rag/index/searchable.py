@@ -14,7 +14,7 @@ from rag.index import rows
 from rag.index.bm25 import LARGE as MANY_WORDS
 from rag.index.bm25 import WordSearch
 from rag.index.lexical import question_words
-from rag.index.rows import FileState
+from rag.index.rows import FileState, Titled
 from rag.index.schema import Manifest
 from rag.index.shapes import Numbers
 from rag.index.store import Store, read_meta
@@ -75,10 +75,15 @@ class Searchable:
         with self._store.reading() as connection:
             return int(read_meta(connection, "passages"))
 
-    def passages(self, source: str) -> list[Passage]:
-        """Return the passages of a file, in order; [] when it is not indexed."""
+    def titles(self, scope: Scope = EVERYTHING) -> list[Titled]:
+        """Return the indexed files of a scope in order of their names."""
         with self._store.reading() as connection:
-            return rows.read_passages(connection, source)
+            return rows.read_titles(connection, scope)
+
+    def passages(self, source: str, most: int | None = None) -> list[Passage]:
+        """Return the passages of a file, in order, or only the first; [] when it is not indexed."""
+        with self._store.reading() as connection:
+            return rows.read_passages(connection, source, most)
 
     def document(self, source: str) -> Document:
         """Return what was read from a file.

@@ -19,7 +19,7 @@ from rag.retrieve.hits import distinct, interleaved, joined
 from rag.retrieve.languages import WORDS_ONLY, cohort, script_of
 from rag.scope import EVERYTHING
 
-__all__ = ["PassageRetriever", "is_relevant", "retrieve"]
+__all__ = ["PassageRetriever", "is_relevant", "ranked", "retrieve"]
 
 DEPTH: Final = 30  # candidates of each search
 JOINED: Final = 2  # passages of full length that neighbours may make together
@@ -35,7 +35,7 @@ def retrieve(
     """
     depth = max(DEPTH, top_k)
     asked = (*(sides(question) or ()), question)
-    rankings = [_ranked(each, index=index, embedder=embedder, depth=depth, scope=scope) for each in asked]
+    rankings = [ranked(each, index=index, embedder=embedder, depth=depth, scope=scope) for each in asked]
     hits = distinct(interleaved(rankings), top_k)
 
     def fits(text: str) -> bool:
@@ -44,8 +44,8 @@ def retrieve(
     return joined(hits, between=index.text_between, fits=fits)
 
 
-def _ranked(question: str, *, index: Index, embedder: Embedder, depth: int, scope: Scope) -> list[Hit]:
-    """Return all candidates, best first."""
+def ranked(question: str, *, index: Index, embedder: Embedder, depth: int, scope: Scope) -> list[Hit]:
+    """Return `depth` candidates of each search, best first."""
     script, others = script_of(question), cohort(embedder)
     vector = embedder.embed_query(question)
     dense = index.search_dense(vector, depth, scope=scope)
