@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.cite import Cited, Citer
-from rag.datatypes import Answer, Event, Reading, Retrieved, Scope, Timings, Token, Usage
+from rag.datatypes import Answer, Event, Hit, Reading, Retrieved, Scope, Timings, Token, Usage
+from rag.explain import accounted, nowhere, turns_left_out
 from rag.prompt import Fitted
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class Run:
                 yield self._retrieved(chunk["fitted"])
             elif "message" in chunk:
                 yield from self._tokens(chunk["message"])
+            elif "rewriting" in chunk:
+                self._timings["rewrite"] = self._elapsed()
             elif "cited" in chunk:
                 self._cited: Cited = chunk["cited"]
         rest = "" if self._unsure else self._citer.flush()
@@ -64,9 +68,8 @@ class Run:
         self._timings["retrieve"] = self._elapsed()
         self._citer = Citer(fitted.shown, self._question)
         self._unsure = bool(fitted.shown) and not fitted.hits  # the chain may yet refuse what is written
-        return Retrieved(
-            hits=fitted.hits or tuple(self._state["hits"]), searched_for=self._state["searched_for"]
-        )
+        self._hits = accounted(self._state["hits"], fitted)
+        return Retrieved(hits=self._hits, searched_for=self._state["searched_for"])
 
     def _tokens(self, message: AIMessageChunk) -> Iterator[Token]:
         if message.usage_metadata:
@@ -76,6 +79,8 @@ class Run:
                 cached_tokens=message.usage_metadata["input_token_details"]["cache_read"],
                 finish=message.response_metadata["finish_reason"],
             )
+        if message.text:
+            self._timings.setdefault("read", self._elapsed() - self._timings["retrieve"])
         if not self._unsure:
             yield from self._token(self._citer.feed(str(message.text)))
 
@@ -85,28 +90,41 @@ class Run:
             yield Token(text=text)
 
     def _answer(self) -> Answer:
-        fitted, cited = self._state["fitted"], self._cited
+        fitted, cited, searched_for = self._state["fitted"], self._cited, self._state["searched_for"]
         asked = self._usage.answer_tokens > 0
-        cited_markers = {citation.marker for citation in cited.citations}
-        earlier = [
-            hit for hit in fitted.shown if hit.marker in cited_markers - {h.marker for h in fitted.hits}
-        ]
+        total = self._elapsed()  # before the words are looked for
         return Answer(
             question=self._question,
             scope=self._scope,
             text=cited.text,
-            searched_for=self._state["searched_for"],
+            searched_for=searched_for,
             refused=cited.refused,
             reason=(NOT_IN_PASSAGES if asked else NOT_RELEVANT) if cited.refused else "",
+            unmentioned=self._nowhere(searched_for or self._question) if cited.refused else (),
             citations=cited.citations,
             unsupported=cited.unsupported,
-            hits=(*(fitted.hits or self._state["hits"]), *earlier),
+            hits=(*self._hits, *self._earlier()),
+            turns_left_out=turns_left_out(self._history, fitted),
             model=self._rag.engine.model,
             engine=self._rag.engine.name,
             config_hash=self._rag.config.hash,
             usage=self._usage,
-            timings=Timings(**self._timings, total=self._elapsed()),
+            timings=self._spent(total),
         )
+
+    def _earlier(self) -> Iterator[Hit]:
+        """Yield what is cited of what only earlier questions found."""
+        cited = {citation.marker for citation in self._cited.citations}
+        cited -= {hit.marker for hit in self._hits}
+        yield from (replace(hit, earlier=True) for hit in self._state["fitted"].shown if hit.marker in cited)
+
+    def _nowhere(self, question: str) -> tuple[str, ...]:
+        return nowhere(question, self._hits, index=self._rag.index, scope=self._scope)
+
+    def _spent(self, total: float) -> Timings:
+        rest = total - self._timings["retrieve"]
+        read = self._timings.setdefault("read", rest)
+        return Timings(**self._timings, write=rest - read, total=total)
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self._started

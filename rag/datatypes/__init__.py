@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag.datatypes.answers import Answer, Citation, Hit, Ranks, Timings
+from rag.datatypes.answers import Answer, Citation, Hit, LeftOut, Ranks, Timings
 from rag.datatypes.documents import (
     Box,
     Document,
@@ -30,6 +30,7 @@ __all__ = [
     "Generation",
     "Heading",
     "Hit",
+    "LeftOut",
     "Message",
     "Page",
     "PageUnit",

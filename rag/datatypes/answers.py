@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from rag.datatypes.documents import Box, PageUnit, Passage, Scope
 from rag.datatypes.prompts import Usage
+
+LeftOut: TypeAlias = Literal["unfit", "room"]  # no passage fits the question; the prompt was full
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,9 @@ class Hit:
     covered: float | None = None  # share of the question's words in the passage, weighted by rarity, 0 to 1
     ranks: Ranks = field(default_factory=Ranks)
     marker: int = 0  # the number the passage bears in prompt and answer; 0: not shown to the model
+    left_out: LeftOut | None = None  # why it was not shown
+    cut: int = 0  # characters of it that were not shown
+    earlier: bool = False  # it was found and shown for an earlier question, whose scores these are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +57,15 @@ class Citation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Seconds since the question was taken up; time spent in the queue is `queued`."""
+    """Seconds: the first three since the question was taken up, the others spent on one stage."""
 
-    retrieve: float = 0.0
-    first_token: float = 0.0
-    total: float = 0.0
-    queued: float = 0.0
+    retrieve: float = 0.0  # until the passages were found, `rewrite` included
+    first_token: float = 0.0  # until the answer's first piece was passed on
+    total: float = 0.0  # retrieve + read + write
+    queued: float = 0.0  # before the question was taken up
+    rewrite: float = 0.0  # the LLM saying what a follow-up means
+    read: float = 0.0  # the LLM reading the prompt, until its first word
+    write: float = 0.0  # from that word to the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +78,11 @@ class Answer:
     searched_for: str = ""  # the question as rewritten for the search; empty: as it was asked
     refused: bool = False
     reason: str = ""  # why it was refused
+    unmentioned: tuple[str, ...] = ()  # of a refused question the words that no passage in scope holds
     citations: tuple[Citation, ...] = ()
     unsupported: tuple[str, ...] = ()  # its sentences that no passage holds, marked [?] in the text
     hits: tuple[Hit, ...] = ()
+    turns_left_out: int = 0  # earlier answers that the model was not shown: no room, or of another scope
     model: str = ""
     engine: str = ""
     config_hash: str = ""
