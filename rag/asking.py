@@ -11,7 +11,7 @@ from typing import Any, Final
 from rag.bars import amount
 from rag.datatypes import Answer, Event, Queued, Reading, Scope, Token
 from rag.errors import RagError
-from rag.render import answer_json, footer, source_lines
+from rag.render import answer_json, footer, source_lines, why_lines
 
 OK: Final = 0
 FAILED: Final = 1
@@ -37,6 +37,13 @@ def add_scope(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--until", type=_day, metavar="DAY", help="of the last change")
 
 
+def add_why(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for the account of each answer."""
+    parser.add_argument(
+        "--why", action="store_true", help="also tell how each passage was ranked, what was cut, and the time"
+    )
+
+
 def _day(said: str) -> date:
     try:
         return date.fromisoformat(said)
@@ -49,7 +56,7 @@ def _scope(where: dict[str, Any]) -> Scope:
     return Scope(places=tuple(places), types=tuple(types), since=where["since"], until=where["until"])
 
 
-def ask(settings: dict[str, Any], *, question: str, as_json: bool, **where: Any) -> int:
+def ask(settings: dict[str, Any], *, question: str, as_json: bool, why: bool, **where: Any) -> int:
     from rag.config import Config
     from rag.pipeline import Rag
 
@@ -59,11 +66,11 @@ def ask(settings: dict[str, Any], *, question: str, as_json: bool, **where: Any)
             answer = rag.ask(question, scope=scope)
             print(json.dumps(answer_json(answer), ensure_ascii=False))
         else:
-            answer = _show(rag.stream(question, scope=scope))
+            answer = _show(rag.stream(question, scope=scope), why=why)
     return REFUSED if answer.refused else OK
 
 
-def chat(settings: dict[str, Any], **where: Any) -> int:
+def chat(settings: dict[str, Any], *, why: bool, **where: Any) -> int:
     from rag.config import Config
     from rag.pipeline import Rag
 
@@ -80,7 +87,7 @@ def chat(settings: dict[str, Any], **where: Any) -> int:
             if question.strip() in {"/quit", "/exit"}:
                 return FAILED if failed and not history else OK
             try:
-                history.append(_show(rag.stream(question, history=history, scope=scope)))
+                history.append(_show(rag.stream(question, history=history, scope=scope), why=why))
             except RagError as exc:
                 failed = True
                 print(f"rag: {exc}", file=sys.stderr)
@@ -88,12 +95,13 @@ def chat(settings: dict[str, Any], **where: Any) -> int:
                 print("\n(stopped)", file=sys.stderr)
 
 
-def _show(events: Any) -> Answer:
-    """Print the answer as it comes and its sources after it."""
+def _show(events: Any, *, why: bool) -> Answer:
+    """Print the answer as it comes, after it its sources and, where `why` is wanted, the account of it."""
     waiting = sys.stderr.isatty()
     for event in events:
         if isinstance(event, Answer):
-            print("\n", *source_lines(event), footer(event), sep="\n")
+            account = why_lines(event) if why else ()
+            print("\n", *source_lines(event), *account, footer(event), sep="\n")
             return event
         if waiting and (status := _status(event)):
             print(f"\r\033[K{status}", end="", file=sys.stderr, flush=True)

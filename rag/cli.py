@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rag.asking import add_scope, ask, chat
+from rag.asking import add_scope, add_why, ask, chat
 from rag.bars import progress_bars
 from rag.chores import export_command, import_command, notice, print_report, status, sync
 from rag.errors import RagError
@@ -80,8 +80,10 @@ def build_parser() -> argparse.ArgumentParser:
     importing.add_argument("file")
     asking = as_json(add("ask", ask, "answer one question, streamed, with its sources"))
     asking.add_argument("question")
-    add_scope(asking)
-    add_scope(add("chat", chat, "ask question after question in one conversation"))
+    chatting = add("chat", chat, "ask question after question in one conversation")
+    for each in (asking, chatting):
+        add_why(each)
+        add_scope(each)
     add("ui", ui, "serve the web UI")
     models = add("models", models_command, "list, fetch and convert, or describe models")
     models.add_argument("action", choices=("list", "pull", "show"))

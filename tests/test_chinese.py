@@ -13,6 +13,7 @@ import pytest
 import rag
 from rag import errors as errors_of_kaoju
 from rag.chinese import in_chinese
+from rag.chinese.answers import ANSWERS
 from rag.chinese.errors import ERRORS
 from rag.chinese.files import FILES
 from rag.load.kinds import PACKED, UNREAD
@@ -124,7 +125,7 @@ def test_each_kind_of_file_and_what_to_do_with_it_is_told_in_chinese() -> None:
 
 
 def test_the_catalogue_is_whole() -> None:
-    for english, chinese in (FILES | ERRORS).items():
+    for english, chinese in (FILES | ERRORS | ANSWERS).items():
         assert set(re.findall(r"\{\w+\}", chinese)) <= set(re.findall(r"\{\w+\}", english)), english
         assert re.search("[\u4e00-\u9fff]", chinese), english
 

@@ -112,6 +112,7 @@ def test_ask_as_json_has_the_documented_keys(folder: Path) -> None:
     assert set(answer) == {
         *("question", "answer", "refused", "reason", "citations", "hits", "model", "engine"),
         *("prompt_tokens", "answer_tokens", "timings", "searched_for", "unsupported"),
+        *("unmentioned", "turns_left_out"),
     }
     assert answer["citations"] == [
         {
@@ -127,8 +128,22 @@ def test_ask_as_json_has_the_documented_keys(folder: Path) -> None:
     assert set(answer["hits"][0]) == {
         *("document", "page", "text", "score"),
         *("place", "confidence", "also"),
+        *("dense", "lexical", "covered", "ranks", "marker", "cited", "left_out", "cut", "earlier"),
     }
-    assert set(answer["timings"]) == {"retrieve", "first_token", "total"}
+    assert answer["hits"][0]["ranks"] == {"dense": 1, "lexical": 1, "fused": 1, "reranked": None}
+    assert set(answer["timings"]) == {
+        *("retrieve", "first_token", "total", "queued", "rewrite", "read", "write")
+    }
+
+
+def test_ask_tells_why_in_the_language_of_the_question(folder: Path) -> None:
+    (folder / "data" / "假期.md").write_text("正式员工每年有十九天带薪年假。\n", encoding="utf-8")
+    rag(folder, "sync")
+    asked = rag(folder, "ask", "--why", "How many days of paid leave?")
+    assert "Why this answer\n  [1] leave.md\n      Shown to the model whole · Cited yes\n" in asked.stdout
+    chinese = rag(folder, "ask", "--why", "火星上有几天带薪年假？").stdout
+    assert "为什么是这个回答\n" in chinese
+    assert "[1] 假期.md\n      给模型看 全部 · 被引用 " in chinese
 
 
 def test_where_to_look_is_said_by_flags_and_checked(folder: Path) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 
-from rag.datatypes import Answer, Citation, Failure, Hit, Passage, SyncReport, Timings, Usage
-from rag.render import answer_json, place, report_json, report_text
+from rag.datatypes import Answer, Citation, Failure, Hit, Passage, Ranks, SyncReport, Timings, Usage
+from rag.render import answer_json, place, report_json, report_text, why_lines
+from rag.render.labels import CHINESE, ENGLISH, Labels, Term
+from rag.render.why import why
+from rag.run import NOT_IN_PASSAGES, NOT_RELEVANT
 
 QUOTE = "Staff have 27 days\nof paid leave."
 PASSAGE = Passage(source="a.pdf", digest="d", start=5, end=5 + len(QUOTE), text=QUOTE, page=3)
@@ -18,11 +22,20 @@ ANSWER = Answer(
     question="How much?",
     text="27 days. [1]",
     citations=(Citation(marker=1, document="a.pdf", page=3, quote=QUOTE, start=5, end=41),),
-    hits=(Hit(passage=PASSAGE, score=0.5, marker=1),),
+    hits=(
+        Hit(
+            passage=PASSAGE,
+            score=0.5,
+            dense=0.87,
+            covered=0.5,
+            ranks=Ranks(dense=2, fused=1),
+            marker=1,
+        ),
+    ),
     model="tiny",
     engine="echo",
     usage=Usage(prompt_tokens=100, answer_tokens=6, cached_tokens=40),
-    timings=Timings(retrieve=0.1, first_token=1.26, total=2.0),
+    timings=Timings(retrieve=0.1, first_token=1.26, total=2.0, read=1.16, write=0.74),
 )
 PLACE_JSON: dict[str, Any] = {"place": "a.pdf, page 3", "confidence": None, "also": []}
 REFUSED = replace(
@@ -51,6 +64,83 @@ def test_a_refusal_shows_the_nearest_passages() -> None:
         "Nearest passages\n"
         "  a.pdf, page 3: Staff have 27 days of paid leave.\n\n"
         "refused without asking the model: no passage fits the question · 2.0 s"
+    )
+
+
+def test_a_refusal_tells_what_was_looked_for_in_vain_and_the_nearest_passages_in_its_language() -> None:
+    english = replace(REFUSED, unmentioned=("paternity", "*Mars*"))
+    assert str(english).startswith("No.\n\nNo passage mentions: paternity, *Mars*\n\nNearest passages\n")
+    assert english._repr_markdown_() == (
+        "No.\n\nNo passage mentions: paternity, \\*Mars\\*\n\n**Nearest passages**\n\n"
+        "- **a.pdf, page 3** — Staff have 27 days of paid leave.\n\n"
+        "<small>refused without asking the model: no passage fits the question · 2.0 s</small>"
+    )
+    chinese = replace(english, question="火星上有陪产假吗？", text="没有。", unmentioned=("火星", "陪产假"))
+    assert str(chinese) == (
+        "没有。\n\n没有段落提到：火星、陪产假\n\n最接近的段落\n"
+        "  a.pdf，第 3 页: Staff have 27 days of paid leave.\n\n"
+        "未询问模型：没有与问题相符的段落 · 2.0 秒"
+    )
+
+
+@pytest.mark.parametrize("reason", [NOT_RELEVANT, NOT_IN_PASSAGES])
+def test_each_reason_is_told_in_both_languages(reason: str) -> None:
+    english, chinese = (
+        why(replace(REFUSED, reason=reason), labels).remarks[0] for labels in (ENGLISH, CHINESE)
+    )
+    assert english == f"Why it was refused: {reason}."
+    assert re.search("[a-z]", chinese) is None
+
+
+def test_both_languages_fill_in_the_same_names() -> None:
+    def said(labels: Labels) -> dict[str, list[str]]:
+        values = {each.name: getattr(labels, each.name) for each in fields(Labels)}
+        texts = {
+            name: [*value.values()] if isinstance(value, dict) else [value] for name, value in values.items()
+        }
+        return {
+            name: [f"{each.name} {each.help}" if isinstance(each, Term) else each for each in those]
+            for name, those in texts.items()
+        }
+
+    english, chinese = said(ENGLISH), said(CHINESE)
+    for name, those in english.items():
+        for one, other in zip(those, chinese[name], strict=True):
+            assert one, name
+            assert other, name
+            assert sorted(re.findall(r"{\w+}", one)) == sorted(re.findall(r"{\w+}", other)), name
+
+
+def test_the_account_of_an_answer_tells_of_each_passage_the_rewriting_and_the_time() -> None:
+    unread = Hit(passage=replace(PASSAGE, source="b.md", page=None), score=0.1, lexical=3.21, left_out="room")
+    half = replace(ANSWER.hits[0], marker=2, cut=len(QUOTE), covered=None, ranks=Ranks(lexical=1, reranked=1))
+    answer = replace(
+        ANSWER,
+        hits=(*ANSWER.hits, half, unread, replace(half, marker=3, earlier=True)),
+        searched_for="How much leave?",
+        turns_left_out=2,
+        timings=replace(ANSWER.timings, queued=4.0, rewrite=0.06),
+    )
+    assert (
+        "\n".join(why_lines(answer))
+        == """\
+Why this answer
+  Searched for: How much leave?
+  Earlier answers not shown to the model, for want of room or of another scope: 2.
+  [1] a.pdf, page 3
+      Shown to the model whole · Cited yes
+      Both together 1 (0.50) · By meaning 2 (0.87) · By words – · Question's words in it 50% · Read again –
+  [2] a.pdf, page 3
+      Shown to the model 50 % of it · Cited no
+      Both together – (0.50) · By meaning – (0.87) · By words 1 · Read again 1
+  b.md
+      Shown to the model no: no room was left · Cited no
+      Both together – (0.10) · By meaning – · By words – (3.2) · Read again –
+  [3] a.pdf, page 3
+      Shown to the model with an earlier question · Cited no
+      Both together – (0.50) · By meaning – (0.87) · By words 1 · Read again 1
+  Time: waiting 4.0 s · rewriting 0.1 s · reading 1.2 s · writing 0.7 s · in all 2.0 s
+"""
     )
 
 
@@ -124,14 +214,41 @@ def test_json_has_the_documented_shape() -> None:
         "answer": "27 days. [1]",
         "refused": False,
         "reason": "",
+        "unmentioned": [],
         "citations": [{"marker": 1, "document": "a.pdf", "page": 3, "quote": QUOTE, **PLACE_JSON}],
         "unsupported": [],
-        "hits": [{"document": "a.pdf", "page": 3, "text": QUOTE, "score": 0.5, **PLACE_JSON}],
+        "hits": [
+            {
+                "document": "a.pdf",
+                "page": 3,
+                "text": QUOTE,
+                "score": 0.5,
+                **PLACE_JSON,
+                "dense": 0.87,
+                "lexical": None,
+                "covered": 0.5,
+                "ranks": {"dense": 2, "lexical": None, "fused": 1, "reranked": None},
+                "marker": 1,
+                "cited": True,
+                "left_out": None,
+                "cut": 0,
+                "earlier": False,
+            }
+        ],
+        "turns_left_out": 0,
         "model": "tiny",
         "engine": "echo",
         "prompt_tokens": 100,
         "answer_tokens": 6,
-        "timings": {"retrieve": 0.1, "first_token": 1.26, "total": 2.0},
+        "timings": {
+            "retrieve": 0.1,
+            "first_token": 1.26,
+            "total": 2.0,
+            "queued": 0.0,
+            "rewrite": 0.0,
+            "read": 1.16,
+            "write": 0.74,
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""What Kaoju says of files and of its own troubles, in Chinese.
+"""What Kaoju says of files, of refusals and of its own troubles, in Chinese.
 
 Reasons, notes and errors are made and kept in English. A catalogue gives the Chinese of each by its pattern:
 `{name}` is a part that changes and is looked up in its turn (`{what}` has to be known), `[a|b]` is one of
@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import Final
 
+from rag.chinese.answers import ANSWERS
 from rag.chinese.errors import ERRORS
 from rag.chinese.files import FILES
 from rag.chinese.words import WORDS
@@ -93,7 +94,7 @@ def _gap(left: str, right: str) -> str:
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     """Return the patterns that fix the most words first: they tell the most."""
-    known = sorted((FILES | ERRORS).items(), key=lambda pair: -len(PART.sub("", pair[0])))
+    known = sorted((FILES | ERRORS | ANSWERS).items(), key=lambda pair: -len(PART.sub("", pair[0])))
     return tuple((re.compile(_pattern(english), re.DOTALL), chinese) for english, chinese in known)
 
 

@@ -29,13 +29,20 @@ ERRORS: Final = {
     # the engine and its model
     "the stream ended without an answer": "回答中断，没有得到答案",
     "the engine's stream ended without an answer": "引擎中断，没有得到答案",
-    "{model} failed while answering: {error}; ask again": "{model} 作答时出错：{error}；请再问一次",
+    "{model} failed while {doing}: {error}; ask again": "{model} {doing}时出错：{error}；请再问一次",
     "{count} tokens and an answer are more than {model} has room for": (
         "{count} 个词元加上回答超出 {model} 的容量"
+    ),
+    "{count} tokens and a continuation are more than {model} has room for": (
+        "{count} 个词元加上续文超出 {model} 的容量"
     ),
     "the prompt takes {count} tokens and the answer up to {answer}, but {model} has room for {room}; "
     "give fewer passages or lower max_tokens": (
         "提示占 {count} 个词元，回答至多 {answer} 个，而 {model} 只容 {room} 个；请减少段落或调低 max_tokens"
+    ),
+    "the prompt takes {count} tokens and its continuation {number}, but {model} has room for {room}; "
+    "give a shorter passage": (
+        "提示占 {count} 个词元，续文占 {number} 个，而 {model} 只容 {room} 个；请给出更短的段落"
     ),
     "max_tokens={count} leaves no room for passages in the {room} tokens of {model}; lower it": (
         "max_tokens={count} 使 {model} 的 {room} 个词元容不下段落；请调低它"

@@ -92,6 +92,8 @@ WORDS: Final = {
     "Invalid control character at": "无效的控制字符",
     "Invalid \\escape": "无效的转义",
     "Invalid \\uXXXX escape": "无效的 \\uXXXX 转义",
+    "answering": "作答",
+    "reading": "阅读",
     "altogether": "全部",
     "none": "无",
     "another process": "另一个进程",

@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 from rag.datatypes.documents import Box, PageUnit, Passage, Scope
 from rag.datatypes.prompts import Usage
 
-LeftOut: TypeAlias = Literal["unfit", "room"]  # no passage fits the question; the prompt was full
+LeftOut: TypeAlias = Literal["unfit", "behind", "room"]
+# No passage fits the question; it fits much worse than the best; the prompt was full.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
