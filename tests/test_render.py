@@ -131,7 +131,7 @@ Why this answer
       Shown to the model whole · Cited yes
       Both together 1 (0.50) · By meaning 2 (0.87) · By words – · Question's words in it 50% · Read again –
   [2] a.pdf, page 3
-      Shown to the model 50 % of it · Cited no
+      Shown to the model 50% of it · Cited no
       Both together – (0.50) · By meaning – (0.87) · By words 1 · Read again 1
   b.md
       Shown to the model no: no room was left · Cited no

@@ -35,16 +35,20 @@ from rag.datatypes import (
     Progress,
     Prompt,
     Queued,
+    Ranks,
     Reading,
     Retrieved,
     Scope,
     SyncReport,
+    Timings,
     Token,
     Usage,
 )
 from rag.errors import ConfigError, DiskError, EngineError, InputError, RagError
 from rag.pipeline import Rag
+from rag.render.labels import LABELS
 from rag.ui import listing
+from rag.ui.account import account
 from rag.ui.background import Background, Emit
 from rag.ui.chrome import empty
 from rag.ui.desk import Desk, Session
@@ -988,3 +992,50 @@ def test_make_installs_a_browser_or_takes_the_one_there_is(tmp_path: Path) -> No
 
 def test_there_are_two_languages() -> None:
     assert list(LANGUAGES) == ["en", "zh"]
+
+
+# why
+
+
+def test_a_refusal_shows_what_no_passage_mentions_and_the_nearest_ones() -> None:
+    near = [hit(f"{HOSTILE} {n}", marker=0, source=f"<i>{n}.md") for n in range(6)]
+    turn = done("No.", *near, refused=True)
+    assert turn.answer is not None
+    turn = replace(turn, answer=replace(turn.answer, unmentioned=("Mars", "<b>")))
+    for texts, said in ((ENGLISH, "No passage mentions: Mars, <b>"), (CHINESE, "没有段落提到：Mars、<b>")):
+        html = turn_html(turn, texts)
+        assert said in plain(html)
+        assert texts.nearest in html
+        rows = re.findall(r'<li><button[^>]*data-place="(\d)"><b>(.*?)</b>.*?<span>(.*?)</span>', html)
+        assert [number for number, *_ in rows] == ["1", "2", "3", "4"]
+        assert [unescape(name) for _, name, _ in rows] == [f"<i>{n}.md" for n in range(4)]
+        assert set(re.findall(r"<(script|img|i|b [^>]*)", html)) == set()
+        assert 'data-place="6"' in sources([turn], texts)
+    assert "data-place" not in turn_html(done("Yes.", near[0]), ENGLISH)
+
+
+def test_the_account_of_an_answer_is_folded_escaped_and_explains_its_terms() -> None:
+    shown = replace(
+        hit("one two", source='"><img src=x>.md'), ranks=Ranks(dense=2, lexical=1, fused=1), cut=7
+    )
+    unread = replace(hit("three", marker=0, source="b.md"), left_out="room")
+    turn = done("One [1].", shown, unread, citations=(quote(shown, "one"),))
+    assert turn.answer is not None
+    told = replace(
+        turn.answer, searched_for="<one>?", turns_left_out=3, timings=Timings(retrieve=1.0, total=9.0)
+    )
+    for texts, labels in LABELS.items():
+        html = account(replace(turn, answer=told), LANGUAGES[texts])
+        assert html.startswith(f'<details class="why"><summary>{labels.why}</summary>')
+        rows = [re.findall(r"<span>(.*?)</span>", row) for row in re.findall("<tr>.*?</tr>", html)][1:]
+        assert rows == [
+            [labels.given_cut.format(share=50), labels.yes, "1 (0.03)", "2 (0.80)", "1", "–"],
+            [labels.left_room, labels.no, "– (0.03)", "– (0.80)", "–", "–"],
+        ]
+        assert "<img" not in html
+        assert labels.searched_for.format(question="&lt;one&gt;?") in html
+        terms = re.findall(r'<abbr tabindex="0" title="([^"]+)" data-help="([^"]+)">([^<]+)</abbr>', html)
+        assert len(terms) == html.count("<abbr")
+        assert all(title == meant for title, meant, _ in terms)
+        assert {labels.dense.name, labels.lexical.name, labels.search.name} <= {name for *_, name in terms}
+    assert account(Turn(number=1, question="q"), ENGLISH) == ""

@@ -131,7 +131,7 @@ ENGLISH: Final = Labels(
         name="Read again", help="The place after the first passages were compared with the question anew."
     ),
     given_whole="whole",
-    given_cut="{share} % of it",
+    given_cut="{share}% of it",
     given_earlier="with an earlier question",
     left_room="no: no room was left",
     left_behind="no: it fits much less than the best",

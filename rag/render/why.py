@@ -57,7 +57,8 @@ def _remarks(answer: Answer, labels: Labels) -> Iterator[str]:
 
 def _cells(hit: Hit, cited: set[int], labels: Labels) -> Iterator[str]:
     number = f"[{hit.marker}] " if hit.marker else ""
-    yield number + place(hit.passage, labels)
+    title = hit.passage.heading.rpartition(" > ")[2]
+    yield number + place(hit.passage, labels) + (f" · {title}" if title else "")
     yield _given(hit, labels)
     yield labels.yes if hit.marker in cited else labels.no
     yield _ranked(hit.ranks.fused, f"{hit.score:.2f}")
@@ -90,9 +91,9 @@ def _times(answer: Answer, labels: Labels) -> Iterator[tuple[Term, str]]:
         (labels.queued, spent.queued),
         (labels.rewrite, spent.rewrite),
         (labels.search, spent.retrieve - spent.rewrite),
-        (labels.read, spent.read),
-        (labels.write, spent.write),
     ]
+    if answer.usage.answer_tokens:
+        stages += [(labels.read, spent.read), (labels.write, spent.write)]
     for term, value in stages:
         if value >= SHORTEST:
             yield term, labels.seconds.format(value=f"{value:.1f}")

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from rag.datatypes import Answer
 from rag.scope import EVERYTHING
+from rag.ui.account import account, nearest
 from rag.ui.texts import Texts, told
-from rag.ui.turns import WAITING, Turn
+from rag.ui.turns import WAITING, Turn, shorten
 from rag.ui.where import searched_in
 
 MARKER: Final = re.compile(r"\[(\d{1,3}|\?)\]")
-MOST_SHOWN: Final = 1000  # characters of a question
 
 
 def conversation(turns: Sequence[Turn], texts: Texts) -> str:
@@ -35,13 +35,8 @@ def turn_html(turn: Turn, texts: Texts) -> str:
         f"{_notice(turn, texts)}"
         f'<div class="answer" aria-live="polite" aria-busy="{str(not turn.finished).lower()}">'
         f"{answer_html(turn, texts)}</div>"
-        f"{_footer(turn, texts)}</article>"
+        f"{nearest(turn, texts)}{_footer(turn, texts)}{account(turn, texts)}</article>"
     )
-
-
-def shorten(question: str) -> str:
-    """Return what is shown of a question: a whole document pasted as one is cut."""
-    return question if len(question) <= MOST_SHOWN else f"{question[:MOST_SHOWN]}…"
 
 
 def answer_html(turn: Turn, texts: Texts) -> str:

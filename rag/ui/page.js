@@ -13,18 +13,31 @@
     });
   };
 
-  const showSources = (turn, marker) => {
+  const showSources = (turn, card) => {
     body.classList.add('sheet');
     document.querySelectorAll('#sources .group').forEach((group) => {
       group.hidden = group.dataset.turn !== turn;
     });
-    const card = marker && document.querySelector(
-      `#sources .card[data-turn="${CSS.escape(turn)}"][data-marker="${CSS.escape(marker)}"]`);
     document.querySelectorAll('#sources .card.found').forEach((one) => one.classList.remove('found'));
     if (!card) return;
     card.open = true;
     card.classList.add('found');
     card.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+  };
+  const cardOf = ({ turn, marker, place }) => { // by the number in the answer, or the place among all
+    const [name, value] = marker ? ['marker', marker] : ['place', place];
+    return value && document.querySelector(
+      `#sources .card[data-turn="${CSS.escape(turn)}"][data-${name}="${CSS.escape(value)}"]`);
+  };
+
+  // What a term of the account means, for who has no pointer to rest on it.
+  const help = document.createElement('p');
+  help.className = 'help';
+  help.setAttribute('role', 'status');
+  const explain = (term) => {
+    const home = term.closest('td, .times');
+    if (home) home.append(help); else term.closest('table').after(help);
+    help.textContent = term.dataset.help;
   };
 
   // Where to search: the panel is opened and closed here, what is chosen in it is told by its fields.
@@ -64,6 +77,8 @@
 
   document.addEventListener('click', (event) => {
     const target = event.target.closest('button');
+    const term = event.target.closest('[data-help]');
+    if (term) explain(term);
     if (!event.target.closest('#sources')) body.classList.remove('sheet');
     if (body.matches('.scoping') && !event.target.closest('#scope, #scope-panel')) openScope(false);
     if (!target) return;
@@ -77,7 +92,7 @@
       ticked.clear();
       unpicked = Boolean(target.closest('#scope'));
     }
-    if (target.matches('.chip, .show')) showSources(target.dataset.turn, target.dataset.marker);
+    if (target.matches('.chip, .show, .near')) showSources(target.dataset.turn, cardOf(target.dataset));
     if (target.matches('#sources .close')) body.classList.remove('sheet');
     if (target.matches('.theme')) {
       setTheme(!body.classList.contains('dark'));
@@ -96,6 +111,7 @@
 
   document.addEventListener('focusin', (event) => {
     unpicked = false;
+    if (event.target.matches('[data-help]')) explain(event.target);
     if (body.matches('.scoping') && !event.target.closest('#scope, #scope-panel')) openScope(false);
   });
 

@@ -9,9 +9,8 @@ from typing import Final
 
 from rag.datatypes import Citation, Hit, Passage
 from rag.render import file_name, is_doubtful, page_range
-from rag.ui.markup import shorten
 from rag.ui.texts import Texts
-from rag.ui.turns import Turn
+from rag.ui.turns import Turn, shorten
 
 LINE: Final = re.compile(r"[^\n]+")
 ROW: Final = re.compile(r"^\s*\||\S(?: \| |\t+)\S|[:：][^;；\n]*[;；][^:：;；\n]*[:：]")
@@ -60,8 +59,8 @@ def _group(title: str, hits: Sequence[Hit], turn: Turn, texts: Texts, *, shown: 
 def _card(hit: Hit, turn: Turn, texts: Texts, *, shown: bool) -> str:
     passage = hit.passage
     name = escape(file_name(passage))
-    where = _where(hit, turn.citations, texts)
-    place = f'<small title="{escape(where)}">{escape(where)}</small>' if where else ""
+    stands = place_of(hit, turn.citations, texts)
+    place = f'<small title="{escape(stands)}">{escape(stands)}</small>' if stands else ""
     titles = [
         title for title in passage.heading.split(" > ") if title not in {"", *passage.part.split(" › ")}
     ]
@@ -71,14 +70,14 @@ def _card(hit: Hit, turn: Turn, texts: Texts, *, shown: bool) -> str:
     scores = " · ".join(_scores(hit, texts))
     return (
         f'<details class="card{"" if shown else " quiet"}" data-turn="{turn.number}"'
-        f' data-marker="{hit.marker}"{" open" if shown else ""}>'
+        f' data-place="{turn.hits.index(hit) + 1}" data-marker="{hit.marker}"{" open" if shown else ""}>'
         f'<summary>{number}<b title="{name}">{name}</b>{below}{place}</summary>'
         f"{heading}{_remarks(passage, texts)}{_quotation(hit, turn.citations)}"
         f'<p class="scores">{scores}</p></details>'
     )
 
 
-def _where(hit: Hit, citations: Sequence[Citation], texts: Texts) -> str:
+def place_of(hit: Hit, citations: Sequence[Citation], texts: Texts) -> str:
     """Return the cells, the pages that are quoted, or those of the whole passage."""
     passage = hit.passage
     if passage.cells:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from rag.datatypes import Answer, Citation, Event, Hit, Queued, Reading, Retrieved, Scope, Token
 
 Phase: TypeAlias = Literal["searching", "queued", "reading", "writing", "done", "stopped", "failed"]
 WAITING: frozenset[Phase] = frozenset({"searching", "queued", "reading"})
 FINISHED: frozenset[Phase] = frozenset({"done", "stopped", "failed"})
+MOST_SHOWN: Final = 1000  # characters of a question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +62,8 @@ def stop(turn: Turn) -> Turn:
 def fail(turn: Turn, error: str) -> Turn:
     """Return the turn with the sentence that says why there is no answer."""
     return replace(turn, phase="failed", error=error)
+
+
+def shorten(question: str) -> str:
+    """Return what is shown of a question: a whole document pasted as one is cut."""
+    return question if len(question) <= MOST_SHOWN else f"{question[:MOST_SHOWN]}…"

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from rag.config import Config
+from rag.render.labels import LABELS
 from rag.ui.languages import CHINESE, ENGLISH
 from tests.reverse_proxy import reverse_proxy
 
@@ -375,6 +376,33 @@ def test_sources_of_an_earlier_answer_open_from_it(chromium: Any, site: str) -> 
         page.click("#clear")
         page.wait_for_selector(".empty")
         assert page.locator(".turn").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("locale", "question", "said", "texts"),
+    [
+        ("en-US", "Who invented the telescope on Mars?", "No passage mentions: telescope, Mars", ENGLISH),
+        ("zh-CN", "火星上的咖啡机多少钱？", "没有段落提到：火星、咖啡机", CHINESE),
+    ],
+)
+def test_why_is_read_and_explained_by_the_keyboard_alone(
+    chromium: Any, site: str, locale: str, question: str, said: str, texts: Any
+) -> None:
+    labels = LABELS[texts.code]
+    with tab(chromium, site, locale=locale, width=390, height=844) as page:
+        ask(page, question)
+        answer(page)
+        assert said in page.inner_text("#live .turn.refused")
+        assert not page.locator("#live .why .times").is_visible()
+        page.focus("#live .why summary")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#live .why .times", state="visible")
+        for _ in range(2):  # over the names of the columns, which are hidden
+            page.keyboard.press("Tab")
+        assert page.inner_text("#live .why .help") == labels.cited.help
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.tap("#live .near >> nth=1")
+        page.wait_for_selector("#sources .card.found[data-place='2'] blockquote", state="visible")
 
 
 def test_an_error_is_one_sentence_in_its_place(chromium: Any, config: Config) -> None:
