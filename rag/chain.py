@@ -12,32 +12,46 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import aclosing, closing
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 from langchain.messages import AIMessageChunk
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import AddableDict, Runnable, RunnableGenerator
 from langchain_core.runnables.config import run_in_executor
 
+from rag.as_written import AsWritten
 from rag.chat_model import EngineChatModel, from_prompt
 from rag.cite import Cited, cite
 from rag.datatypes import Answer, Hit, Prompt, Scope
 from rag.follow_up import accepted, follow_up
 from rag.prompt import NO_ANSWER, Fitted, fit, language, rewriting
+from rag.refuse import Told
 
-Relevance: TypeAlias = Callable[[str, Sequence[Hit]], bool]
+Choice: TypeAlias = Callable[[str, Sequence[Hit]], Sequence[Hit]]
 State: TypeAlias = dict[str, Any]
 REWRITTEN_TOKENS: Final = 64  # most of a rewritten question
 
 
+class Stage(Protocol):
+    """What an answer passes through as it is written."""
+
+    def feed(self, piece: str) -> str:
+        """Return what may be passed on by now."""
+        ...
+
+    def flush(self) -> str:
+        """Return what is left when the answer has ended."""
+        ...
+
+
 def build_chain(
-    retriever: BaseRetriever, model: EngineChatModel, *, is_relevant: Relevance, budget: int
+    retriever: BaseRetriever, model: EngineChatModel, *, choose: Choice, budget: int
 ) -> Runnable[State, State]:
     """Chain the steps; `budget` is the most tokens a prompt may take.
 
     A question that depends on the conversation is searched for as what it means; the model gets it as it was
-    asked. Where `is_relevant` finds nothing that fits, the chain refuses without calling the model; in a
-    conversation the model is asked about what earlier turns showed, and must cite what says it.
+    asked. `choose` says which hits are worth reading. Where none is, the chain refuses without calling the
+    model; in a conversation it is asked about what earlier turns showed, and must cite what says it.
     """
     rewriter = model.model_copy(update={"max_tokens": REWRITTEN_TOKENS, "temperature": 0.0})
 
@@ -51,7 +65,7 @@ def build_chain(
             hits = [document.metadata["hit"] for document in retriever.invoke(query, scope=scope)]
             fitted = fit(
                 question,
-                hits if is_relevant(query, hits) else [],
+                choose(query, hits),
                 history=history,
                 count=model.count_tokens,
                 budget=budget,
@@ -81,19 +95,26 @@ def _meant(question: str, history: Sequence[Answer], model: EngineChatModel) -> 
 
 def _answered(question: str, fitted: Fitted, model: EngineChatModel) -> Generator[State, None, str]:
     if fitted.shown:
-        return (yield from _written("message", fitted.prompt, model))
+        texts = [hit.passage.text for hit in fitted.shown]
+        stages = (Told(question, texts), AsWritten(texts, language(question)))
+        return (yield from _written("message", fitted.prompt, model, stages))
     text = NO_ANSWER[language(question)]
     yield AddableDict(message=AIMessageChunk(content=text))
     return text
 
 
-def _written(key: str, prompt: Prompt, model: EngineChatModel) -> Generator[State, None, str]:
-    """Yield what the model writes piece by piece, and return the whole of it."""
+def _written(
+    key: str, prompt: Prompt, model: EngineChatModel, stages: Sequence[Stage] = ()
+) -> Generator[State, None, str]:
+    """Yield what the model writes piece by piece as the stages pass it on, and return the whole of it."""
     written: list[str] = []
     with closing(cast("Generator[AIMessageChunk]", model.stream(from_prompt(prompt)))) as chunks:
         for chunk in chunks:
-            written.append(chunk.text)
-            yield AddableDict({key: chunk})
+            text = str(chunk.text)
+            for stage in stages:
+                text = stage.feed(text) + (stage.flush() if chunk.chunk_position == "last" else "")
+            written.append(text)
+            yield AddableDict({key: chunk.model_copy(update={"content": text})})
     return "".join(written)
 
 

@@ -13,7 +13,8 @@ from typing import Final
 
 from rag.datatypes import Citation, Hit, Passage
 from rag.evidence import ENOUGH, Held, features
-from rag.prompt import NO_ANSWER, language
+from rag.prompt import language
+from rag.refuse import refusal, refuses
 from rag.sentences import sentence_spans
 
 MARKER: Final = re.compile(r"[\[［【]\s*(\d+(?:\s*[,，、]\s*\d+)*)\s*[\]］】]")
@@ -156,8 +157,9 @@ class Citer:
 
 def cite(text: str, hits: Sequence[Hit], question: str = "") -> Cited:
     """Check `text` against the passages it may cite: `hits`, each with its marker."""
-    if refuses(text):
-        return Cited(text=_refusal(text), citations=(), refused=True)
+    plain = MARKER.sub("", text)
+    if refuses(plain):
+        return Cited(text=refusal(plain), citations=(), refused=True)
     citer = Citer(hits, question)
     text = citer.feed(text.strip()) + citer.flush()
     return Cited(
@@ -171,18 +173,6 @@ def cite(text: str, hits: Sequence[Hit], question: str = "") -> Cited:
 
 def _held(passage: Passage, question: str) -> Held:
     return Held(passage.text, title=f"{passage.source} {passage.heading} {question}")
-
-
-def refuses(text: str) -> bool:
-    """Tell whether the model said that the passages hold no answer."""
-    said = _letters(MARKER.sub("", text))
-    return not said or any(said.startswith(_letters(sentence)) for sentence in NO_ANSWER.values())
-
-
-def _refusal(text: str) -> str:
-    """Return the sentence for no answer that `text` begins with; what a model adds to it has no source."""
-    said = _letters(MARKER.sub("", text))
-    return next((each for each in NO_ANSWER.values() if said.startswith(_letters(each))), NO_ANSWER["en"])
 
 
 def citations_of(text: str, by_marker: dict[int, Passage], held: dict[int, Held]) -> Iterator[Citation]:
@@ -231,7 +221,3 @@ def _sentences(text: str) -> list[str]:
             sentences.append(text[start:end])
             start = end
     return sentences
-
-
-def _letters(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())

@@ -18,7 +18,7 @@ from typing import Final
 
 from rag.index.lexical import HAN, NUMERALS, numeral_value, plain, words
 from rag.index.small_words import SMALL
-from rag.prompt import language
+from rag.prompt import Language, language
 from rag.sentences import sentence_spans
 
 ENOUGH: Final = 0.5  # share of a sentence's words from which on a span holds it
@@ -41,7 +41,9 @@ seventeen eighteen nineteen
 FROM_TWENTY: Final = "twenty thirty forty fifty sixty seventy eighty ninety"
 UNITS: Final = {word: number for number, word in enumerate(BELOW_TWENTY.split())}
 TENS: Final = {word: 10 * ten for ten, word in enumerate(FROM_TWENTY.split(), start=2)}
-SPELT: Final = re.compile(rf"\b(?:({'|'.join(TENS)})(?:[-\s]({'|'.join(UNITS)}))?|({'|'.join(UNITS)}))\b")
+SPELT: Final = re.compile(
+    rf"\b(?:({'|'.join(TENS)})(?:[-\s]({'|'.join(UNITS)}))?|({'|'.join(UNITS)}))\b", re.IGNORECASE
+)
 TOO_COMMON: Final = frozenset({"0", "1"})  # "one of them" is no number
 
 
@@ -139,8 +141,17 @@ def _numbers(text: str) -> Iterator[str]:
     folded = plain(text).casefold()
     for found in ARABIC.finditer(folded):
         yield f"{Decimal(found.group()).normalize():f}"
-    for found in SPELT.finditer(folded):
-        ten, one, alone = found.groups()
-        yield str(TENS.get(ten, 0) + UNITS.get(one or alone, 0))
-    for found in CHINESE_NUMBER.finditer(folded):
-        yield f"{numeral_value(found.group().removeprefix('第')).normalize():f}"
+    for value, _ in (*spelt_numbers(folded, "en"), *spelt_numbers(folded, "zh")):
+        yield value
+
+
+def spelt_numbers(text: str, spoken: Language) -> Iterator[tuple[str, str]]:
+    """Yield the value of each number that the text writes in words, and the words."""
+    if spoken == "zh":
+        for found in CHINESE_NUMBER.finditer(text):
+            written = found.group().removeprefix("第")
+            yield f"{numeral_value(written).normalize():f}", written
+        return
+    for found in SPELT.finditer(text):
+        ten, one, alone = (each.casefold() if each else "" for each in found.groups())
+        yield str(TENS.get(ten, 0) + UNITS.get(one or alone, 0)), found.group()

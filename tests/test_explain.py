@@ -54,6 +54,12 @@ def test_hits_that_fit_no_question_are_told_apart_from_those_without_room() -> N
     assert (told.marker, told.left_out) == (0, "unfit")
 
 
+def test_hits_that_were_not_worth_reading_are_told_apart() -> None:
+    hits = (hit(TEXT), hit(TEXT, source="b.md"))
+    fitted = fit("When is the lamp lit?", hits[:1], history=(), count=words, budget=10**6)
+    assert [each.left_out for each in accounted(hits, fitted)] == [None, "behind"]
+
+
 def test_earlier_answers_without_room_are_counted() -> None:
     turn = Answer(
         question="Who rings the bell?", text="The keeper. [1]", hits=(replace(hit(TEXT), marker=1),)

@@ -1,0 +1,68 @@
+"""Numbers of an answer as its passages write them: a model makes 27 of 二十七, and no search finds that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from rag.evidence import TOO_COMMON, spelt_numbers
+from rag.prompt import Language
+
+RUN: Final = frozenset("0123456789.,:/-")
+BELONGS_BEFORE: Final = re.compile(r"[\w$€£¥№#.,:/-]", re.ASCII)
+BELONGS_AFTER: Final = re.compile(r"[A-Za-z%％°‰]")
+
+LISTS: Final = frozenset(")）、")  # after the number of an entry
+
+
+class AsWritten:
+    """Passes an answer on as it is written; a number that its passages only spell out is spelt as they do.
+
+    Text comes out the same however it is cut into pieces.
+    """
+
+    def __init__(self, passages: Sequence[str], language: Language) -> None:
+        """`language` is the answer's: of a passage in the other one, nothing is taken over."""
+        self._passages = passages
+        self._language = language
+        self._run = ""  # perhaps a number
+        self._line = ""  # what has been passed on of this line
+        self._marker = False  # inside the brackets of one
+
+    def feed(self, piece: str) -> str:
+        return "".join(map(self._feed, piece))
+
+    def flush(self) -> str:
+        """Return what is left when the answer has ended."""
+        return self._ended("")
+
+    def _feed(self, character: str) -> str:
+        if character in RUN:
+            self._run += character
+            return ""
+        text = self._ended(character) + character
+        self._line = (self._line + text).rpartition("\n")[2]
+        self._marker = character in "[［【" or (self._marker and character not in "]］】")
+        return text
+
+    def _ended(self, following: str) -> str:
+        run, self._run = self._run, ""
+        number = run.rstrip(".,:/-")
+        if not number.isdigit() or self._marker or self._belongs(run, following):
+            return run
+        return self._as_written(number) + run[len(number) :]
+
+    def _belongs(self, run: str, following: str) -> bool:
+        """Tell whether the number is a part of something, as in a date, a name or a list."""
+        if BELONGS_BEFORE.search(self._line[-1:]) or BELONGS_AFTER.match(following):
+            return True
+        begins = not self._line.strip()
+        return begins and (following in LISTS or (run[-1] in ".:" and following.isspace()))
+
+    def _as_written(self, number: str) -> str:
+        stands = re.compile(rf"(?<!\d){number}(?!\d)")
+        if number in TOO_COMMON or any(map(stands.search, self._passages)):
+            return number
+        spelt = (each for text in self._passages for each in spelt_numbers(text, self._language))
+        return next((written for value, written in spelt if value == number), number)

@@ -1,0 +1,65 @@
+"""When the model says that the passages hold no answer, or has none of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rag.prompt import EXAMPLES, NO_ANSWER, UNANSWERABLE, language
+
+OPENING: Final = " \t\n\"'“‘*`"  # what a model may put before its word
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.casefold().split())
+
+
+REPEATED: Final = tuple(_squeezed(answer.partition(" [")[0]) for _, answer in EXAMPLES)
+
+
+class Told:
+    """Passes an answer on as it is written; the model's word for no answer becomes the sentence for it.
+
+    A model without an answer may also repeat that of an example. What may become one or the other is held
+    back, and whatever follows it has no source.
+    """
+
+    def __init__(self, question: str, passages: Sequence[str]) -> None:
+        """What stands in a passage is no example's."""
+        self._no_answer = NO_ANSWER[language(question)]
+        texts = [_squeezed(text) for text in passages]
+        repeated = (each for each in REPEATED if not any(each in text for text in texts))
+        self._empty = (*UNANSWERABLE.values(), *repeated)
+        self._held = ""
+        self._decided = self._refused = False
+
+    def feed(self, piece: str) -> str:
+        if self._decided:
+            return "" if self._refused else piece
+        self._held += piece
+        said = _squeezed(self._held.lstrip(OPENING))
+        self._refused = said.startswith(self._empty)
+        self._decided = self._refused or not any(each.startswith(said) for each in self._empty)
+        if self._refused:
+            return self._no_answer
+        return self._held if self._decided else ""
+
+    def flush(self) -> str:
+        """Return what is left when the answer has ended."""
+        return "" if self._decided else self._held
+
+
+def refuses(text: str) -> bool:
+    """Tell whether an answer is the sentence for none, or says nothing."""
+    said = _letters(text)
+    return not said or any(said.startswith(_letters(sentence)) for sentence in NO_ANSWER.values())
+
+
+def refusal(text: str) -> str:
+    """Return the sentence for no answer that `text` begins with; what a model adds to it has no source."""
+    said = _letters(text)
+    return next((each for each in NO_ANSWER.values() if said.startswith(_letters(each))), NO_ANSWER["en"])
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())

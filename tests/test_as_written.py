@@ -1,0 +1,52 @@
+"""Numbers of an answer are written as its passages write them, however the answer is cut into pieces."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.as_written import AsWritten
+from rag.prompt import language
+
+PASSAGES = (
+    "正式员工每年有十九天带薪年假，第二十四页有表。杀青锅的温度应保持在二百三十五度，三小时后停机 20 分钟。",
+    "There are twenty-seven days of leave, and One of them is sold for nineteen crowns. Room 12 has five.",
+)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("19天 [1]", "十九天 [1]"),
+        ("235", "二百三十五"),
+        ("235度，3小时，20分钟。", "二百三十五度，三小时，20分钟。"),
+        ("27 days [1, 2]", "twenty-seven days [1, 2]"),
+        ("For 19 crowns.", "For nineteen crowns."),
+        ("Not 5, but 12. It is 27.", "Not five, but 12. It is twenty-seven."),
+        ("19 [27]", "nineteen [27]"),
+    ],
+)
+def test_a_number_that_is_only_spelt_out_is_spelt_as_there(said: str, shown: str, pieces: int) -> None:
+    stage = AsWritten(PASSAGES, "zh" if language(said) == "zh" or said == "235" else "en")
+    parts = [said[start : start + pieces] for start in range(0, len(said), pieces)]
+    assert "".join(map(stage.feed, parts)) + stage.flush() == shown
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "2024-05-27",
+        "5: a list\n19. of\n27) numbers",
+        "A5 and 5kg, 5.27, 1,235, $19, 27%",
+        "1 of them",
+        "26 days",
+    ],
+)
+def test_other_numbers_stay(said: str) -> None:
+    stage = AsWritten(PASSAGES, "en")
+    assert stage.feed(said) + stage.flush() == said
+
+
+def test_nothing_is_taken_over_from_the_other_language() -> None:
+    stage = AsWritten(PASSAGES[1:], "zh")
+    assert stage.feed("27天") + stage.flush() == "27天"
