@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from rag.portable import Described
     from rag.status import Status
 
-LEAST_PROMPT = 1024  # tokens: what stands before, a question and a passage or two
+LEAST_PROMPT = 512  # tokens: the system message, a question and a passage or two
 
 
 class IndexSettings(TypedDict):
@@ -89,7 +89,7 @@ class Rag:
         """The LangChain chain from a question to a cited answer."""
         from rag.chain import build_chain
         from rag.chat_model import EngineChatModel
-        from rag.retrieve import PassageRetriever, worth_reading
+        from rag.retrieve import PassageRetriever, is_relevant
 
         model = EngineChatModel(
             engine=self.engine,
@@ -105,8 +105,8 @@ class Rag:
                 f"max_tokens={self.config.max_tokens} leaves no room for passages in the "
                 f"{self.engine.context} tokens of {self.engine.model}; lower it"
             )
-        choose = partial(worth_reading, embedder=self.embedder.name)
-        return build_chain(retriever, model, choose=choose, budget=budget)
+        fits = partial(is_relevant, embedder=self.embedder.name)
+        return build_chain(retriever, model, is_relevant=fits, budget=budget)
 
     def ask(self, question: str, *, history: Sequence[Answer] = (), scope: Scope = EVERYTHING) -> Answer:
         """Answer the question; `history` holds the conversation's earlier answers.
@@ -128,22 +128,27 @@ class Rag:
     ) -> Generator[Event]:
         """Yield `Queued` while others are answered, `Retrieved`, `Reading`, `Token`, and last the `Answer`.
 
-        Closing the iterator stops the engine at once; until it is closed or at its end, other questions wait.
-        Raises what `ask` does.
+        A question about several documents yields `Retrieved` again with the passages of each. Closing the
+        iterator stops the engine at once; until it is closed or at its end, other questions wait. Raises what
+        `ask` does.
         """
+        from rag.collection import Asked, route_for, shortened
+
         question = check_question(question)
         asked = time.perf_counter()
         with self._turnstile.ticket() as ticket:
             for place in ticket.places():
                 yield Queued(place=place)
-            run = Run(self, question, history, scope, asked=asked)
+            run = Run(self, question, [shortened(turn) for turn in history], scope, asked=asked)
+            begun = time.perf_counter()
             if not self.index.passage_count():
                 raise InputError(
                     f"no documents are indexed; put some into {self.config.data_dir}/ and run `rag sync`"
                 )
             if scope != EVERYTHING:
                 check_scope(scope, [each.source for each in self.documents() if each.state == "indexed"])
-            yield from run.events()
+            put = Asked(question=question, scope=scope, at=asked, begun=begun)
+            yield from (route_for(self, put, history) or run).events()
 
     def sync(
         self,

@@ -12,14 +12,14 @@ import rag
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"datatypes", "errors", "exit_status"},
+    {"datatypes", "errors"},
     {"chinese", "config", "harmless", "places", "race", "scope", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "prompt", "render", "split"},
-    {"evidence", "refuse"},
-    {"as_written", "cite", "chat_model", "folder", "follow_up", "portable", "retrieve"},
+    {"evidence"},
+    {"cite", "chat_model", "folder", "follow_up", "portable", "retrieve"},
     {"status", "unmentioned"},
     {"chain", "explain"},
-    {"run"},
+    {"collection", "run"},
     {"pipeline", "setup"},
     {"default"},
     {"benchmark", "doctor"},

@@ -1,0 +1,100 @@
+"""Questions about the collection itself take a route of their own; any other is answered from passages.
+
+Which documents there are and which talk of something is told from the index; what one document says is
+summarised; what each of several says is asked of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from rag.collection.apart import Apart
+from rag.collection.listing import Inventory, Listing
+from rag.collection.names import Names
+from rag.collection.recognise import recognise
+from rag.collection.route import Asked, Route
+from rag.collection.says import joined, say
+from rag.collection.summary import Summarised
+from rag.collection.wishes import Everything, Mentions, Sides, Summary, Task, Unclear
+from rag.datatypes import Answer, Citation, Event, Hit
+from rag.prompt import Language, language
+
+if TYPE_CHECKING:
+    from rag.pipeline import Rag
+
+__all__ = ["Asked", "route_for", "shortened"]
+
+UNCLEAR: Final = "it is not clear which document is meant"
+CANONICAL: Final[dict[Language, tuple[str, str]]] = {
+    "en": ("Summarise {source}", "What does {source} say about {topic}?"),
+    "zh": ("总结{source}", "{source}里关于{topic}怎么说？"),
+}
+
+
+def route_for(rag: Rag, asked: Asked, history: Sequence[Answer]) -> Route | None:
+    """Return the route of a question about the collection; None for any other."""
+    scope = asked.scope
+    earlier = [turn for turn in history if turn.scope == scope]
+    task = recognise(asked.question, earlier, lambda: Names(rag.index.titles(scope)))
+    if task is None:
+        return None
+    understood = _as_understood(task, asked.question, language(asked.question))
+    return _route(rag, replace(asked, searched_for=understood), task)
+
+
+def _route(rag: Rag, asked: Asked, task: Task) -> Route:
+    if isinstance(task, Everything):
+        return Inventory(rag, asked)
+    if isinstance(task, Mentions):
+        return Listing(rag, asked, topic=task.topic)
+    if isinstance(task, Summary):
+        return Summarised(rag, asked, task.source)
+    if isinstance(task, Sides):
+        return Apart(rag, asked, task.sources, topic=task.topic)
+    return Asking(rag, asked, task)
+
+
+def _as_understood(task: Task, question: str, spoken: Language) -> str:
+    """Return the question with the document's name where it does not name it itself."""
+    summary, said = CANONICAL[spoken]
+    if isinstance(task, Summary) and task.source.casefold() not in question.casefold():
+        return summary.format(source=task.source)
+    if isinstance(task, Sides) and len(task.sources) == 1 and task.sources[0] not in question:
+        return said.format(source=task.sources[0], topic=task.topic)
+    return ""
+
+
+class Asking(Route):
+    """Which document is meant."""
+
+    def __init__(self, rag: Rag, asked: Asked, task: Unclear) -> None:
+        super().__init__(rag, asked)
+        self._task = task
+
+    def events(self) -> Iterator[Event]:
+        name = self._task.name
+        known = self._task.known or tuple(file.source for file in self.rag.index.titles(self.asked.scope))
+        saying = "unknown" if self._task.unknown else "which"
+        text = say(self.spoken, saying, name=name, names=joined(self.spoken, known))
+        yield from self.refusal(text, UNCLEAR)
+
+
+def shortened(turn: Answer) -> Answer:
+    """Return a turn that the model has not written with its hits cut to what is cited.
+
+    A follow-up shows the model what earlier turns found; of a list of documents that would be long.
+    """
+    if turn.usage.answer_tokens or turn.refused:
+        return turn
+    quoted = {each.marker: each for each in turn.citations}
+    return replace(turn, hits=tuple(_cut(hit, quoted) for hit in turn.hits))
+
+
+def _cut(hit: Hit, quoted: dict[int, Citation]) -> Hit:
+    if hit.marker not in quoted:
+        return hit
+    citation = quoted[hit.marker]
+    passage = replace(hit.passage, start=citation.start, end=citation.end, text=citation.quote)
+    return replace(hit, passage=passage)
