@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from rag.portable import Described
     from rag.status import Status
 
-LEAST_PROMPT = 512  # tokens: the system message, a question and a passage or two
+LEAST_PROMPT = 1024  # tokens: what stands before, a question and a passage or two
 
 
 class IndexSettings(TypedDict):
@@ -89,7 +89,7 @@ class Rag:
         """The LangChain chain from a question to a cited answer."""
         from rag.chain import build_chain
         from rag.chat_model import EngineChatModel
-        from rag.retrieve import PassageRetriever, is_relevant
+        from rag.retrieve import PassageRetriever, worth_reading
 
         model = EngineChatModel(
             engine=self.engine,
@@ -105,8 +105,8 @@ class Rag:
                 f"max_tokens={self.config.max_tokens} leaves no room for passages in the "
                 f"{self.engine.context} tokens of {self.engine.model}; lower it"
             )
-        fits = partial(is_relevant, embedder=self.embedder.name)
-        return build_chain(retriever, model, is_relevant=fits, budget=budget)
+        choose = partial(worth_reading, embedder=self.embedder.name)
+        return build_chain(retriever, model, choose=choose, budget=budget)
 
     def ask(self, question: str, *, history: Sequence[Answer] = (), scope: Scope = EVERYTHING) -> Answer:
         """Answer the question; `history` holds the conversation's earlier answers.

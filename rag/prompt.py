@@ -7,7 +7,7 @@ before the question. An engine that keeps its state reads only what is new.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
@@ -23,17 +23,34 @@ NO_ANSWER: Final[dict[Language, str]] = {
     "en": "The documents do not answer this question.",
     "zh": "文档中没有这个问题的答案。",
 }
+UNANSWERABLE: Final[dict[Language, str]] = {"en": "unanswerable", "zh": "无法回答"}  # the model's NO_ANSWER
 SYSTEM: Final = (
-    "Answer from the numbered passages, briefly, and cite them like [1]. "
-    f"If no passage holds the answer, say: {NO_ANSWER['en']}\n"
-    "根据编号的段落简短回答，并注明编号，如 [1]。"
-    f"如果段落中没有答案，就说：{NO_ANSWER['zh']}"
+    "Answer from the numbered passages with their own words, as short as possible, and cite like [1]. "
+    f"If they do not say exactly what is asked, answer: {UNANSWERABLE['en']}\n"
+    "用编号段落中的原话尽量简短地回答，并注明编号，如 [1]。"
+    f"如果段落没有说明所问的内容，就回答：{UNANSWERABLE['zh']}"
 )
 PASSAGE: Final = "[{marker}] {title}\n{text}\n\n"
 QUESTION: Final[dict[Language, str]] = {
     "en": "Question: {question}\nAnswer in English:",
     "zh": "问题：{question}\n用中文回答：",
 }
+# Answered before every conversation: read once, since they never change. Without them a small model makes
+# sentences about the passages; see the README for what they are worth.
+SHOWN: Final = (
+    "[1] tea.md\nThe Lusong tea house opened in 1921 on Bridge Street. Its founder, Lin Yue, sold green tea "
+    "from the hills; her daughter added a kitchen in 1950, because travellers asked for hot meals.\n\n",
+    "[2] 茶馆.md\n茶馆现有员工二十四人，周一休息，老板娘负责后厨。到店先取号，再点茶，最后到柜台付款。\n\n",
+)
+EXAMPLES: Final = (
+    ("When was the kitchen added?", "1950 [1]"),
+    ("茶馆有多少员工？", "二十四人 [2]"),
+    ("When did Lin Yue sell the tea house?", UNANSWERABLE["en"]),
+    ("茶馆的厨师周几休息？", UNANSWERABLE["zh"]),
+    ("Why did the tea house get a kitchen?", "travellers asked for hot meals [1]"),
+    ("茶馆是哪一年开业的？", "1921年 [1]"),
+    ("How do guests order tea?", "They take a number, order, and pay at the counter [2]"),
+)
 REWRITE: Final[dict[Language, str]] = {
     "en": (
         "{conversation}\nQuestion: {question}\n\n"
@@ -65,6 +82,7 @@ class Fitted:
     prompt: Prompt
     hits: tuple[Hit, ...]  # of this question; those without a marker did not fit
     shown: tuple[Hit, ...]  # every passage in the prompt, earlier turns included
+    turns: int  # of the conversation that it holds
 
 
 def language(question: str) -> Language:
@@ -150,14 +168,20 @@ def _cut(hit: Hit, length: int) -> Hit:
 
 
 def _build(question: str, hits: Sequence[Hit], *, history: Sequence[Answer]) -> Fitted:
-    messages = [Message(role="system", parts=(SYSTEM,))]
+    messages = [*BEFORE]
     shown: dict[str, Hit] = {}
     for turn in history:
         messages.append(_user_message(turn.question, _new(turn.hits, shown)))
-        messages.append(Message(role="assistant", parts=(turn.text,)))
+        said = UNANSWERABLE[language(turn.question)] if turn.refused else turn.text
+        messages.append(Message(role="assistant", parts=(said,)))
     numbered = tuple(_number(hits, shown))
     messages.append(_user_message(question, _new(numbered, shown)))
-    return Fitted(prompt=Prompt(messages=tuple(messages)), hits=numbered, shown=tuple(shown.values()))
+    return Fitted(
+        prompt=Prompt(messages=tuple(messages)),
+        hits=numbered,
+        shown=tuple(shown.values()),
+        turns=len(history),
+    )
 
 
 def _number(hits: Sequence[Hit], shown: dict[str, Hit]) -> Iterator[Hit]:
@@ -178,12 +202,10 @@ def _new(hits: Sequence[Hit], shown: dict[str, Hit]) -> list[Hit]:
 
 
 def _user_message(question: str, hits: Sequence[Hit]) -> Message:
-    passages = tuple(
-        PASSAGE.format(
-            marker=hit.marker, title=harmless(_title(hit.passage)), text=harmless(hit.passage.text)
-        )
-        for hit in hits
-    )
+    return _asking(question, map(passage_part, hits))
+
+
+def _asking(question: str, passages: Iterable[str]) -> Message:
     return Message(role="user", parts=(*passages, QUESTION[language(question)].format(question=question)))
 
 
@@ -240,3 +262,14 @@ def joining(notes: Sequence[str], title: str, spoken: Language) -> Prompt:
 def said_about(topic: str, spoken: Language) -> str:
     """Return the question that each of several documents is asked."""
     return SAID_ABOUT[spoken].format(topic=topic)
+
+
+def _before() -> Iterator[Message]:
+    """Yield what stands before every conversation: what to do, and how it is done."""
+    yield Message(role="system", parts=(SYSTEM,))
+    for number, (question, answer) in enumerate(EXAMPLES):
+        yield _asking(question, () if number else SHOWN)
+        yield Message(role="assistant", parts=(answer,))
+
+
+BEFORE: Final = tuple(_before())

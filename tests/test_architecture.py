@@ -12,11 +12,11 @@ import rag
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"datatypes", "errors"},
+    {"datatypes", "errors", "exit_status"},
     {"chinese", "config", "harmless", "places", "race", "scope", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "prompt", "render", "split"},
-    {"evidence"},
-    {"cite", "chat_model", "folder", "follow_up", "portable", "retrieve"},
+    {"evidence", "refuse"},
+    {"as_written", "cite", "chat_model", "folder", "follow_up", "portable", "retrieve"},
     {"status", "unmentioned"},
     {"chain", "explain"},
     {"collection", "run"},
