@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import takewhile
 from typing import Final
 
 from rag.datatypes import Answer, Hit, LeftOut, Passage, Scope
@@ -17,14 +16,17 @@ LOOKED_AT: Final = 20  # of the passages that share a part with a word, which ho
 
 def accounted(found: Sequence[Hit], fitted: Fitted) -> tuple[Hit, ...]:
     """Return every hit, as it was shown to the model or with the reason why it was not."""
-    return tuple(_accounted(hit, fitted.hits) for hit in found)
+    return tuple(_accounted(hit, fitted) for hit in found)
 
 
-def _accounted(hit: Hit, fitted: Sequence[Hit]) -> Hit:
-    shown = next((each for each in fitted if each.marker and _is_part(each.passage, hit.passage)), None)
+def _accounted(hit: Hit, fitted: Fitted) -> Hit:
+    marked = (each for each in (*fitted.hits, *fitted.shown) if each.marker)
+    shown = next((each for each in marked if _is_part(each.passage, hit.passage)), None)
     if shown is None:
-        return replace(hit, left_out=_why_not(hit, fitted))
-    return replace(shown, cut=len(hit.passage.text) - len(shown.passage.text))
+        return replace(hit, left_out=_why_not(hit, fitted.hits))
+    return replace(
+        hit, marker=shown.marker, passage=shown.passage, cut=len(hit.passage.text) - len(shown.passage.text)
+    )
 
 
 def _why_not(hit: Hit, fitted: Sequence[Hit]) -> LeftOut:
@@ -38,13 +40,9 @@ def _is_part(part: Passage, whole: Passage) -> bool:
     return same and whole.start <= part.start and part.end <= whole.end
 
 
-def turns_left_out(history: Sequence[Answer], scope: Scope, fitted: Fitted) -> int:
+def turns_left_out(history: Sequence[Answer], fitted: Fitted) -> int:
     """Return how many earlier answers the prompt does not hold, where there is one."""
-    asked = [message.text for message in fitted.prompt.messages if message.role == "user"][:-1]
-    own = [turn for turn in history if turn.scope == scope]
-    pairs = zip(reversed(own), reversed(asked), strict=False)
-    told = takewhile(lambda pair: pair[0].question in pair[1], pairs)
-    return len(history) - sum(1 for _ in told) if fitted.shown else 0
+    return len(history) - fitted.turns if fitted.shown else 0
 
 
 def nowhere(question: str, hits: Sequence[Hit], *, index: Index, scope: Scope) -> tuple[str, ...]:

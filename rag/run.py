@@ -104,7 +104,7 @@ class Run:
             citations=cited.citations,
             unsupported=cited.unsupported,
             hits=(*self._hits, *self._earlier()),
-            turns_left_out=turns_left_out(self._history, self._scope, fitted),
+            turns_left_out=turns_left_out(self._history, fitted),
             model=self._rag.engine.model,
             engine=self._rag.engine.name,
             config_hash=self._rag.config.hash,

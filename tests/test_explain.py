@@ -67,8 +67,8 @@ def test_earlier_answers_without_room_are_counted() -> None:
     other = replace(turn, scope=Scope(types=("pdf",)))
     roomy = fit("When?", (), history=[turn], count=words, budget=10**6)
     narrow = fit("When?", [hit(TEXT, source="b.md")], history=[turn], count=words, budget=words(roomy.prompt))
-    assert turns_left_out([turn, other], Scope(), roomy) == 1
-    assert turns_left_out([turn, other], Scope(), narrow) == 2
+    assert turns_left_out([turn, other], roomy) == 1
+    assert turns_left_out([turn, other], narrow) == 2
 
 
 def test_the_stages_make_up_the_whole_time(config: Config, write: Write) -> None:
