@@ -6,16 +6,13 @@ import argparse
 import json
 import sys
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from rag.bars import amount
 from rag.datatypes import Answer, Event, Queued, Reading, Scope, Token
 from rag.errors import RagError
+from rag.exit_status import FAILED, OK, REFUSED
 from rag.render import answer_json, footer, source_lines, why_lines
-
-OK: Final = 0
-FAILED: Final = 1
-REFUSED: Final = 3  # 2 is argparse's, for a wrong command line
 
 
 def add_scope(parser: argparse.ArgumentParser) -> None:

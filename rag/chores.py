@@ -12,9 +12,8 @@ from typing import Any
 from rag.bars import progress_bars
 from rag.datatypes import SyncReport
 from rag.errors import RagError
+from rag.exit_status import OK
 from rag.render import report_json, report_text
-
-OK = 0
 
 
 def sync(settings: dict[str, Any], *, as_json: bool, rebuild: bool) -> int:

@@ -14,11 +14,8 @@ from rag.asking import add_scope, add_why, ask, chat
 from rag.bars import progress_bars
 from rag.chores import export_command, import_command, notice, print_report, status, sync
 from rag.errors import RagError
+from rag.exit_status import FAILED, INTERRUPTED, INTERRUPTION, OK
 from rag.measuring import benchmark, evaluate
-
-OK: Final = 0
-FAILED: Final = 1
-INTERRUPTED: Final = 130
 
 EPILOG: Final = """\
 exit status: 0 done or answered, 1 failed, 2 wrong command line,
@@ -40,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"rag: {exc}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("\nrag: interrupted; run the same command again to go on", file=sys.stderr)
+        print(INTERRUPTION, file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader went away, as in `rag ask … | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

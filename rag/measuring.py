@@ -8,8 +8,7 @@ from typing import Any
 
 from rag.bars import progress_bars
 from rag.errors import ConfigError, InputError
-
-OK = 0
+from rag.exit_status import OK
 
 
 def benchmark(

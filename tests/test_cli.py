@@ -381,3 +381,25 @@ def on_a_terminal(command: list[str], folder: Path) -> str:
                 written += piece
     os.close(shown)
     return written.decode("utf-8", "replace")
+
+
+def test_an_interruption_while_the_modules_are_imported_is_no_traceback(folder: Path) -> None:
+    code = """
+import runpy, sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "rag.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+runpy.run_module("rag", run_name="__main__")
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (130, "")
+    assert run.stderr == "\nrag: interrupted; run the same command again to go on\n"
