@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -14,6 +16,7 @@ from rag.datatypes import Passage, Scope
 from rag.errors import InputError
 
 EVERYTHING: Final = Scope()
+ESCAPED: Final = re.compile(r"\[([*?[])\]")
 
 
 def admits(scope: Scope, source: str, changed: date | None = None) -> bool:
@@ -57,12 +60,25 @@ def day_of(mtime_ns: int) -> date:
     return datetime.fromtimestamp(mtime_ns / 1e9, tz=UTC).astimezone().date()
 
 
+def literal(path: str) -> str:
+    """Return the place that is this file or folder alone, whatever signs of a pattern its name has."""
+    return escape(path) if "/" in path else f"./{escape(path)}"  # without a slash it would be a name anywhere
+
+
+def as_named(place: str) -> str:
+    """Return what `literal` was given, or a pattern as it is."""
+    return ESCAPED.sub(r"\1", place.removeprefix("./"))
+
+
 def _is_in(source: str, place: str) -> bool:
     """A place is a file, a folder or a pattern; a name without a slash ("./a" has one) may be anywhere."""
     wanted = place.removeprefix("./").rstrip("/")
-    if wanted in {"", ".", source} or source.startswith(f"{wanted}/") or fnmatchcase(source, wanted):
+    if wanted in {"", ".", source} or source.startswith(f"{wanted}/"):
         return True
-    return "/" not in place.rstrip("/") and fnmatchcase(PurePosixPath(source).name, wanted)
+    if fnmatchcase(source, wanted) or fnmatchcase(source, f"{wanted}/*"):
+        return True
+    name = PurePosixPath(source).name
+    return "/" not in place.rstrip("/") and (name == wanted or fnmatchcase(name, wanted))
 
 
 def _ending(source: str) -> str:

@@ -15,7 +15,7 @@ from rag.datatypes import Document, Passage, Scope
 from rag.errors import InputError
 from rag.index import FileState, Index
 from rag.pipeline import Rag
-from rag.scope import admits, check_scope
+from rag.scope import admits, as_named, check_scope, literal
 
 SOURCES = ("handbook/leave.md", "handbook/2024/pay.pdf", "notes.txt", "手册/年假.md")
 
@@ -119,3 +119,20 @@ def test_answers_come_from_the_scope_alone_and_under_its_name(
         assert rag.ask(question, scope=Scope(until=date(2021, 1, 1))).refused
         with pytest.raises(InputError, match="did you mean 'new/'"):
             rag.ask(question, scope=Scope(places=("nwe/",)))
+
+
+ODD = ["a*.md", "ab.md", "x/[draft].md", "x/d.md", "old[1]/a.md", "old1/a.md", "what?.txt", "whats.txt"]
+
+
+@pytest.mark.parametrize("source", ODD)
+def test_a_name_with_the_signs_of_a_pattern_is_found_and_can_be_meant_alone(source: str) -> None:
+    alone = Scope(places=(literal(source),))
+    assert [each for each in ODD if admits(alone, each)] == [source]
+    assert as_named(literal(source)) == source
+    assert admits(Scope(places=(source,)), source)
+    assert admits(Scope(places=(source.rpartition("/")[2],)), source)
+
+
+def test_a_folder_with_the_signs_of_a_pattern_can_be_meant_alone() -> None:
+    assert [each for each in ODD if admits(Scope(places=(literal("old[1]/"),)), each)] == ["old[1]/a.md"]
+    assert [each for each in ODD if admits(Scope(places=("old[1]/",)), each)] == ["old[1]/a.md", "old1/a.md"]

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Final, Literal, TypeAlias
 
 from rag.datatypes import DocumentState, Scope
-from rag.scope import EVERYTHING, admits
+from rag.scope import EVERYTHING, admits, as_named, literal
 from rag.ui.texts import Texts
 
 Kind: TypeAlias = Literal["place", "type", "since", "until"]
@@ -31,7 +31,7 @@ class Part:
 def parts(scope: Scope, texts: Texts) -> Iterator[Part]:
     """Yield what is chosen; nothing where everything is searched."""
     for place in scope.places:
-        yield Part(kind="place", value=place, label=place.removeprefix("./"))
+        yield Part(kind="place", value=place, label=as_named(place))
     for ending in scope.types:
         yield Part(kind="type", value=ending, label=f".{ending}")
     if scope.since:
@@ -116,7 +116,7 @@ def _places(scope: Scope, sources: Sequence[str], texts: Texts, find: str) -> st
     rows = "".join(
         _box("place", place, name, folders.get(name, 0), checked=place in scope.places)
         for name in found[:MOST_PLACES]
-        for place in [name if "/" in name else f"./{name}"]  # without a slash it would be a name anywhere
+        for place in [literal(name)]
     )
     listed = f"<ul>{rows}</ul>" if rows else f'<p class="none">{texts.none_found}</p>'
     more = texts.rows_shown.format(shown=f"{MOST_PLACES:,}", count=f"{len(found):,}")
