@@ -49,7 +49,7 @@ def test_one_value_a_line_is_read_and_bad_lines_are_counted(name: str) -> None:
     assert read('{"a": 1}\n\n{"a": 2}\n', name).text == "a: 1\na: 2"
     content = read('{"a": 1}\noops\n{"a": 2}\n{"a": 3}', name)
     assert content.text == "a: 1\noops\na: 2\na: 3"
-    assert content.notes == ("1 of its lines are no JSON, the first is line 2",)
+    assert content.notes == ("1 of its lines is no JSON, the first is line 2",)
 
 
 def test_geojson_keeps_points_and_drops_outlines() -> None:
@@ -99,4 +99,4 @@ def test_values_that_follow_one_another_are_each_read() -> None:
 def test_controls_and_line_separators_within_a_string_are_borne() -> None:
     content = read('{"a": "x\ty\u2028z"}\n\noops\n{"a": "v"}\n{"a": "w"}', "a.jsonl")
     assert content.text == "a: x\ty\nz\noops\na: v\na: w"
-    assert content.notes == ("1 of its lines are no JSON, the first is line 3",)
+    assert content.notes == ("1 of its lines is no JSON, the first is line 3",)

@@ -166,7 +166,7 @@ def test_a_formula_shows_its_stored_result_and_one_without_is_told() -> None:
     source = source_of(lambda workbook: workbook.active.append(["Sum", "=1+2"]))
     content = read_xlsx(source)
     assert content.text.endswith("Sum: =1+2")
-    assert content.notes[0].startswith("1 formulas have no stored result")
+    assert content.notes[0].startswith("1 formula has no stored result")
     stored = with_part(
         source.data,
         "xl/worksheets/sheet1.xml",

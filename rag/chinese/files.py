@@ -48,7 +48,7 @@ FILES: Final = {
     "it is very long: only the first {read} of its {count} characters were read": (
         "内容很长：共 {count} 个字符，只读取了前 {read} 个"
     ),
-    "there are {count} more such notes": "另有 {count} 条此类备注",
+    "there [is|are] {count} more such note[s]": "另有 {count} 条此类备注",
     "{count} more could not be read": "另有 {count} 个无法读取",
     "the rest was not read: {reason}": "其余部分没有读取：{reason}",
     # archives and books
@@ -99,7 +99,7 @@ FILES: Final = {
     "the OpenDocument file is damaged: {reason}": "OpenDocument 文件已损坏：{reason}",
     "the {kind} is cut or damaged: {reason}": "{kind}被截断或已损坏：{reason}",
     "only what stands before the damage was read": "只读取了损坏处之前的内容",
-    "{count} of its parts were read, lost are {parts}": "读取了其中 {count} 个部分，丢失的有 {parts}",
+    "{count} of its parts {were} read, lost are {parts}": "读取了其中 {count} 个部分，丢失的有 {parts}",
     "{name} cannot be unpacked": "{name} 无法解压",
     "the Word document is damaged: {reason}": "Word 文档已损坏：{reason}",
     "{name} is missing": "缺少 {name}",
@@ -145,15 +145,15 @@ FILES: Final = {
     "after row {count}": "第 {count} 行之后",
     'the sheet "{name}" is damaged and could not be read': "工作表“{name}”已损坏，无法读取",
     'the sheet "{name}" is missing from the file': "文件中缺少工作表“{name}”",
-    "{count} formulas have no stored result: open it in a spreadsheet program and save it, "
-    "so that their values can be read": (
+    "{count} formula[ has|s have] no stored result: open it in a spreadsheet program and save it, "
+    "so that [its value|their values] can be read": (
         "{count} 个公式没有保存结果：请用电子表格程序打开并保存，以便读取其数值"
     ),
     "{part} is damaged: what follows the damage is missing": "{part}已损坏：损坏处之后的内容缺失",
     "{part} is damaged: those after the damage are missing": "{part}已损坏：损坏处之后的文字缺失",
     'the sheet "{name}"': "工作表“{name}”",
     "the part is damaged": "此部分已损坏",
-    "{count} characters do not belong to the code page that the file declares": (
+    "{count} character[ does|s do] not belong to the code page that the file declares": (
         "{count} 个字符不属于文件所声明的代码页"
     ),
     "the RTF file is damaged: its groups are nested more than {count} deep": (
@@ -184,7 +184,7 @@ FILES: Final = {
     ),
     "hold[s] characters whose meaning the file does not tell: left out": "含有文件未说明含义的字符：已略去",
     "hold[s] too much text: the rest was not read": "文字过多：其余部分没有读取",
-    "only {read} of its pictures were read, {count} more were not": (
+    "only {read} of its pictures were read, {count} more {were} not": (
         "其中的图片只读取了 {read} 张，另有 {count} 张没有读取"
     ),
     "a picture could not be read: {name}: {reason}": "一张图片无法读取：{name}：{reason}",
@@ -225,7 +225,7 @@ FILES: Final = {
         "不是有效的 JSON（{reason}），已按纯文本读取"
     ),
     "line {line}, column {column}: {error}": "第 {line} 行第 {column} 列：{error}",
-    "{count} of its lines are no JSON, the first is line {line}": (
+    "{count} of its lines {are} no JSON, the first is line {line}": (
         "其中 {count} 行不是 JSON，第一处在第 {line} 行"
     ),
     "it is no valid XML; it was read as plain text": "不是有效的 XML；已按纯文本读取",

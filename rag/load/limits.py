@@ -65,7 +65,8 @@ def _with_few_notes(document: Document) -> Document:
     more = len(document.notes) - MAX_NOTES
     if more <= 0:
         return document
-    return replace(document, notes=(*document.notes[:MAX_NOTES], f"there are {more:,} more such notes"))
+    rest = f"there {'is' if more == 1 else 'are'} {more:,} more such note{'s' if more > 1 else ''}"
+    return replace(document, notes=(*document.notes[:MAX_NOTES], rest))
 
 
 def _end_of(items: tuple[Placed, ...], most: int) -> int:

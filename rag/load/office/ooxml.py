@@ -84,7 +84,8 @@ class Package:
         if not lost:
             return "only what stands before the damage was read"
         more = f" and {len(lost) - MAX_LOST} more" if len(lost) > MAX_LOST else ""
-        return f"{len(self._names)} of its parts were read, lost are {', '.join(lost[:MAX_LOST])}{more}"
+        were = "was" if len(self._names) == 1 else "were"
+        return f"{len(self._names)} of its parts {were} read, lost are {', '.join(lost[:MAX_LOST])}{more}"
 
     def damaged(self, why: str) -> LoadError:
         return LoadError(f"the {self._noun} is damaged: {why}")

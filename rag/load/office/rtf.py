@@ -68,8 +68,10 @@ class _Reader(Words):
         for note in self._pictures.all_notes():
             builder.note(note)
         if self._fonts.lost:
+            lost = self._fonts.lost
             builder.note(
-                f"{self._fonts.lost:,} characters do not belong to the code page that the file declares"
+                f"{lost:,} character{' does' if lost == 1 else 's do'} not belong to the code page "
+                "that the file declares"
             )
         return builder.build()
 

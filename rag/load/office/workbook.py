@@ -72,9 +72,11 @@ class Workbook(ABC):
     def _notes(self) -> Iterator[str]:
         yield from (*self._package.notes, *self._allowance.notes, *self._objects.notes())
         if self._without_result:
+            count = self._without_result
             yield (
-                f"{self._without_result:,} formulas have no stored result: open it in a spreadsheet program "
-                "and save it, so that their values can be read"
+                f"{count:,} formula{' has' if count == 1 else 's have'} no stored result: open it in a "
+                "spreadsheet program and save it, so that "
+                f"{'its value' if count == 1 else 'their values'} can be read"
             )
 
     def _sheet(self, name: str, part: str) -> Content:

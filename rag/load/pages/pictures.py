@@ -48,7 +48,11 @@ class Pictures:
         """Return what is to be said of the pictures once the document has been read."""
         if not self._left_out:
             return self.notes
-        return [*self.notes, f"only {MAX_PICTURES} of its pictures were read, {self._left_out} more were not"]
+        were = "was" if self._left_out == 1 else "were"
+        return [
+            *self.notes,
+            f"only {MAX_PICTURES} of its pictures were read, {self._left_out} more {were} not",
+        ]
 
     def _recognized(self, data: bytes, name: str) -> Content | None:
         from rag.load import read

@@ -79,7 +79,8 @@ def _of_lines(text: str, trouble: str) -> tuple[list[Json], str]:
             bad.append(number)
     if len(bad) * 2 > len(values) or len(values) < MANY_LINES:
         return ([], trouble) if bad else (values, "")
-    return values, f"{len(bad):,} of its lines are no JSON, the first is line {bad[0]:,}" if bad else ""
+    are = "is" if len(bad) == 1 else "are"
+    return values, f"{len(bad):,} of its lines {are} no JSON, the first is line {bad[0]:,}" if bad else ""
 
 
 def _parsed(text: str) -> Json:
