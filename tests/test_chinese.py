@@ -153,6 +153,14 @@ def test_the_catalogue_is_whole() -> None:
             "the image is too large (90 x 90): at most 80 million pixels are read",
             "图片过大 (90 x 90)：最多读取 80 百万像素",
         ),
+        (
+            "a.gguf is a GGUF file; a reranker has to be a sentence-transformers folder",
+            "a.gguf 是 GGUF 文件；重排模型须为 sentence-transformers 文件夹",
+        ),
+        (
+            "embedder='q': qwen is an LLM; choose another embedder",
+            "embedder='q'：qwen 是语言模型；请另选 embedder",
+        ),
         ("{0} and %s of {name}", "{0} and %s of {name}"),
         ("", ""),
     ],

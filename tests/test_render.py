@@ -144,6 +144,13 @@ Why this answer
     )
 
 
+def test_a_list_that_the_model_had_no_part_in_says_so() -> None:
+    listed = replace(ANSWER, usage=Usage(prompt_tokens=0, answer_tokens=0))
+    told = why(listed, ENGLISH)
+    assert [row[1] for row in told.rows] == ["no"]
+    assert [term.name for term, _ in told.times] == ["search", "in all"]
+
+
 def test_what_a_follow_up_was_searched_for_as_is_shown_wherever_an_answer_is() -> None:
     answer = replace(ANSWER, searched_for="How much *leave*?")
     assert str(answer).startswith("27 days. [1]\n\nSearched for: How much *leave*?\n\nSources\n")

@@ -23,7 +23,9 @@ MOST_JOINTS: Final = 20  # that are tried
 REMEMBERED: Final = 4096  # sentences; a list of documents is drawn anew at every step of a sync
 PART: Final = re.compile(r"\{(\w+)\}|\[([^\]]+)\]")
 ARTICLE: Final = re.compile(r"^an? ")
-NAMES: Final = {"name", "path", "file", "folder", "suffix", "package", "model", "token"}
+NAMES: Final = {
+    *("name", "path", "file", "folder", "suffix", "package", "model", "token", "setting", "setting_again")
+}
 COUNTED: Final = {"count", "number", "pages"}
 NUMBERS, ANYTHING = r"[\d,. -]*\d", ".+?"
 SUBJECT: Final = (

@@ -106,11 +106,11 @@ ERRORS: Final = {
     "{name} is neither a model folder nor a GGUF file; check the path": (
         "{name} 既不是模型文件夹也不是 GGUF 文件；请检查路径"
     ),
-    "{setting}={name}: {known} is an {kind}; choose another {setting_again}": (
+    "{setting}={name}: {known} is {kind}; choose another {setting_again}": (
         "{setting}={name}：{known} 是 {kind}；请另选 {setting_again}"
     ),
-    "{path} is a GGUF file; an embedder has to be a sentence-transformers folder": (
-        "{path} 是 GGUF 文件；嵌入模型须为 sentence-transformers 文件夹"
+    "{path} is a GGUF file; {kind} has to be a sentence-transformers folder": (
+        "{path} 是 GGUF 文件；{kind}须为 sentence-transformers 文件夹"
     ),
     "{path} holds pickled weights, which can run any code when loaded; put safetensors or GGUF there": (
         "{path} 中是 pickle 权重，加载时可运行任意代码；请改放 safetensors 或 GGUF"

@@ -58,6 +58,10 @@ WORDS: Final = {
     "the last record is cut": "最后一条记录被截断",
     "first": "首个",
     "last": "最后一个",
+    # models
+    "LLM": "语言模型",
+    "embedder": "嵌入模型",
+    "reranker": "重排模型",
     # what to do with them
     "unpack it and put what it holds here": "请解压后把其中的内容放到这里",
     "decrypt it and put what it holds here": "请解密后把其中的内容放到这里",

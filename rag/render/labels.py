@@ -32,6 +32,7 @@ class Labels:
     seconds: str
     made: str
     made_unasked: str
+    made_listed: str
     one_place: dict[str, str]  # by what is counted
     places: dict[str, str]
     at: str
@@ -83,6 +84,7 @@ ENGLISH: Final = Labels(
         " · first word after {first}, {total} in all"
     ),
     made_unasked="refused without asking the model: {reason} · {total}",
+    made_listed="told from the index, without the model · {total}",
     one_place={
         "page": "page {first}",
         "slide": "slide {first}",
@@ -159,6 +161,7 @@ CHINESE: Final = Labels(
     seconds="{value} 秒",
     made="{model}（{engine}）· 读取 {new} / {prompt} 个词元，写出 {written} 个 · 首字 {first}，共 {total}",
     made_unasked="未询问模型：{reason} · {total}",
+    made_listed="由索引直接得出，未询问模型 · {total}",
     one_place={
         "page": "第 {first} 页",
         "slide": "幻灯片 {first}",

@@ -28,7 +28,8 @@ def why(answer: Answer, labels: Labels) -> Why:
     columns = [labels.passage, labels.given, labels.cited, labels.fused, labels.dense, labels.lexical]
     columns += [labels.covered, *([labels.reranked] if reranked else ())]
     cited = {citation.marker for citation in answer.citations}
-    rows = (tuple(_cells(hit, cited, labels))[: len(columns)] for hit in answer.hits)
+    asked = answer.usage.answer_tokens > 0
+    rows = (tuple(_cells(hit, cited, labels, asked=asked))[: len(columns)] for hit in answer.hits)
     return Why(
         remarks=tuple(_remarks(answer, labels)),
         columns=tuple(columns),
@@ -55,11 +56,11 @@ def _remarks(answer: Answer, labels: Labels) -> Iterator[str]:
         yield labels.turns_left_out.format(count=answer.turns_left_out)
 
 
-def _cells(hit: Hit, cited: set[int], labels: Labels) -> Iterator[str]:
+def _cells(hit: Hit, cited: set[int], labels: Labels, *, asked: bool) -> Iterator[str]:
     number = f"[{hit.marker}] " if hit.marker else ""
     title = hit.passage.heading.rpartition(" > ")[2]
     yield number + place(hit.passage, labels) + (f" · {title}" if title else "")
-    yield _given(hit, labels)
+    yield _given(hit, labels) if asked or hit.left_out else labels.no
     yield labels.yes if hit.marker in cited else labels.no
     yield _ranked(hit.ranks.fused, f"{hit.score:.2f}")
     yield _ranked(hit.ranks.dense, "" if hit.dense is None else f"{hit.dense:.2f}")
