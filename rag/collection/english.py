@@ -33,7 +33,7 @@ TAIL: Final = _rule(r"(?:[\s,]*\b(?:please|for me|thanks|thank you|briefly|in sh
 THERE: Final = (
     rf"do (?:you|i|we) (?:have|know|see)|are there|are (?:indexed|loaded|available|{HERE})"
     rf"|(?:have|did) (?:you|i|we) (?:read|index(?:ed)?|load(?:ed)?|add(?:ed)?|upload(?:ed)?|given? you)"
-    rf"|can (?:you|i) (?:see|search|read)|is there|(?:do )?you have"
+    rf"|can (?:you|i) (?:see|search|read)|is there|(?:do )?you have|have been (?:indexed|loaded|added|read)"
 )
 LIST: Final = tuple(
     _rule(pattern)
@@ -57,6 +57,7 @@ MENTION: Final = tuple(
         rf"(?:list|show|name|find|give)(?: me)? (?:all |any )?{THESE}{DOCUMENTS} (?:(?:that|which) )?"
         rf"{TALK} (?P<topic>.+)",
         rf"(?:is|are) there (?:any |an? )?{DOCUMENTS} (?:(?:that|which) )?{TALK} (?P<topic>.+)",
+        rf"do (?:you|we|i) have (?:any |an? )?{DOCUMENTS} on (?P<topic>.+)",
         rf"do (?:you have )?any (?:of (?:the|these|my|your) )?{DOCUMENTS} (?:(?:that|which) )?"
         rf"{TALK} (?P<topic>.+)",
         rf"in (?:which|what|how many) {DOCUMENTS} (?:is|are|was|were) (?P<topic>.+?) "

@@ -47,7 +47,9 @@ def advance(turn: Turn, event: Event) -> Turn:
     if isinstance(event, Retrieved):
         return replace(turn, phase="reading", read=0.0, hits=event.hits, searched_for=event.searched_for)
     if isinstance(event, Reading):
-        return replace(turn, read=event.done / event.total if event.total else 0.0)
+        again = turn.phase == "writing"  # the next part of a document that is summarised
+        share = event.done / event.total if event.total else 0.0
+        return replace(turn, phase="reading" if again else turn.phase, read=share)
     if isinstance(event, Token):
         text = turn.text + event.text
         return replace(turn, phase="writing" if text else turn.phase, text=text)
