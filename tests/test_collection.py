@@ -28,6 +28,9 @@ from rag.datatypes import (
 from rag.engines.echo import EchoEngine
 from rag.pipeline import Rag
 from rag.render import footer
+from rag.ui.languages import ENGLISH
+from rag.ui.markup import turn_html
+from rag.ui.turns import Turn, advance
 
 Write = Callable[[str, str], Path]
 
@@ -305,6 +308,16 @@ def test_orders_in_a_document_do_not_reach_a_summary(config: Config, write: Writ
     opened(config, engine).ask("Summarise evil.md")
     assert "PWNED" not in engine.asked[0].messages[0].text
     assert "The tide turns at six." in engine.asked[0].messages[0].text
+
+
+def test_the_page_shows_the_notes_and_how_far_the_next_part_is_read() -> None:
+    turn = advance(Turn(number=1, question="Summarise rooms.md"), Retrieved(hits=(hit(1, "The lamp."),)))
+    turn = advance(advance(turn, Reading(done=25, total=100)), Token(text="- The lamp is lit. [1]"))
+    turn = advance(turn, Reading(done=50, total=100))
+    shown = turn_html(turn, ENGLISH)
+    assert '<progress value="0.500">' in shown
+    assert "The lamp is lit." in shown
+    assert advance(turn, Token(text=" It")).phase == "writing"
 
 
 def hit(marker: int, text: str) -> Hit:
