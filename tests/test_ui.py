@@ -1022,7 +1022,11 @@ def test_the_account_of_an_answer_is_folded_escaped_and_explains_its_terms() -> 
     turn = done("One [1].", shown, unread, citations=(quote(shown, "one"),))
     assert turn.answer is not None
     told = replace(
-        turn.answer, searched_for="<one>?", turns_left_out=3, timings=Timings(retrieve=1.0, total=9.0)
+        turn.answer,
+        searched_for="<one>?",
+        turns_left_out=3,
+        usage=Usage(prompt_tokens=9, answer_tokens=9),
+        timings=Timings(retrieve=1.0, total=9.0),
     )
     for texts, labels in LABELS.items():
         html = account(replace(turn, answer=told), LANGUAGES[texts])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Vectors: TypeAlias = NDArray[np.float32]  # shape (n, dim), rows L2-normalised
-Vector: TypeAlias = NDArray[np.float32]  # shape (dim,), L2-normalised
+Vectors: TypeAlias = "NDArray[np.float32]"  # shape (n, dim), rows L2-normalised
+Vector: TypeAlias = "NDArray[np.float32]"  # shape (dim,), L2-normalised
 PageUnit: TypeAlias = Literal["page", "slide", "sheet"]
 
 

@@ -94,9 +94,9 @@ def footer(answer: Answer) -> str:
         labels.seconds.format(value=f"{value:.1f}")
         for value in (answer.timings.first_token, answer.timings.total)
     )
-    if not usage.answer_tokens and not answer.refused:
+    if not usage.prompt_tokens and not answer.refused:
         return labels.made_listed.format(total=total)
-    if not usage.answer_tokens:
+    if not usage.prompt_tokens:
         return labels.made_unasked.format(reason=told(answer.reason, labels), total=total)
     return labels.made.format(
         model=answer.model,

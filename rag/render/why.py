@@ -28,7 +28,7 @@ def why(answer: Answer, labels: Labels) -> Why:
     columns = [labels.passage, labels.given, labels.cited, labels.fused, labels.dense, labels.lexical]
     columns += [labels.covered, *([labels.reranked] if reranked else ())]
     cited = {citation.marker for citation in answer.citations}
-    asked = answer.usage.answer_tokens > 0
+    asked = answer.usage.prompt_tokens > 0
     rows = (tuple(_cells(hit, cited, labels, asked=asked))[: len(columns)] for hit in answer.hits)
     return Why(
         remarks=tuple(_remarks(answer, labels)),
@@ -93,7 +93,7 @@ def _times(answer: Answer, labels: Labels) -> Iterator[tuple[Term, str]]:
         (labels.rewrite, spent.rewrite),
         (labels.search, spent.retrieve - spent.rewrite),
     ]
-    if answer.usage.answer_tokens:
+    if answer.usage.prompt_tokens:
         stages += [(labels.read, spent.read), (labels.write, spent.write)]
     for term, value in stages:
         if value >= SHORTEST:

@@ -126,7 +126,7 @@ def _made(answer: Answer, texts: Texts) -> list[str]:
     if usage.answer_tokens:
         parts.append(texts.first_time.format(seconds=_seconds(timings.first_token, texts)))
     parts.append(texts.total_time.format(seconds=_seconds(timings.total, texts)))
-    if usage.answer_tokens:
+    if usage.prompt_tokens:
         parts.append(texts.tokens.format(prompt=usage.prompt_tokens, answer=usage.answer_tokens))
     if usage.cached_tokens:
         parts.append(texts.cached.format(count=usage.cached_tokens))
