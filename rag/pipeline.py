@@ -31,6 +31,7 @@ from rag.folder.scan import Found, scan
 from rag.index import Index, set_aside
 from rag.index.schema import Manifest
 from rag.prompt import check_question, fit
+from rag.rerank import Reranker, open_reranker
 from rag.run import Run
 from rag.scope import EVERYTHING, check_scope
 from rag.turnstile import Turnstile
@@ -74,6 +75,10 @@ class Rag:
         return self._given_embedder or open_embedder(self.config)
 
     @cached_property
+    def reranker(self) -> Reranker | None:
+        return open_reranker(self.config, self.embedder)
+
+    @cached_property
     def engine(self) -> Engine:
         return self._given_engine or open_engine(self.config)
 
@@ -98,7 +103,9 @@ class Rag:
             seed=self.config.seed,
             on_reading=self._readings.append,
         )
-        retriever = PassageRetriever(index=self.index, embedder=self.embedder, top_k=self.config.top_k)
+        retriever = PassageRetriever(
+            index=self.index, embedder=self.embedder, top_k=self.config.top_k, reranker=self.reranker
+        )
         budget = self.engine.context - self.config.max_tokens
         if budget < LEAST_PROMPT:
             raise ConfigError(

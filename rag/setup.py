@@ -10,6 +10,7 @@ from rag.config import Config
 from rag.datatypes import ProgressCallback
 from rag.embed import HashingEmbedder, SentenceEmbedder, open_embedder
 from rag.errors import ModelError
+from rag.rerank import names_model
 
 Notice: TypeAlias = Callable[[str], None]
 
@@ -23,6 +24,8 @@ def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> No
     """
     if config.embedder != HashingEmbedder.name:
         _take_embedder(config, progress, notice)
+    if names_model(config.reranker):
+        _tell(models.fetch_reranker(config.reranker, config, progress), notice)
     if config.engine == "ipex":
         fetched = models.choose_model(config, progress)
         _tell(fetched, notice)
@@ -31,8 +34,12 @@ def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> No
 
 def pull(name: str, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
     """Fetch one model by name, asking the hubs again, and convert an LLM; raises as `prepare`."""
-    if models.show_model(name, None, config).kind == "embedder":
+    kind = models.show_model(name, None, config).kind
+    if kind == "embedder":
         _take_embedder(config.model_copy(update={"embedder": name}), progress, notice)
+        return
+    if kind == "reranker":
+        _tell(models.fetch_reranker(name, config, progress), notice)
         return
     fetched = models.fetch_model(name, config, progress)
     _tell(fetched, notice)
@@ -77,6 +84,8 @@ def model_findings(config: Config) -> Iterator[tuple[str, str, bool]]:
     """Yield (subject, fact, whether it is well) for the embedder and the LLM of the settings."""
     if config.embedder != HashingEmbedder.name:
         yield "embedder", *_state(config.embedder, config)
+    if names_model(config.reranker):
+        yield "reranker", *_state(config.reranker, config)
     if config.engine == "ipex":
         yield "model", *_state(models.chosen_model(config), config)
 
@@ -94,8 +103,9 @@ def _state(name: str, config: Config) -> tuple[str, bool]:
 
 
 def names_in_use(config: Config) -> list[str]:
-    """Return the LLM and the embedder that would answer now."""
-    return [models.chosen_model(config), config.embedder]
+    """Return the LLM, the embedder and the reranker that would answer now."""
+    rerankers = [config.reranker] if names_model(config.reranker) else []
+    return [models.chosen_model(config), config.embedder, *rerankers]
 
 
 def describe_models(config: Config) -> str:

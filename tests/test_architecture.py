@@ -16,7 +16,7 @@ LAYERS = [
     {"chinese", "config", "harmless", "places", "race", "scope", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "prompt", "render", "split"},
     {"evidence", "refuse"},
-    {"as_written", "cite", "chat_model", "folder", "follow_up", "portable", "retrieve"},
+    {"as_written", "cite", "chat_model", "folder", "follow_up", "portable", "rerank", "retrieve"},
     {"status", "unmentioned"},
     {"chain", "explain"},
     {"collection", "run"},

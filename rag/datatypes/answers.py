@@ -27,10 +27,11 @@ class Hit:
     """A passage found for a question, with every signal that ranked it."""
 
     passage: Passage
-    score: float  # the fused score that orders hits, higher is better
+    score: float  # the fused score that orders hits unless they are reranked, higher is better
     dense: float | None = None  # cosine similarity, -1 to 1
     lexical: float | None = None  # BM25, higher is better
     covered: float | None = None  # share of the question's words in the passage, weighted by rarity, 0 to 1
+    reranked: float | None = None  # the reranker's score, higher is better; None: it did not look at it
     ranks: Ranks = field(default_factory=Ranks)
     marker: int = 0  # the number the passage bears in prompt and answer; 0: not shown to the model
     left_out: LeftOut | None = None  # why it was not shown

@@ -37,7 +37,13 @@ def summarise(asked: Sequence[Asked], *, made: Mapping[str, Any]) -> Report:
 def _blocks(asked: Sequence[Asked]) -> Blocks:
     answerable = [each for each in asked if each.question.answerable]
     blocks: Blocks = {"retrieval": _retrieval(answerable, "hybrid")}
-    blocks.update({f"retrieval_{stage}": _retrieval(answerable, stage) for stage in STAGES[:-1]})
+    blocks.update(
+        {
+            f"retrieval_{stage}": _retrieval(answerable, stage)
+            for stage in STAGES
+            if stage != "hybrid" and all(stage in each.ranks for each in asked)
+        }
+    )
     answered = [(each, each.answer) for each in asked if each.answer is not None]
     if answered:
         blocks.update(_answering(answered))
@@ -140,6 +146,7 @@ def question_record(asked: Asked) -> dict[str, Any]:
             "total": answer.timings.total,
             "prompt_tokens": answer.usage.prompt_tokens,
             "answer_tokens": answer.usage.answer_tokens,
+            "log_odds": answer.usage.answerable,
         }
     if asked.scored is not None:
         record |= asdict(asked.scored)

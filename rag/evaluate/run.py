@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -20,9 +21,9 @@ from rag.pipeline import Rag
 from rag.prompt import QUESTION, language
 from rag.retrieve import retrieve
 
-Stage: TypeAlias = Literal["dense", "lexical", "hybrid"]
+Stage: TypeAlias = Literal["dense", "lexical", "hybrid", "reranked"]
 
-STAGES: Final[tuple[Stage, ...]] = ("dense", "lexical", "hybrid")
+STAGES: Final[tuple[Stage, ...]] = ("dense", "lexical", "hybrid", "reranked")
 DEPTH: Final = 10  # hits of each stage among which the right one is looked for
 CLOSED_BOOK: Final = "Answer the question in a few words. 用几个词回答问题。"
 CLOSED_BOOK_TOKENS: Final = 48
@@ -81,7 +82,7 @@ def run_questions(
     configs = {variant.name: _changed(config, variant) for variant in plan.variants}
     asked: list[Asked] = []
     with ExitStack() as stack:
-        folder = stack.enter_context(_documents(config, questions))
+        folder = stack.enter_context(documents_of(config, questions))
         rags = _open_all(stack, configs, folder, progress)
         if plan.answers or plan.closed_book:
             _share_engines(rags.values())
@@ -105,7 +106,7 @@ def _changed(config: Config, variant: Variant) -> Config:
 
 
 @contextmanager
-def _documents(config: Config, questions: QuestionSet) -> Iterator[Path]:
+def documents_of(config: Config, questions: QuestionSet) -> Iterator[Path]:
     """Give the folder of the set's documents: the user's own, or one with the texts of the set."""
     if not questions.texts:
         yield config.data_dir
@@ -163,12 +164,14 @@ def _check_documents(rag: Rag, questions: QuestionSet) -> None:
 
 def _search(rag: Rag, question: Question, *, variant: str) -> Asked:
     vector = rag.embedder.embed_query(question.text)
-    hits = retrieve(question.text, index=rag.index, embedder=rag.embedder, top_k=DEPTH)
+    find = partial(retrieve, question.text, index=rag.index, embedder=rag.embedder, top_k=DEPTH)
     found: dict[Stage, list[Passage]] = {
         "dense": [passage for passage, _ in rag.index.search_dense(vector, DEPTH)],
         "lexical": [passage for passage, _ in rag.index.search_lexical(question.text, DEPTH)],
-        "hybrid": [hit.passage for hit in hits],
+        "hybrid": [hit.passage for hit in find()],
     }
+    if rag.reranker:
+        found["reranked"] = [hit.passage for hit in find(reranker=rag.reranker)]
     places = _places(rag, question)
     ranks = {stage: _rank(passages, question, places) for stage, passages in found.items()}
     return Asked(variant=variant, question=question, ranks=ranks)

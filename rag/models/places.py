@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rag.config import Config
 
 HUB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+SETTINGS: Final[dict[Kind, str]] = {"llm": "model", "embedder": "embedder", "reranker": "reranker"}
+CALLED: Final[dict[Kind, str]] = {"llm": "an LLM", "embedder": "an embedder", "reranker": "a reranker"}
 WEIGHTS: Final = "weights"  # below a model's folder; beside it lie the conversions, named by their type
 
 
@@ -55,8 +57,8 @@ def understand(name: str, kind: Kind, config: Config) -> Wanted:
     if entry is None:
         return _from_hub(name, kind, config)
     if entry.kind != kind:
-        other, setting = ("embedder", "model") if kind == "llm" else ("LLM", "embedder")
-        raise ModelError(f"{setting}={name!r}: {entry.id} is an {other}; choose another {setting}")
+        setting = SETTINGS[kind]
+        raise ModelError(f"{setting}={name!r}: {entry.id} is {CALLED[entry.kind]}; choose another {setting}")
     return Wanted(
         name=entry.id,
         kind=kind,
@@ -121,8 +123,10 @@ def find(wanted: Wanted) -> Path | None:
 
 def _own_model(path: Path, kind: Kind) -> Path:
     if path.is_file():
-        if kind == "embedder":
-            raise ModelError(f"{path} is a GGUF file; an embedder has to be a sentence-transformers folder")
+        if kind != "llm":
+            raise ModelError(
+                f"{path} is a GGUF file; {CALLED[kind]} has to be a sentence-transformers folder"
+            )
         return path
     if whole_model(path):
         return path

@@ -43,7 +43,7 @@ def show_model(name: str, kind: Kind | None, config: Config) -> ModelState:
         ModelError: when `name` means no model.
     """
     entry = lookup(name)
-    usual: Kind = "embedder" if name == config.embedder else "llm"
+    usual: Kind = next((kind for kind in ("embedder", "reranker") if name == getattr(config, kind)), "llm")
     wanted = understand(name, kind or (entry.kind if entry else usual), config)
     try:
         path = find(wanted)

@@ -12,6 +12,7 @@ from langchain_core.retrievers import BaseRetriever
 from rag.datatypes import Hit, Passage, Ranks, Scope
 from rag.embed import Embedder
 from rag.index import Index
+from rag.rerank import Reranker, reranked
 from rag.retrieve.choice import worth_reading
 from rag.retrieve.compare import sides
 from rag.retrieve.fusion import fused
@@ -27,16 +28,24 @@ JOINED: Final = 2  # passages of full length that neighbours may make together
 
 
 def retrieve(
-    question: str, *, index: Index, embedder: Embedder, top_k: int, scope: Scope = EVERYTHING
+    question: str,
+    *,
+    index: Index,
+    embedder: Embedder,
+    top_k: int,
+    scope: Scope = EVERYTHING,
+    reranker: Reranker | None = None,
 ) -> list[Hit]:
     """Return the `top_k` passages that answer `question` best, best first, each with all its signals.
 
-    Passages that nearly repeat a better one give way to the next, and neighbours become one longer passage.
-    Where the question compares two things, both have their share.
+    A reranker orders the best ones anew. Passages that nearly repeat a better one give way to the next, and
+    neighbours become one longer passage. Where the question compares two things, both have their share.
     """
     depth = max(DEPTH, top_k)
     asked = (*(sides(question) or ()), question)
     rankings = [ranked(each, index=index, embedder=embedder, depth=depth, scope=scope) for each in asked]
+    if reranker:
+        rankings = [reranked(each, hits, reranker) for each, hits in zip(asked, rankings, strict=True)]
     hits = distinct(interleaved(rankings), top_k)
 
     def fits(text: str) -> bool:
@@ -86,6 +95,7 @@ class PassageRetriever(BaseRetriever):
     index: Index
     embedder: Any  # an Embedder; pydantic would check a Protocol by isinstance at each copy
     top_k: int = 4
+    reranker: Any = None  # a Reranker
 
     def _get_relevant_documents(
         self,
@@ -97,7 +107,12 @@ class PassageRetriever(BaseRetriever):
     ) -> list[Document]:
         del run_manager  # the callbacks see what is returned
         hits = retrieve(
-            query, index=self.index, embedder=self.embedder, top_k=top_k or self.top_k, scope=scope
+            query,
+            index=self.index,
+            embedder=self.embedder,
+            top_k=top_k or self.top_k,
+            scope=scope,
+            reranker=self.reranker,
         )
         return [_document(hit) for hit in hits]
 

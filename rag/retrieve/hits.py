@@ -81,6 +81,7 @@ def _whole(first: Hit, second: Hit, between: TextBetween) -> Hit | None:
         dense=_best(first.dense, second.dense),
         lexical=_best(first.lexical, second.lexical),
         covered=_best(first.covered, second.covered),
+        reranked=_best(first.reranked, second.reranked),
         ranks=_best_ranks(first.ranks, second.ranks),
         score=max(first.score, second.score),
     )
