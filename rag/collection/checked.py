@@ -1,4 +1,8 @@
-"""A summary held against all passages it was made of: one sentence of it may stand in several."""
+"""A summary held against all passages it was made of: one sentence of it may stand in several.
+
+Of 200 first answer sentences of CLAPNQ, each held against 12 passages of other questions, 2 are held by one
+of them and 2 by several together.
+"""
 
 from __future__ import annotations
 
