@@ -234,6 +234,7 @@ def test_json_has_the_documented_shape() -> None:
                 "dense": 0.87,
                 "lexical": None,
                 "covered": 0.5,
+                "reranked": None,
                 "ranks": {"dense": 2, "lexical": None, "fused": 1, "reranked": None},
                 "marker": 1,
                 "cited": True,

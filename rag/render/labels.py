@@ -130,7 +130,8 @@ ENGLISH: Final = Labels(
         help="The place when both searches are put together, 1 being the best, and the score behind it.",
     ),
     reranked=Term(
-        name="Read again", help="The place after the first passages were compared with the question anew."
+        name="Read again",
+        help="The place after the first passages were compared with the question anew, and that score.",
     ),
     given_whole="whole",
     given_cut="{share}% of it",
@@ -195,7 +196,7 @@ CHINESE: Final = Labels(
     ),
     covered=Term(name="含问题字词", help="问题中的字词有多少出现在段落中，越罕见的词分量越重。"),
     fused=Term(name="综合", help="两种检索合并后的名次（1 为最佳），以及据以排序的得分。"),
-    reranked=Term(name="复核", help="将排在前面的段落与问题重新比对后的名次。"),
+    reranked=Term(name="复核", help="将排在前面的段落与问题重新比对后的名次及得分。"),
     given_whole="全部",
     given_cut="{share}%",
     given_earlier="随先前的问题",

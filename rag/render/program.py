@@ -39,8 +39,9 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 def _hit_json(hit: Hit, *, is_cited: bool) -> dict[str, Any]:
     passage = hit.passage
     found = {"document": passage.source, "page": passage.page, "text": passage.text, "score": hit.score}
-    signals = {"dense": hit.dense, "lexical": hit.lexical, "covered": hit.covered, "ranks": asdict(hit.ranks)}
+    signals = {"dense": hit.dense, "lexical": hit.lexical, "covered": hit.covered, "reranked": hit.reranked}
     shown = {
+        "ranks": asdict(hit.ranks),
         "marker": hit.marker,
         "cited": is_cited,
         "left_out": hit.left_out,

@@ -66,7 +66,7 @@ def _cells(hit: Hit, cited: set[int], labels: Labels, *, asked: bool) -> Iterato
     yield _ranked(hit.ranks.dense, "" if hit.dense is None else f"{hit.dense:.2f}")
     yield _ranked(hit.ranks.lexical, "" if hit.lexical is None else f"{hit.lexical:.1f}")
     yield "" if hit.covered is None else f"{hit.covered:.0%}"
-    yield _ranked(hit.ranks.reranked, "")
+    yield _ranked(hit.ranks.reranked, "" if hit.reranked is None else f"{hit.reranked:.2f}")
 
 
 def _given(hit: Hit, labels: Labels) -> str:
