@@ -97,6 +97,17 @@ ERRORS: Final = {
         "{folder} 中的嵌入模型 {name} 无法加载（{error}）；请删除该文件夹，再用 "
         "`rag models pull {name_again}` 重新获取"
     ),
+    "reranker {name} is not on this machine; fetch it with `rag models pull {name_again}`": (
+        "本机没有重排模型 {name}；请用 `rag models pull {name_again}` 获取"
+    ),
+    "reranker {name} in {folder} cannot be loaded ({error}); delete the folder and fetch it again with "
+    "`rag models pull {name_again}`": (
+        "{folder} 中的重排模型 {name} 无法加载（{error}）；请删除该文件夹，再用 "
+        "`rag models pull {name_again}` 重新获取"
+    ),
+    "reranker {name} gives {count} scores for a passage, not one; choose a cross-encoder made for reranking": (
+        "重排模型 {name} 对每个段落给出 {count} 个分数，而不是一个；请另选用于重排的交叉编码器"
+    ),
     "{name} is no model: {error}": "{name} 不是模型：{error}",
     "{name} is no model: not in the catalogue, no path, and no hub id of the form org/name; {advice}": (
         "{name} 不是模型：不在目录中，不是路径，也不是 org/name 形式的名称；{advice}"
