@@ -105,9 +105,8 @@ ERRORS: Final = {
         "{folder} 中的重排模型 {name} 无法加载（{error}）；请删除该文件夹，再用 "
         "`rag models pull {name_again}` 重新获取"
     ),
-    "reranker {name} gives {count} scores for a passage, not one; choose a cross-encoder made for reranking": (
-        "重排模型 {name} 对每个段落给出 {count} 个分数，而不是一个；请另选用于重排的交叉编码器"
-    ),
+    "reranker {name} gives {count} scores for a passage, not one; choose a cross-encoder made for "
+    "reranking": ("重排模型 {name} 对每个段落给出 {count} 个分数，而不是一个；请另选用于重排的交叉编码器"),
     "{name} is no model: {error}": "{name} 不是模型：{error}",
     "{name} is no model: not in the catalogue, no path, and no hub id of the form org/name; {advice}": (
         "{name} 不是模型：不在目录中，不是路径，也不是 org/name 形式的名称；{advice}"
