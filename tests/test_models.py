@@ -81,7 +81,7 @@ def test_the_catalogue_holds_the_promised_models() -> None:
     }
     assert set(models.CATALOGUE) - llms == {
         "multilingual-e5-small", "bge-small-zh-v1.5", "bge-small-en-v1.5", "bge-m3",
-            "bge-reranker-v2-m3", "mmarco-mMiniLMv2-L12-H384-v1",
+        "bge-reranker-v2-m3", "mmarco-mMiniLMv2-L12-H384-v1",
     }  # fmt: skip
 
 
