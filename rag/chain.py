@@ -14,7 +14,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from contextlib import aclosing, closing
 from typing import Any, Final, Protocol, TypeAlias, cast
 
-from langchain.messages import AIMessageChunk
+from langchain.messages import AIMessage, AIMessageChunk
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import AddableDict, Runnable, RunnableGenerator
 from langchain_core.runnables.config import run_in_executor
@@ -25,7 +26,7 @@ from rag.cite import Cited, cite
 from rag.datatypes import Answer, Hit, Prompt, Scope
 from rag.follow_up import accepted, follow_up
 from rag.prompt import NO_ANSWER, Fitted, fit, language, rewriting
-from rag.refuse import Told
+from rag.refuse import LEAST_ANSWERABLE, Told
 
 Choice: TypeAlias = Callable[[str, Sequence[Hit]], Sequence[Hit]]
 State: TypeAlias = dict[str, Any]
@@ -97,14 +98,15 @@ def _answered(question: str, fitted: Fitted, model: EngineChatModel) -> Generato
     if fitted.shown:
         texts = [hit.passage.text for hit in fitted.shown]
         stages = (Told(question, texts), AsWritten(texts, language(question)))
-        return (yield from _written("message", fitted.prompt, model, stages))
+        doubting = model.bind(least_answerable=LEAST_ANSWERABLE[language(question)])
+        return (yield from _written("message", fitted.prompt, doubting, stages))
     text = NO_ANSWER[language(question)]
     yield AddableDict(message=AIMessageChunk(content=text))
     return text
 
 
 def _written(
-    key: str, prompt: Prompt, model: EngineChatModel, stages: Sequence[Stage] = ()
+    key: str, prompt: Prompt, model: Runnable[LanguageModelInput, AIMessage], stages: Sequence[Stage] = ()
 ) -> Generator[State, None, str]:
     """Yield what the model writes piece by piece as the stages pass it on, and return the whole of it."""
     written: list[str] = []

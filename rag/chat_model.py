@@ -100,6 +100,7 @@ class EngineChatModel(BaseChatModel):
             temperature=overrides.get("temperature", self.temperature),
             seed=overrides.get("seed", self.seed),
             stop=tuple(stop or self.stop or ()),
+            least_answerable=overrides.get("least_answerable"),
         )
 
     def _chunk(self, event: str | Reading | Usage) -> ChatGenerationChunk:
@@ -120,6 +121,7 @@ class EngineChatModel(BaseChatModel):
                 "finish_reason": event.finish,
                 "model_name": self.engine.model,
                 "model_provider": "kaoju",
+                **({} if event.answerable is None else {"answerable": event.answerable}),
             },
             chunk_position="last",
         )

@@ -15,7 +15,7 @@ from rag.bars import progress_bars
 from rag.chores import export_command, import_command, notice, print_report, status, sync
 from rag.errors import RagError
 from rag.exit_status import FAILED, INTERRUPTED, INTERRUPTION, OK
-from rag.measuring import benchmark, evaluate
+from rag.measuring import benchmark, calibrate, evaluate
 
 EPILOG: Final = """\
 exit status: 0 done or answered, 1 failed, 2 wrong command line,
@@ -97,6 +97,11 @@ def build_parser() -> argparse.ArgumentParser:
     timing.add_argument("--json", metavar="FILE", dest="file", help="write the figures there, too")
     _add_evaluate(
         add("evaluate", evaluate, "score retrieval, answers, citations and refusals on a question set")
+    )
+    calibrating = add("calibrate", calibrate, "teach Kaoju when your LLM has found no answer")
+    calibrating.add_argument("paths", nargs="+", type=Path, metavar="SET", help="as of `rag evaluate`")
+    calibrating.add_argument(
+        "--questions", type=int, default=0, metavar="N", help="at most N of each kind of each set (0: all)"
     )
     return parser
 

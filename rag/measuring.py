@@ -1,4 +1,4 @@
-"""The commands that measure: `rag benchmark` and `rag evaluate`."""
+"""The commands that measure: `rag benchmark`, `rag evaluate` and `rag calibrate`."""
 
 from __future__ import annotations
 
@@ -87,6 +87,25 @@ def evaluate(  # noqa: PLR0913 - one for each flag
         json_file.write_text(to_json(report), encoding="utf-8")
     if html_file:
         html_file.write_text(to_html(report), encoding="utf-8")
+    return OK
+
+
+def calibrate(settings: dict[str, Any], *, paths: Sequence[Path], questions: int) -> int:
+    from rag.config import Config
+    from rag.engines.answerable import FILE, write_probe
+    from rag.evaluate import read_set
+    from rag.evaluate.calibrate import calibrate as run
+    from rag.evaluate.calibrate import to_table
+    from rag.models import chosen_model, lowbit_folder
+
+    config = Config(**settings)
+    sets = [read_set(path) for path in paths]
+    with progress_bars() as progress:
+        calibration = run(config, sets, size=questions or None, seed=config.seed, progress=progress)
+    file = lowbit_folder(config.model, config) / FILE
+    write_probe(file, calibration.probe)
+    print(to_table(calibration))
+    print(f"{file} is made; {chosen_model(config)} uses it from now on, and without it what is shipped")
     return OK
 
 

@@ -78,6 +78,7 @@ class Run:
                 answer_tokens=message.usage_metadata["output_tokens"],
                 cached_tokens=message.usage_metadata["input_token_details"]["cache_read"],
                 finish=message.response_metadata["finish_reason"],
+                answerable=message.response_metadata.get("answerable"),
             )
         if message.text:
             self._timings.setdefault("read", self._elapsed() - self._timings["retrieve"])
@@ -91,7 +92,7 @@ class Run:
 
     def _answer(self) -> Answer:
         fitted, cited, searched_for = self._state["fitted"], self._cited, self._state["searched_for"]
-        asked = self._usage.answer_tokens > 0
+        asked = self._usage.prompt_tokens > 0
         total = self._elapsed()  # before the words are looked for
         return Answer(
             question=self._question,

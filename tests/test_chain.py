@@ -163,3 +163,18 @@ async def test_cancelling_the_task_stops_the_engine_after_the_step_at_hand(confi
         await task
     assert await asyncio.to_thread(engine.stopped.wait, 10)
     assert engine.said == 0
+
+
+def test_a_prompt_in_which_the_engine_sees_no_answer_is_refused_without_a_word(config: Config) -> None:
+    class Doubting(EchoEngine):
+        def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
+            assert options.least_answerable is not None
+            yield Reading(done=9, total=9)
+            yield Usage(prompt_tokens=9, answer_tokens=0, finish="unanswerable", answerable=-3.0)
+
+    with Rag(config, engine=Doubting()) as rag:
+        rag.sync()
+        answer = rag.ask("How much does the Heron cost an hour?")
+    assert (answer.refused, answer.text) == (True, "The documents do not answer this question.")
+    assert answer.reason == "the model found no answer in the passages"
+    assert (answer.usage.finish, answer.usage.answerable) == ("unanswerable", -3.0)

@@ -35,6 +35,7 @@ class Generation:
     temperature: float = 0.0  # 0: greedy
     seed: int = 0
     stop: tuple[str, ...] = ()  # the text ends before the first of these
+    least_answerable: float | None = None  # log-odds, as in `Usage`, below which nothing is written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ class Usage:
     prompt_tokens: int
     answer_tokens: int
     cached_tokens: int = 0  # of the prompt, not prefilled again
-    finish: Literal["stop", "length"] = "stop"
+    finish: Literal["stop", "length", "unanswerable"] = "stop"
+    answerable: float | None = None  # log-odds that the prompt holds the answer, where the engine can tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import torch
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
+from rag.engines.answerable import Looked, probed_layer, read_probe
 from rag.engines.chatml import ChatTokenizer
 from rag.engines.cores import usable_cores
 from rag.engines.kept import KeptStates
@@ -48,6 +49,8 @@ class IpexEngine:
         )
         self._model = Qwen2(folder, manifest, self._matmul)
         self._kept = KeptStates(self._model, self.context)
+        self.probe = read_probe(folder, manifest.source)
+        self._probed = self.probe.layer if self.probe else probed_layer(len(self._model.layers))
 
     @classmethod
     def open(cls, config: Config) -> IpexEngine:
@@ -93,7 +96,17 @@ class IpexEngine:
     def _answer(self, tokens: list[int], options: Generation) -> Iterator[str | Reading | Usage]:
         self._matmul.use_threads()
         states, past = self._kept.take(tokens, room=len(tokens) + options.max_tokens)
-        logits = yield from self._read(tokens, states, past)
+        logits, state = yield from self._read(tokens, states, past)
+        answerable = self.probe.log_odds(state.numpy()) if self.probe else None
+        if not _is_worth_a_try(answerable, options):
+            yield Usage(
+                prompt_tokens=len(tokens),
+                answer_tokens=0,
+                cached_tokens=past,
+                finish="unanswerable",
+                answerable=answerable,
+            )
+            return
         text, stop = self._tokenizer.decoder(), StopWords(options.stop)
         generator = torch.Generator().manual_seed(options.seed)
         answer: list[int] = []
@@ -113,17 +126,37 @@ class IpexEngine:
             self._kept.keep([*tokens, *answer], states)
         if rest := stop.rest():
             yield rest
-        yield Usage(prompt_tokens=len(tokens), answer_tokens=len(answer), cached_tokens=past, finish=finish)
+        yield Usage(
+            prompt_tokens=len(tokens),
+            answer_tokens=len(answer),
+            cached_tokens=past,
+            finish=finish,
+            answerable=answerable,
+        )
 
-    def _read(self, tokens: list[int], states: States, past: int) -> Generator[Reading, None, torch.Tensor]:
-        """Read the prompt after `past` tokens, a chunk at a time; return the logits."""
+    @torch.inference_mode()
+    def look(self, prompt: Prompt) -> Generator[Reading, None, Looked]:
+        """Read a prompt, and return the state of its last token after the layer that a probe looks at."""
+        self._matmul.use_threads()
+        tokens = self._tokenizer.render(prompt)
+        states, past = self._kept.take(tokens, room=len(tokens))
+        _, state = yield from self._read(tokens, states, past)
+        return Looked(layer=self._probed, state=state.numpy())
+
+    def _read(
+        self, tokens: list[int], states: States, past: int
+    ) -> Generator[Reading, None, tuple[torch.Tensor, torch.Tensor]]:
+        """Read the prompt after `past` tokens, a chunk at a time.
+
+        Return the logits, and the last token's state after the probed layer.
+        """
         for start in range(past, len(tokens), CHUNK):
             chunk = tokens[start : start + CHUNK]
-            logits = yield from self._told(
-                self._model.forward(chunk, states, start), chunk, start, len(tokens)
-            )
+            seen: list[torch.Tensor] = []
+            steps = self._seen(self._model.forward(chunk, states, start), seen)
+            logits = yield from self._told(steps, chunk, start, len(tokens))
             self._kept.keep(tokens[: start + len(chunk)], states)
-        return logits
+        return logits, seen[0]
 
     @torch.inference_mode()
     def _score(self, tokens: list[int], wanted: list[int]) -> Generator[Reading, None, float]:
@@ -144,6 +177,12 @@ class IpexEngine:
             self._kept.keep(whole[: start + len(chunk)], states)
         return float(torch.cat(chances).mean())
 
+    def _seen(self, steps: Iterator[torch.Tensor], seen: list[torch.Tensor]) -> Iterator[torch.Tensor]:
+        for layer, step in enumerate(steps):
+            if layer == self._probed:
+                seen.append(step[-1].clone())
+            yield step
+
     def _told(
         self, steps: Iterator[torch.Tensor], chunk: list[int], start: int, total: int
     ) -> Generator[Reading, None, torch.Tensor]:
@@ -155,6 +194,11 @@ class IpexEngine:
 
     def _step(self, token: int, states: States, past: int) -> torch.Tensor:
         return deque(self._model.forward([token], states, past), maxlen=1).pop()
+
+
+def _is_worth_a_try(answerable: float | None, options: Generation) -> bool:
+    least = options.least_answerable
+    return answerable is None or least is None or answerable >= least
 
 
 def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> int:

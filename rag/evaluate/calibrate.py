@@ -1,0 +1,235 @@
+"""Make the probe of `rag.engines.answerable` from questions of which it is known whether they have an answer.
+
+Each is put to the LLM with one passage: the best of its own document, as in SQuAD 2 where some have no answer
+there. Where a set has only answerable questions, every other one is shown the best of another document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.config import Config
+from rag.datatypes import Hit, Progress, ProgressCallback, Prompt, Scope
+from rag.embed import open_embedder
+from rag.engines import Engine, open_engine
+from rag.errors import ConfigError, InputError
+from rag.evaluate.run import documents_of
+from rag.evaluate.sets import Question, QuestionSet, sample
+from rag.pipeline import Rag
+from rag.prompt import Language, fit, language
+from rag.retrieve import retrieve
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from rag.datatypes import Reading
+    from rag.engines.answerable import Looked, Probe
+
+Values: TypeAlias = NDArray[np.float64]
+
+STRENGTH: Final = 1e-3  # inverse regularisation of the standardised states
+FOLDS: Final = 8
+FEWEST: Final = 40  # examples of each kind that a probe can be made from
+SHARES: Final = (0.05, 0.10, 0.15, 0.20, 0.30)  # of the answerable refused, for the curve
+
+
+class Looking(Protocol):
+    """An engine whose state can be looked at."""
+
+    def look(self, prompt: Prompt) -> Generator[Reading, None, Looked]:
+        """Read a prompt; return the state of its last token."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """What the LLM's state was when it had read a question and a passage."""
+
+    looked: Looked
+    answerable: bool
+    document: str
+    spoken: Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """How well what is held out is told apart, in one language."""
+
+    answerable: int
+    unanswerable: int
+    area: float  # under the ROC curve
+    points: tuple[tuple[float, float, float], ...]  # refused of the answerable, of the others, log-odds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """A probe made from all examples, and the curves of probes that had not seen what they judge."""
+
+    probe: Probe
+    curves: Mapping[Language, Curve]
+
+
+def calibrate(
+    config: Config,
+    sets: Sequence[QuestionSet],
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    progress: ProgressCallback = lambda _: None,
+) -> Calibration:
+    """Make a probe for the LLM of `config` from at most `size` questions of each kind of each set.
+
+    Raises:
+        ConfigError: when the engine's state cannot be looked at.
+        InputError: when there are too few questions of either kind.
+        RagError: when a model is missing or fails.
+    """
+    engine, embedder = open_engine(config), open_embedder(config)
+    examples: list[Example] = []
+    for questions in sets:
+        drawn = replace(questions, questions=sample(questions.questions, size=size, seed=seed))
+        with documents_of(config, questions) as folder, TemporaryDirectory(prefix="rag-calibrate-") as made:
+            placed = config.model_copy(update={"data_dir": folder, "index_dir": Path(made)})
+            with Rag(placed, engine=engine, embedder=embedder) as rag:
+                rag.sync(progress)
+                examples.extend(examples_of(rag, drawn, progress))
+    return calibrated(examples)
+
+
+def examples_of(rag: Rag, questions: QuestionSet, progress: ProgressCallback) -> Iterator[Example]:
+    """Show the LLM a question with a passage, one after the other.
+
+    Raises:
+        ConfigError: when the engine's state cannot be looked at.
+    """
+    if not hasattr(rag.engine, "look"):
+        raise ConfigError(f"the {rag.engine.name} engine tells nothing of its state; use the ipex engine")
+    only_answerable = all(each.answerable for each in questions.questions)
+    total = len(questions.questions)
+    for done, question in enumerate(questions.questions):
+        progress(Progress(stage="calibrating", done=done, total=total, unit="questions"))
+        withheld = only_answerable and done % 2 == 1
+        hits = _passages(rag, question, elsewhere=withheld)
+        if hits:
+            yield Example(
+                looked=_look(rag.engine, _prompt(rag.engine, question, hits)),
+                answerable=question.answerable and not withheld,
+                document=hits[0].passage.source,
+                spoken=language(question.text),
+            )
+    progress(Progress(stage="calibrating", done=total, total=total, unit="questions"))
+
+
+def calibrated(examples: Sequence[Example]) -> Calibration:
+    """Make the probe.
+
+    Raises:
+        InputError: when there are too few examples of either kind.
+    """
+    from rag.engines.answerable import Probe
+
+    answerable = np.array([each.answerable for each in examples])
+    if min(answerable.sum(), (~answerable).sum()) < FEWEST:
+        raise InputError(
+            f"{int(answerable.sum())} answerable and {int((~answerable).sum())} unanswerable questions are "
+            f"too few to calibrate on; give sets with at least {FEWEST} of each"
+        )
+    states = np.stack([each.looked.state for each in examples]).astype(float)
+    weights, bias = _unscaled(_model().fit(states, answerable))
+    held_out = _held_out(states, answerable, _groups([each.document for each in examples]))
+    return Calibration(
+        probe=Probe(layer=examples[0].looked.layer, weights=weights, bias=bias),
+        curves=_curves(examples, answerable, held_out),
+    )
+
+
+def _groups(documents: Sequence[str]) -> list[str]:
+    """Return what is held out together: folders, whose documents are alike, or single documents."""
+    folders = [document.rpartition("/")[0] or document for document in documents]
+    return folders if len(set(folders)) >= FOLDS else list(documents)
+
+
+def _passages(rag: Rag, question: Question, *, elsewhere: bool) -> list[Hit]:
+    scope = Scope() if elsewhere or not question.document else Scope(places=(question.document,))
+    hits = retrieve(question.text, index=rag.index, embedder=rag.embedder, top_k=4, scope=scope)
+    return [hit for hit in hits if not elsewhere or hit.passage.source != question.document][:1]
+
+
+def _prompt(engine: Engine, question: Question, hits: Sequence[Hit]) -> Prompt:
+    return fit(question.text, hits, history=(), count=engine.count_tokens, budget=engine.context).prompt
+
+
+def _look(engine: Engine, prompt: Prompt) -> Looked:
+    looking = cast("Looking", engine).look(prompt)
+    while True:
+        try:
+            next(looking)
+        except StopIteration as end:
+            return cast("Looked", end.value)
+
+
+def _model() -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    regression = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)
+    return make_pipeline(StandardScaler(), regression)
+
+
+def _unscaled(model: Any) -> tuple[Values, float]:
+    """Return weights and bias for states as they are, of a model of standardised ones."""
+    scaler, regression = model[0], model[1]
+    weights = regression.coef_[0] / scaler.scale_
+    return weights, float(regression.intercept_[0] - weights @ scaler.mean_)
+
+
+def _held_out(states: Values, answerable: NDArray[np.bool_], groups: Sequence[str]) -> Values:
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+
+    scores: Values = cross_val_predict(
+        _model(), states, answerable, groups=groups, cv=GroupKFold(FOLDS), method="decision_function"
+    )
+    return scores
+
+
+def _curves(
+    examples: Sequence[Example], answerable: NDArray[np.bool_], scores: Values
+) -> dict[Language, Curve]:
+    from sklearn.metrics import roc_auc_score
+
+    curves: dict[Language, Curve] = {}
+    for spoken in sorted({each.spoken for each in examples}):
+        own = np.array([each.spoken == spoken for each in examples])
+        yes, no = scores[own & answerable], scores[own & ~answerable]
+        if len(yes) and len(no):
+            leasts = [float(np.quantile(yes, share)) for share in SHARES]
+            curves[spoken] = Curve(
+                answerable=len(yes),
+                unanswerable=len(no),
+                area=float(roc_auc_score(answerable[own], scores[own])),
+                points=tuple(
+                    (float((yes < least).mean()), float((no < least).mean()), least) for least in leasts
+                ),
+            )
+    return curves
+
+
+def to_table(calibration: Calibration) -> str:
+    """Return the curves for a terminal."""
+    lines: list[str] = []
+    for spoken, curve in calibration.curves.items():
+        lines += [
+            f"{spoken}: {curve.answerable} answerable, {curve.unanswerable} unanswerable questions, "
+            f"area under the curve {curve.area:.3f}",
+            "  wrongly refused  rightly refused  below log-odds of",
+            *(f"  {wrong:15.3f}  {right:15.3f}  {least:17.2f}" for wrong, right, least in curve.points),
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,163 @@
+"""The probe that reads off the model's state whether a prompt holds the answer, and how it is calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rag.config import Config
+from rag.datatypes import Generation, Message, Prompt, Reading, Usage
+from rag.engines.answerable import FILE, Looked, Probe, probed_layer, read_probe, write_probe
+from rag.engines.ipex import IpexEngine
+from rag.engines.lowbit import convert
+from rag.errors import ConfigError, InputError, ModelError
+from rag.evaluate.calibrate import Example, calibrate, calibrated, to_table
+from rag.evaluate.sets import Question, QuestionSet
+from tests import tiny_qwen2
+
+PROMPT = Prompt(messages=(Message(role="user", parts=("How high is the lamp?",)),))
+LAYERS = 5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tiny")
+    source = tiny_qwen2.write_folder(root / "source", num_hidden_layers=LAYERS)
+    convert(source, root / "sym_int8", "sym_int8", lambda _: None)
+    return root / "sym_int8"
+
+
+def looked(engine: IpexEngine) -> Looked:
+    def whole() -> Iterator[Reading]:
+        found.append((yield from engine.look(PROMPT)))
+
+    found: list[Looked] = []
+    assert all(isinstance(event, Reading) for event in whole())
+    return found[0]
+
+
+def written(engine: IpexEngine, least: float | None) -> tuple[str, Usage]:
+    events = list(engine.stream(PROMPT, Generation(max_tokens=4, least_answerable=least)))
+    assert isinstance(events[-1], Usage)
+    return "".join(each for each in events if isinstance(each, str)), events[-1]
+
+
+def test_the_layer_looked_at() -> None:
+    assert probed_layer(28) == 18  # of the 1.5B model
+    assert probed_layer(LAYERS) == 3
+    assert probed_layer(1) == 0
+
+
+def test_the_state_is_that_of_the_last_token_as_transformers_computes_it(folder: Path) -> None:
+    engine = IpexEngine(folder, model="tiny")
+    seen = looked(engine)
+    theirs = tiny_qwen2.hugging_face_model(num_hidden_layers=LAYERS)
+    tokens = torch.tensor([engine._tokenizer.render(PROMPT)])
+    with torch.inference_mode():
+        hidden = theirs(tokens, output_hidden_states=True).hidden_states
+    similar = torch.nn.functional.cosine_similarity(torch.from_numpy(seen.state), hidden[4][0, -1], dim=0)
+    assert seen.layer == 3
+    assert float(similar) > 0.99  # the weights here have 8 bits; the layers beside are below 0.9
+    again = looked(engine).state  # of which all but one token was kept
+    assert float(np.corrcoef(again, seen.state)[0, 1]) > 0.99
+
+
+@pytest.mark.parametrize("bias", [-50.0, 50.0])
+def test_a_prompt_without_an_answer_costs_no_word(folder: Path, bias: float) -> None:
+    seen = looked(IpexEngine(folder, model="tiny"))
+    probe = Probe(layer=seen.layer, weights=np.random.default_rng(0).normal(size=128) * 0.01, bias=bias)
+    expected = bias + float(probe.weights @ seen.state)
+    write_probe(folder / FILE, probe)
+    try:
+        engine = IpexEngine(folder, model="tiny")
+        (text, usage), (unasked, _) = written(engine, 0.0), written(engine, None)
+    finally:
+        (folder / FILE).unlink()
+    assert usage.answerable == pytest.approx(expected, abs=1e-2)
+    assert unasked
+    assert (text, usage.finish, usage.answer_tokens) == (
+        ("", "unanswerable", 0) if bias < 0 else (unasked, "length", 4)
+    )
+
+
+def test_without_a_probe_nothing_is_told(folder: Path) -> None:
+    _, usage = written(IpexEngine(folder, model="tiny"), 0.0)
+    assert (usage.answerable, usage.answer_tokens) == (None, 4)
+
+
+def test_a_probe_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    write_probe(tmp_path / FILE, Probe(layer=3, weights=np.array([0.5, -2.0]), bias=-1.5))
+    probe = read_probe(tmp_path, {})
+    assert probe is not None
+    assert probe.layer == 3
+    assert probe.log_odds(np.array([2.0, 1.0], dtype=np.float32)) == -1.5 + 1.0 - 2.0
+    assert read_probe(tmp_path / "elsewhere", {"sha256": "0" * 64}) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"not a probe", b"\xff" * 64])
+def test_a_damaged_probe_is_named(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / FILE).write_bytes(data)
+    with pytest.raises(ModelError, match=rf"{FILE} is damaged: .*run `rag calibrate`"):
+        read_probe(tmp_path, {})
+
+
+def made_up(apart: float, *, count: int = 120) -> list[Example]:
+    """States whose first number tells the kinds apart by so many standard deviations."""
+    states = np.random.default_rng(1).normal(size=(count, 8)).astype(np.float32)
+    states[::2, 0] += apart
+    return [
+        Example(
+            looked=Looked(layer=18, state=state),
+            answerable=number % 2 == 0,
+            document=f"{number // 3}.txt",
+            spoken="zh" if number % 4 > 1 else "en",
+        )
+        for number, state in enumerate(states)
+    ]
+
+
+def test_documents_of_a_folder_are_held_out_together() -> None:
+    """Their topic would betray them: each folder here is of one kind."""
+    topics = np.random.default_rng(2).normal(size=(20, 8)).astype(np.float32) * 5
+    alike = [
+        replace(
+            each,
+            document=f"{number % 20}/{number}.txt",
+            answerable=number % 20 < 10,
+            looked=Looked(layer=18, state=each.looked.state + topics[number % 20]),
+        )
+        for number, each in enumerate(made_up(0.0, count=400))
+    ]
+    assert all(curve.area < 0.9 for curve in calibrated(alike).curves.values())
+
+
+def test_what_can_be_told_apart_is() -> None:
+    examples = made_up(9.0)
+    calibration = calibrated(examples)
+    assert all((calibration.probe.log_odds(each.looked.state) > 0) == each.answerable for each in examples)
+    assert {spoken: curve.area for spoken, curve in calibration.curves.items()} == {"en": 1.0, "zh": 1.0}
+    assert [right for _, right, _ in calibration.curves["zh"].points] == [1.0] * 5
+    assert "zh: 30 answerable, 30 unanswerable questions, area under the curve 1.000" in to_table(calibration)
+
+
+def test_what_cannot_be_told_apart_is_not_claimed_to_be() -> None:
+    """Judged on what was held out: the probe itself could learn this little by heart."""
+    for curve in calibrated(made_up(0.0, count=400)).curves.values():
+        assert 0.35 < curve.area < 0.65
+
+
+def test_too_few_questions_are_refused() -> None:
+    with pytest.raises(InputError, match="30 answerable and 30 unanswerable questions are too few"):
+        calibrated(made_up(9.0, count=60))
+
+
+def test_an_engine_that_cannot_be_looked_at_is_named(config: Config) -> None:
+    question = Question(id="1", text="How high?", document="a.txt", answers=("six",))
+    made = QuestionSet(name="made", questions=(question,), texts={"a.txt": "It is six metres high."})
+    with pytest.raises(ConfigError, match="the echo engine tells nothing of its state"):
+        calibrate(config, [made])

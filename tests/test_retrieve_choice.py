@@ -1,0 +1,34 @@
+"""Of the passages found only those near the best are read, all where two are compared, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from rag.datatypes import Hit, Passage
+from rag.retrieve import worth_reading
+
+
+def hit(score: float, covered: float = 1.0) -> Hit:
+    passage = Passage(source=f"{score}.md", digest="0", start=0, end=5, text="The lamp is lit.")
+    return Hit(passage=passage, score=score, covered=covered)
+
+
+@pytest.mark.parametrize(
+    ("question", "scores", "read"),
+    [
+        ("When is the lamp lit?", [1.0, 0.4, 0.39, 0.1], [1.0, 0.4]),
+        ("When is the lamp lit?", [0.5], [0.5]),
+        ("When is the lamp lit?", [-0.1, -0.2], [-0.1, -0.2]),  # such scores tell nothing of how near
+        ("Compare the lamp and the bell.", [0.2, 1.0, 0.1], [0.2, 1.0, 0.1]),
+    ],
+)
+def test_how_many_are_read(question: str, scores: Sequence[float], read: Sequence[float]) -> None:
+    chosen = worth_reading(question, [hit(score) for score in scores], embedder="hashing")
+    assert [each.score for each in chosen] == read
+
+
+def test_nothing_is_read_where_nothing_fits() -> None:
+    assert worth_reading("When is the lamp lit?", [hit(1.0, covered=0.0)], embedder="hashing") == []
+    assert worth_reading("When is the lamp lit?", [], embedder="hashing") == []
