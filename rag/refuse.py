@@ -8,9 +8,9 @@ from typing import Final
 from rag.prompt import EXAMPLES, NO_ANSWER, UNANSWERABLE, Language, language
 
 # Log-odds, of the probe in rag/engines/answerable.py, from which on an answer is tried. What share of the
-# answerable and of the other questions lies below, for a probe that has not seen their article (area under the
-# curve .81; .995): Qwen2.5-Coder-1.5B in sym_int4, shown the question's own paragraph; of CMRC, which has
-# answerable questions only, every third was shown the nearest other paragraph.
+# answerable and of the other questions lies below, for a probe that has not seen their article (area under
+# the curve .81; .995): Qwen2.5-Coder-1.5B in sym_int4, shown the question's own paragraph; of CMRC, which
+# has answerable questions only, every fourth was shown the nearest other paragraph.
 #   SQuAD 2, n=509 and 256       .05 .40   .10 .52   .15 .62   .20 .65   .30 .75
 #   CMRC 2018, n=177 and 62      .05 .98   .10 .98   .15 .98   .20 1.0
 LEAST_ANSWERABLE: Final[dict[Language, float]] = {"en": -0.6, "zh": 0.3}
