@@ -111,7 +111,7 @@ def test_ask_as_json_has_the_documented_keys(folder: Path) -> None:
     answer = json.loads(rag(folder, "ask", "--json", "How many days of paid leave?").stdout)
     assert set(answer) == {
         *("question", "answer", "refused", "reason", "citations", "hits", "model", "engine"),
-        *("prompt_tokens", "answer_tokens", "timings", "searched_for", "unsupported"),
+        *("prompt_tokens", "answer_tokens", "log_odds", "timings", "searched_for", "unsupported"),
         *("unmentioned", "turns_left_out"),
     }
     assert answer["citations"] == [

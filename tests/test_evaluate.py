@@ -20,6 +20,7 @@ from rag.evaluate.compare import compare
 from rag.evaluate.draft import draft
 from rag.evaluate.page import to_html
 from rag.evaluate.report import to_json, to_table
+from rag.evaluate.run import _changed
 from rag.pipeline import Rag
 
 SHARED = Path(__file__).parents[2] / "shared" / "eval"
@@ -102,6 +103,13 @@ def test_variants_are_asked_the_same_questions_side_by_side(config: Config, tmp_
     assert short["answer"]["contained"]["value"] == 0.0  # two words do not reach the answer
     assert [record["variant"] for record in whole["questions"][:2]] == ["as set", "max_tokens=2, top-k=1"]
     assert "max_tokens=2, top-k=1" in to_table(report)
+
+
+def test_what_nobody_chose_stays_unchosen_in_a_variant() -> None:
+    """Else the LLM that stands in for the default where no hub is reached would not be used."""
+    changed = _changed(Config(engine="echo"), parse_variant("top_k=2"))
+    assert (changed.engine, changed.top_k) == ("echo", 2)
+    assert changed.model_fields_set == {"engine", "top_k"}
 
 
 @pytest.mark.parametrize(

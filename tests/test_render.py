@@ -119,6 +119,7 @@ def test_the_account_of_an_answer_tells_of_each_passage_the_rewriting_and_the_ti
         hits=(*ANSWER.hits, half, unread, replace(half, marker=3, earlier=True)),
         searched_for="How much leave?",
         turns_left_out=2,
+        usage=replace(ANSWER.usage, answerable=1.0),
         timings=replace(ANSWER.timings, queued=4.0, rewrite=0.06),
     )
     assert (
@@ -126,6 +127,7 @@ def test_the_account_of_an_answer_tells_of_each_passage_the_rewriting_and_the_ti
         == """\
 Why this answer
   Searched for: How much leave?
+  By the model's state, the chance that the passages hold the answer: 73%.
   Earlier answers not shown to the model, for want of room or of another scope: 2.
   [1] a.pdf, page 3
       Shown to the model whole · Cited yes
@@ -248,6 +250,7 @@ def test_json_has_the_documented_shape() -> None:
         "engine": "echo",
         "prompt_tokens": 100,
         "answer_tokens": 6,
+        "log_odds": None,
         "timings": {
             "retrieve": 0.1,
             "first_token": 1.26,

@@ -102,7 +102,10 @@ def _changed(config: Config, variant: Variant) -> Config:
     unknown = set(variant.settings) - set(Config.model_fields)
     if unknown:
         raise ConfigError(f"variant {variant.name!r}: {min(unknown)!r} is not a setting")
-    return Config(**{**config.model_dump(), **variant.settings})
+    chosen = config.model_dump(
+        exclude_unset=True
+    )  # a default may yet give way, as the LLM does without a hub
+    return Config(**{**chosen, **variant.settings})
 
 
 @contextmanager

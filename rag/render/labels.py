@@ -44,6 +44,7 @@ class Labels:
     refused: str
     unsure: str
     turns_left_out: str
+    chance: str
     passage: Term
     given: Term
     cited: Term
@@ -104,6 +105,7 @@ ENGLISH: Final = Labels(
     why="Why this answer",
     refused="Why it was refused: {reason}.",
     unsure="Sentences that no passage holds: {count}; they are marked.",
+    chance="By the model's state, the chance that the passages hold the answer: {value:.0%}.",
     turns_left_out="Earlier answers not shown to the model, for want of room or of another scope: {count}.",
     passage=Term(name="Passage", help="A piece of a document that the search found."),
     given=Term(
@@ -182,6 +184,7 @@ CHINESE: Final = Labels(
     why="为什么是这个回答",
     refused="未作答的原因：{reason}。",
     unsure="没有段落可以佐证、已作标记的句子：{count} 个。",
+    chance="据模型内部状态，段落中有答案的可能性：{value:.0%}。",
     turns_left_out="因篇幅所限或所问文档不同，未给模型看的先前回答：{count} 个。",
     passage=Term(name="段落", help="检索到的文档片段。"),
     given=Term(name="给模型看", help="撰写回答的语言模型能否读到这个段落，读到多少。"),

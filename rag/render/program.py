@@ -32,6 +32,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "engine": answer.engine,
         "prompt_tokens": answer.usage.prompt_tokens,
         "answer_tokens": answer.usage.answer_tokens,
+        "log_odds": answer.usage.answerable,
         "timings": asdict(answer.timings),
     }
 

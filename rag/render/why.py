@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import exp
 
 from rag.datatypes import Answer, Hit
 from rag.render.labels import Labels, Term, told
@@ -50,6 +51,8 @@ def _remarks(answer: Answer, labels: Labels) -> Iterator[str]:
     if answer.refused:
         yield labels.refused.format(reason=told(answer.reason, labels))
         yield from refusal(answer, labels)
+    if answer.usage.answerable is not None:
+        yield labels.chance.format(value=1 / (1 + exp(-answer.usage.answerable)))
     if answer.unsupported:
         yield labels.unsure.format(count=len(answer.unsupported))
     if answer.turns_left_out:

@@ -16,10 +16,13 @@ SHARE: Final = 0.4  # of the best score, from which on a passage is shown
 
 
 def worth_reading(question: str, hits: Sequence[Hit], *, embedder: str) -> list[Hit]:
-    """Return the hits to show to the model: none where none fits, all where two are compared."""
+    """Return the hits to show to the model: none where none fits, all where two are compared.
+
+    The first is always among them: a reranker may have put it there.
+    """
     if not is_relevant(question, hits, embedder=embedder):
         return []
     if sides(question):
         return list(hits)
     best = max(hit.score for hit in hits)
-    return [hit for hit in hits if best <= 0 or hit.score >= SHARE * best]
+    return [hit for hit in hits if hit is hits[0] or best <= 0 or hit.score >= SHARE * best]
