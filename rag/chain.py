@@ -46,9 +46,9 @@ class Stage(Protocol):
 
 
 def build_chain(
-    retriever: BaseRetriever, model: EngineChatModel, *, choose: Choice, budget: int
+    retriever: BaseRetriever, model: EngineChatModel, *, choose: Choice, budget: int, caution: float = 0.0
 ) -> Runnable[State, State]:
-    """Chain the steps; `budget` is the most tokens a prompt may take.
+    """Chain the steps; `budget` is the most tokens a prompt may take, `caution` raises the bar for an answer.
 
     A question that depends on the conversation is searched for as what it means; the model gets it as it was
     asked. `choose` says which hits are worth reading. Where none is, the chain refuses without calling the
@@ -72,7 +72,7 @@ def build_chain(
                 budget=budget,
             )
             yield AddableDict(searched_for=searched_for, hits=hits, fitted=fitted)
-            text = yield from _answered(question, fitted, model)
+            text = yield from _answered(question, fitted, model, caution)
             yield AddableDict(cited=_cited(question, fitted, text))
 
     async def aanswer(states: AsyncIterator[State]) -> AsyncIterator[State]:
@@ -94,11 +94,13 @@ def _meant(question: str, history: Sequence[Answer], model: EngineChatModel) -> 
     return accepted(text, question, history) or meant.question
 
 
-def _answered(question: str, fitted: Fitted, model: EngineChatModel) -> Generator[State, None, str]:
+def _answered(
+    question: str, fitted: Fitted, model: EngineChatModel, caution: float
+) -> Generator[State, None, str]:
     if fitted.shown:
         texts = [hit.passage.text for hit in fitted.shown]
         stages = (Told(question, texts), AsWritten(texts, language(question)))
-        doubting = model.bind(least_answerable=LEAST_ANSWERABLE[language(question)])
+        doubting = model.bind(least_answerable=LEAST_ANSWERABLE[language(question)] + caution)
         return (yield from _written("message", fitted.prompt, doubting, stages))
     text = NO_ANSWER[language(question)]
     yield AddableDict(message=AIMessageChunk(content=text))

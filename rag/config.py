@@ -99,6 +99,9 @@ class Config(BaseSettings):
     top_k: int = Field(4, ge=1, le=50, description="passages given to the LLM")
     max_tokens: int = Field(512, ge=1, le=8192, description="most tokens of an answer")
     temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: always the likeliest word")
+    caution: float = Field(
+        0.0, ge=-20, le=20, description="above 0 the LLM refuses sooner, below 0 later, in log-odds"
+    )
     seed: int = Field(
         0,
         ge=0,

@@ -113,7 +113,7 @@ class Rag:
                 f"{self.engine.context} tokens of {self.engine.model}; lower it"
             )
         choose = partial(worth_reading, embedder=self.embedder.name)
-        return build_chain(retriever, model, choose=choose, budget=budget)
+        return build_chain(retriever, model, choose=choose, budget=budget, caution=self.config.caution)
 
     def ask(self, question: str, *, history: Sequence[Answer] = (), scope: Scope = EVERYTHING) -> Answer:
         """Answer the question; `history` holds the conversation's earlier answers.

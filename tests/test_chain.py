@@ -13,6 +13,7 @@ from rag.config import Config
 from rag.datatypes import Answer, Generation, Prompt, Reading, Retrieved, Usage
 from rag.engines.echo import EchoEngine
 from rag.pipeline import Rag
+from rag.refuse import LEAST_ANSWERABLE
 
 BOATS = {
     "heron.md": "The Heron is a rowing boat. It costs eleven crowns an hour.",
@@ -166,15 +167,19 @@ async def test_cancelling_the_task_stops_the_engine_after_the_step_at_hand(confi
 
 
 def test_a_prompt_in_which_the_engine_sees_no_answer_is_refused_without_a_word(config: Config) -> None:
+    bars: list[float | None] = []
+
     class Doubting(EchoEngine):
         def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
-            assert options.least_answerable is not None
+            bars.append(options.least_answerable)
             yield Reading(done=9, total=9)
             yield Usage(prompt_tokens=9, answer_tokens=0, finish="unanswerable", answerable=-3.0)
 
-    with Rag(config, engine=Doubting()) as rag:
+    with Rag(config.model_copy(update={"caution": 1.5}), engine=Doubting()) as rag:
         rag.sync()
         answer = rag.ask("How much does the Heron cost an hour?")
+        rag.ask("苍鹭每小时多少钱？")
+    assert bars == [LEAST_ANSWERABLE["en"] + 1.5, LEAST_ANSWERABLE["zh"] + 1.5]
     assert (answer.refused, answer.text) == (True, "The documents do not answer this question.")
     assert answer.reason == "the model found no answer in the passages"
     assert (answer.usage.finish, answer.usage.answerable) == ("unanswerable", -3.0)
