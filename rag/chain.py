@@ -25,7 +25,7 @@ from rag.chat_model import EngineChatModel, from_prompt
 from rag.cite import Cited, cite
 from rag.datatypes import Answer, Hit, Prompt, Scope
 from rag.follow_up import accepted, follow_up
-from rag.prompt import NO_ANSWER, Fitted, fit, language, rewriting
+from rag.prompt import NO_ANSWER, UNANSWERABLE, Fitted, fit, language, rewriting
 from rag.refuse import LEAST_ANSWERABLE, Told
 
 Choice: TypeAlias = Callable[[str, Sequence[Hit]], Sequence[Hit]]
@@ -100,7 +100,8 @@ def _answered(
     if fitted.shown:
         texts = [hit.passage.text for hit in fitted.shown]
         stages = (Told(question, texts), AsWritten(texts, language(question)))
-        doubting = model.bind(least_answerable=LEAST_ANSWERABLE[language(question)] + caution)
+        least = LEAST_ANSWERABLE[language(question)] + caution
+        doubting = model.bind(least_answerable=least, refusals=tuple(UNANSWERABLE.values()))
         return (yield from _written("message", fitted.prompt, doubting, stages))
     text = NO_ANSWER[language(question)]
     yield AddableDict(message=AIMessageChunk(content=text))

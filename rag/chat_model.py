@@ -101,6 +101,7 @@ class EngineChatModel(BaseChatModel):
             seed=overrides.get("seed", self.seed),
             stop=tuple(stop or self.stop or ()),
             least_answerable=overrides.get("least_answerable"),
+            refusals=tuple(overrides.get("refusals", ())),
         )
 
     def _chunk(self, event: str | Reading | Usage) -> ChatGenerationChunk:

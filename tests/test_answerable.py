@@ -85,6 +85,27 @@ def test_a_prompt_without_an_answer_costs_no_word(folder: Path, bias: float) -> 
     )
 
 
+def beginning(engine: IpexEngine, question: str, *refusals: str) -> str:
+    prompt = Prompt(messages=(Message(role="user", parts=(question,)),))
+    options = Generation(max_tokens=1, least_answerable=0.0, refusals=refusals)
+    return "".join(each for each in engine.stream(prompt, options) if isinstance(each, str))
+
+
+def test_a_model_that_has_an_answer_does_not_refuse(folder: Path) -> None:
+    """Only its state decides then; without a probe its word counts."""
+    engine = IpexEngine(folder, model="tiny")
+    question = next(each for each in "abcdefghijklmnopqrstuvwxyz" if beginning(engine, each).isalnum())
+    usual = beginning(engine, question)
+    assert beginning(engine, question, usual) == usual
+    write_probe(folder / FILE, Probe(layer=3, weights=np.zeros(128), bias=1.0))
+    try:
+        judged = IpexEngine(folder, model="tiny")
+        assert beginning(judged, question) == usual
+        assert beginning(judged, question, usual) != usual
+    finally:
+        (folder / FILE).unlink()
+
+
 def test_without_a_probe_nothing_is_told(folder: Path) -> None:
     _, usage = written(IpexEngine(folder, model="tiny"), 0.0)
     assert (usage.answerable, usage.answer_tokens) == (None, 4)

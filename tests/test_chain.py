@@ -172,6 +172,7 @@ def test_a_prompt_in_which_the_engine_sees_no_answer_is_refused_without_a_word(c
     class Doubting(EchoEngine):
         def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
             bars.append(options.least_answerable)
+            assert options.refusals == ("unanswerable", "无法回答")
             yield Reading(done=9, total=9)
             yield Usage(prompt_tokens=9, answer_tokens=0, finish="unanswerable", answerable=-3.0)
 

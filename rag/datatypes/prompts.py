@@ -36,6 +36,7 @@ class Generation:
     seed: int = 0
     stop: tuple[str, ...] = ()  # the text ends before the first of these
     least_answerable: float | None = None  # log-odds, as in `Usage`, below which nothing is written
+    refusals: tuple[str, ...] = ()  # not to begin with, where those log-odds are known and high enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

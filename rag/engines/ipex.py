@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -107,6 +108,8 @@ class IpexEngine:
                 answerable=answerable,
             )
             return
+        if answerable is not None:
+            logits[self._first_tokens(options.refusals)] = -inf
         text, stop = self._tokenizer.decoder(), StopWords(options.stop)
         generator = torch.Generator().manual_seed(options.seed)
         answer: list[int] = []
@@ -133,6 +136,11 @@ class IpexEngine:
             finish=finish,
             answerable=answerable,
         )
+
+    def _first_tokens(self, texts: tuple[str, ...]) -> list[int]:
+        """Return what each may begin with, as it is or after a space or capitalised."""
+        forms = [form for text in texts for form in (text, text.capitalize(), f" {text}")]
+        return [self._tokenizer.encode(form)[0] for form in forms]
 
     @torch.inference_mode()
     def look(self, prompt: Prompt) -> Generator[Reading, None, Looked]:
