@@ -32,6 +32,8 @@ QUIET: Final[dict[str, Any]] = {
     "trigger_mode": "multiple",
     "concurrency_limit": None,  # Rag queues questions itself, and says the place
 }
+# A list of all places, late, must not stand in for the list of those that have been looked for since.
+IN_TURN: Final[dict[str, Any]] = {"concurrency_limit": 1, "concurrency_id": "places"}
 LANGUAGE_WANTED: Final = "() => [localStorage.getItem('kaoju-language') || navigator.languages.join()]"
 
 
@@ -104,7 +106,7 @@ class Page:
         self.live.example(self._ask_example, None, talk, **QUIET)
         self.stop_button.click(self._stop, None, None, queue=False, **QUIET)
         self.clear_button.click(self._clear, None, [*talk, *places, self.find_place, self.days], **QUIET)
-        self.scope.choose(self._choose, None, places, **QUIET)
+        self.scope.choose(self._choose, None, places, **(QUIET | IN_TURN))
         for changed in (self.scope.unpick, self.choices.pick, self.days.pick, self.days.unpick):
             changed(self._pick, None, self.scope, **QUIET)
         self.upload.upload(self._add, self.upload, shelf, **QUIET)
@@ -113,7 +115,7 @@ class Page:
         self.documents.more(self._more, None, shelf, **QUIET)
         last = QUIET | {"trigger_mode": "always_last"}
         self.find.change(self._find, self.find, shelf, **last)
-        self.find_place.change(self._find_place, self.find_place, self.choices, **last)
+        self.find_place.change(self._find_place, self.find_place, self.choices, **(last | IN_TURN))
         self.timer.tick(self._tick, None, shelf, **(QUIET | {"trigger_mode": "once"}))
 
     def _session(self, request: gr.Request) -> Session:
