@@ -33,6 +33,7 @@ SQUAD: dict[str, Any] = {
                             "plausible_answers": [{"text": "1921", "answer_start": 20}],
                             "is_impossible": True,
                         },
+                        {"id": "c", "question": " ", "answers": [{"text": "1921", "answer_start": 20}]},
                     ],
                 }
             ],
@@ -53,6 +54,10 @@ def written(folder: Path, *records: Any) -> Path:
     file = folder / "set.jsonl"
     file.write_text("\n".join(json.dumps(record, ensure_ascii=False) for record in records), encoding="utf-8")
     return file
+
+
+def test_what_asks_nothing_is_left_out(tmp_path: Path) -> None:
+    assert [each.id for each in read_set(written(tmp_path, SQUAD)).questions] == ["a", "b"]
 
 
 def test_squad_questions_know_their_paragraph_and_whether_they_have_an_answer(tmp_path: Path) -> None:

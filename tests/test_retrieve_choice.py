@@ -18,7 +18,7 @@ def hit(score: float, covered: float = 1.0) -> Hit:
 @pytest.mark.parametrize(
     ("question", "scores", "read"),
     [
-        ("When is the lamp lit?", [1.0, 0.4, 0.39, 0.1], [1.0, 0.4]),
+        ("When is the lamp lit?", [1.0, 0.5, 0.49, 0.1], [1.0, 0.5]),
         ("When is the lamp lit?", [0.5], [0.5]),
         ("When is the lamp lit?", [0.2, 1.0, 0.1], [0.2, 1.0]),  # reranked
         ("When is the lamp lit?", [-0.1, -0.2], [-0.1, -0.2]),  # such scores tell nothing of how near

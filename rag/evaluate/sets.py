@@ -6,7 +6,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -49,7 +49,7 @@ class QuestionSet:
 
 
 def read_set(path: Path) -> QuestionSet:
-    """Read a question set.
+    """Read a question set; what asks nothing is left out, as two questions of CMRC 2018 do.
 
     Raises:
         InputError: when the file cannot be read or is not a question set; names the line.
@@ -58,6 +58,11 @@ def read_set(path: Path) -> QuestionSet:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise InputError(f"{path} cannot be read as a question set: {exc}") from exc
+    read = _read(path, text)
+    return replace(read, questions=tuple(each for each in read.questions if each.text.strip()))
+
+
+def _read(path: Path, text: str) -> QuestionSet:
     squad = _squad_articles(text)
     if squad is not None:
         return _from_squad(path, squad)
