@@ -31,6 +31,7 @@ class Engine(Protocol):
     def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
         """Yield `Reading` after each chunk of prefill, the answer's text piece by piece, then one `Usage`.
 
+        An engine that can tell whether the prompt holds the answer writes nothing where it is too unlikely.
         Closing the iterator stops at once. A chunk takes about a second at most, so that a question can be
         stopped while its prompt is read.
 
