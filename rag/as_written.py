@@ -12,7 +12,6 @@ from rag.prompt import Language
 RUN: Final = frozenset("0123456789.,:/-")
 BELONGS_BEFORE: Final = re.compile(r"[\w$€£¥№#.,:/-]", re.ASCII)
 BELONGS_AFTER: Final = re.compile(r"[A-Za-z%％°‰]")
-
 LISTS: Final = frozenset(")）、")  # after the number of an entry
 
 

@@ -123,7 +123,7 @@ def test_a_probe_comes_back_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"not a probe", b"\xff" * 64])
 def test_a_damaged_probe_is_named(tmp_path: Path, data: bytes) -> None:
     (tmp_path / FILE).write_bytes(data)
-    with pytest.raises(ModelError, match=rf"{FILE} is damaged: .*run `rag calibrate`"):
+    with pytest.raises(ModelError, match=rf"{FILE} is damaged: .*; delete it and run `rag calibrate`"):
         read_probe(tmp_path, {})
 
 

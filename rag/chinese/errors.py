@@ -61,6 +61,9 @@ ERRORS: Final = {
     "{path} is missing; run `rag models pull` to convert the model": (
         "缺少 {path}；请运行 `rag models pull` 转换模型"
     ),
+    "{path} is damaged: {error}; delete it and run `rag calibrate`": (
+        "{path} 已损坏：{error}；请删除它并运行 `rag calibrate`"
+    ),
     "{path} is damaged: {error}; delete it and run `rag models pull`": (
         "{path} 已损坏：{error}；请删除它并运行 `rag models pull`"
     ),

@@ -66,7 +66,9 @@ def read_probe(folder: Path, source: Mapping[str, Any]) -> Probe | None:
 def write_probe(file: Path, probe: Probe) -> None:
     weights, bias = probe.weights.astype(np.float32), np.array([probe.bias], dtype=np.float32)
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({str(probe.layer): weights, BIAS: bias}, file)
+    torn = file.with_name(f"{file.name}.torn")
+    save_file({str(probe.layer): weights, BIAS: bias}, torn)
+    torn.replace(file)  # at once: a damaged probe would keep its engine from opening
 
 
 def _read(file: Path) -> Probe:
@@ -76,4 +78,4 @@ def _read(file: Path) -> Probe:
         ((layer, weights),) = tensors.items()
         return Probe(layer=int(layer), weights=weights.astype(float), bias=bias)
     except (OSError, SafetensorError, KeyError, ValueError, IndexError) as exc:
-        raise ModelError(f"{file} is damaged: {exc}; run `rag calibrate` to make it anew") from exc
+        raise ModelError(f"{file} is damaged: {exc}; delete it and run `rag calibrate`") from exc
