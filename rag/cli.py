@@ -117,10 +117,17 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--questions",
-        type=int,
+        type=_count,
         default=100,
         metavar="N",
         help="at most N answerable and N others (default 100; 0: all)",
+    )
+    parser.add_argument(
+        "--withhold",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="and N more whose documents are left out of the index, so that none should be answered",
     )
     parser.add_argument(
         "--variant",
@@ -143,6 +150,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare", action="store_true", help="show two runs' JSON files question by question"
     )
+
+
+def _count(said: str) -> int:
+    if not said.isdecimal():
+        raise argparse.ArgumentTypeError(f"{said!r} is not a number from 0 on")
+    return int(said)
 
 
 def as_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

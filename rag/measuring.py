@@ -50,6 +50,7 @@ def evaluate(  # noqa: PLR0913 - one for each flag
     *,
     paths: Sequence[Path],
     questions: int,
+    withhold: int,
     variants: Sequence[str] | None,
     retrieval_only: bool,
     closed_book: bool,
@@ -70,11 +71,14 @@ def evaluate(  # noqa: PLR0913 - one for each flag
 
     if len(paths) != 1:
         raise InputError("name one question set; `rag evaluate --help` tells its formats")
+    if withhold and retrieval_only:
+        raise InputError("--withhold measures refusing, which --retrieval-only leaves out; drop one of them")
     for file in filter(None, (json_file, html_file)):
         _writable(file)
     config = Config(**settings)
     plan = Plan(
         size=questions or None,
+        withhold=withhold,
         seed=config.seed,
         variants=tuple(parse_variant(said) for said in variants or [""]),
         answers=not retrieval_only,

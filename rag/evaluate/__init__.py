@@ -10,6 +10,7 @@ from rag.errors import ConfigError, InputError
 from rag.evaluate.report import Report, summarise
 from rag.evaluate.run import Plan, Variant, run_questions
 from rag.evaluate.sets import QuestionSet, read_set, sample
+from rag.evaluate.withhold import withheld_from
 
 __all__ = ["Plan", "Report", "Variant", "evaluate", "parse_variant", "read_set"]
 
@@ -25,7 +26,8 @@ def evaluate(
 
     Raises:
         ConfigError: for a setting that is not known.
-        InputError: when the set has no question to ask, or a document of it cannot be read.
+        InputError: when the set has no question to ask or too few to withhold, or a document of it cannot
+            be read.
         RagError: when a model is missing or fails.
     """
     plan = plan or Plan()
@@ -33,6 +35,7 @@ def evaluate(
     if not drawn:
         waiting = f"; {questions.unconfirmed:,} wait to be confirmed" if questions.unconfirmed else ""
         raise InputError(f"{questions.name} has no question to ask{waiting}")
+    drawn += withheld_from(questions, drawn, count=plan.withhold, seed=plan.seed)
     asked = run_questions(config, replace(questions, questions=drawn), plan, progress=progress)
     return summarise(asked, made=_made(config, questions, plan, n=len(drawn)))
 
@@ -66,6 +69,7 @@ def _made(config: Config, questions: QuestionSet, plan: Plan, *, n: int) -> dict
     return {
         "set": questions.name,
         "n": n,
+        **({"withheld": plan.withhold} if plan.withhold else {}),
         "seed": plan.seed,
         "embedder": config.embedder,
         **model,

@@ -14,20 +14,22 @@ from rag.evaluate.report import show
 Record: TypeAlias = Mapping[str, Any]
 Pair: TypeAlias = tuple[Record, Record]
 
-SCORES: Final = ("f1", "exact_match", "contained", "refused", "first_token", "total")
+SCORES: Final = ("f1", "exact_match", "contained", "first_token", "total")
 
 
 def compare(first: Path, second: Path) -> str:
     """Return the differences, second less first, with 95 % intervals, and the questions that differ.
 
-    Of each run only the first variant counts.
+    Of each run only the first variant counts, and a question that both hold to have an answer, or both not.
 
     Raises:
         InputError: when a file is not such a run, or the two share no question.
     """
     pairs = _pairs(_questions(first), _questions(second))
     if not pairs:
-        raise InputError(f"{first} and {second} share no question; run both over the same set and seed")
+        raise InputError(
+            f"{first} and {second} share no question; run both over the same set with the same --seed"
+        )
     lines = [f"{len(pairs)} questions in both; {second.name} less {first.name}:", ""]
     lines += _differences(pairs)
     for kind, some in (("better", _changed(pairs, 1)), ("worse", _changed(pairs, -1))):
@@ -46,17 +48,30 @@ def _questions(file: Path) -> dict[str, Record]:
 
 
 def _pairs(first: Mapping[str, Record], second: Mapping[str, Record]) -> list[Pair]:
-    return [(each, second[key]) for key, each in first.items() if key in second]
+    return [
+        (each, second[key])
+        for key, each in first.items()
+        if key in second and each["answerable"] == second[key]["answerable"]
+    ]
 
 
 def _differences(pairs: Sequence[Pair]) -> Iterator[str]:
+    answerable = [pair for pair in pairs if pair[0]["answerable"]]
+    others = [pair for pair in pairs if not pair[0]["answerable"]]
     for key in SCORES:
-        both = [(float(a[key]), float(b[key])) for a, b in pairs if key in a and key in b]
-        if both:
-            figure = difference_of([a for a, _ in both], [b for _, b in both])
-            yield f"{key:20}{show(figure)}"
-    ranks = [(_reciprocal(a), _reciprocal(b)) for a, b in pairs if a["answerable"]]
-    yield f"{'reciprocal rank':20}{show(difference_of([a for a, _ in ranks], [b for _, b in ranks]))}"
+        yield from _difference(key, _both(pairs, key))
+    yield from _difference("refused_unanswerable", _both(others, "refused"))
+    yield from _difference("refused_answerable", _both(answerable, "refused"))
+    yield from _difference("reciprocal rank", [(_reciprocal(a), _reciprocal(b)) for a, b in answerable])
+
+
+def _both(pairs: Sequence[Pair], key: str) -> list[tuple[float, float]]:
+    return [(float(a[key]), float(b[key])) for a, b in pairs if key in a and key in b]
+
+
+def _difference(name: str, values: Sequence[tuple[float, float]]) -> Iterator[str]:
+    if values:
+        yield f"{name:24}{show(difference_of([a for a, _ in values], [b for _, b in values]))}"
 
 
 def _reciprocal(record: Record) -> float:

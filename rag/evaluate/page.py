@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from rag.evaluate.curve import Point, RefusalCurve
 from rag.evaluate.figures import Figure
 from rag.evaluate.report import Block, Report, question_record, show
 
@@ -19,7 +20,8 @@ body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem aut
 table {{ border-collapse: collapse; width: 100% }}
 td, th {{ text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line) }}
 svg text {{ fill: currentColor; font: 12px system-ui, sans-serif }}
-.bar {{ fill: var(--bar) }} .axis, .whisker {{ stroke: currentColor; stroke-width: 1.5 }}
+.bar {{ fill: var(--bar) }} .whisker, .axis {{ stroke: currentColor; stroke-width: 1.5; fill: none }}
+.curve {{ stroke: var(--bar); stroke-width: 2; fill: none }} .chance {{ stroke: var(--line) }}
 .wrong {{ color: #b3261e }} small {{ opacity: .75 }}
 </style></head><body>
 """
@@ -27,8 +29,10 @@ TITLE: Final = "Evaluation of {set}"
 WIDTH: Final = 640  # pixels of a plot
 LABEL: Final = 220
 ROW: Final = 24
+SQUARE: Final = 320  # of the curve
+MARGIN: Final = 40
 SHARES: Final = ("retrieval", "answer", "citation", "refusal", "closed_book")
-SECONDS: Final = ("latency",)
+NO_ANSWER: Final = {False: "no answer", True: "no answer: its document was withheld"}
 
 
 def to_html(report: Report) -> str:
@@ -39,6 +43,7 @@ def to_html(report: Report) -> str:
     for name, blocks in report.variants.items():
         parts.append(f"<h2>{escape(name)}</h2>")
         parts += [_section(key, block) for key, block in blocks.items()]
+        parts += [_curve(curve) for key, curve in report.curves.items() if key == name]
     parts += ["<h2>Questions</h2>", *_questions(report), "</body></html>\n"]
     return "\n".join(parts)
 
@@ -49,14 +54,14 @@ def _section(name: str, block: Block) -> str:
         return ""
     is_share = name.startswith(SHARES)
     full = 1.0 if is_share else max(figure.high for figure in known.values())
-    return f"<h3>{escape(name)}</h3>{_bars(known, full=full or 1.0)}"
+    return f"<h3>{escape(name)}</h3>{_bars(name, known, full=full or 1.0)}"
 
 
-def _bars(figures: Mapping[str, Figure], *, full: float) -> str:
+def _bars(name: str, figures: Mapping[str, Figure], *, full: float) -> str:
     """Draw a bar for each figure, a whisker over its interval; `full` is as wide as the plot."""
-    height = ROW * len(figures)
+    size = f"0 0 {WIDTH + LABEL + 190} {ROW * len(figures)}"
     rows = "".join(_bar(key, figure, row, full) for row, (key, figure) in enumerate(figures.items()))
-    return f'<svg role="img" width="100%" viewBox="0 0 {WIDTH + LABEL + 190} {height}">{rows}</svg>'
+    return f'<svg role="img" aria-label="{escape(name)}" width="100%" viewBox="{size}">{rows}</svg>'
 
 
 def _bar(key: str, figure: Figure, row: int, full: float) -> str:
@@ -73,6 +78,35 @@ def _bar(key: str, figure: Figure, row: int, full: float) -> str:
     )
 
 
+def _curve(curve: RefusalCurve) -> str:
+    """Draw the curve, chance below it, and what the bar in use came to, as a dot."""
+    size, end = SQUARE + 2 * MARGIN, SQUARE + MARGIN
+    x, y = _placed(curve.used)
+    said = (
+        f"{len(curve.answerable)} answerable, {len(curve.unanswerable)} unanswerable questions; area under "
+        f"the curve {curve.area:.3f}; as set {curve.used[0]:.3f} wrongly and {curve.used[1]:.3f} rightly "
+        "refused"
+    )
+    rows = "".join(
+        f"<tr><td>{wrong:.3f}<td>{right:.3f}<td>{bar:.2f}</tr>" for wrong, right, bar in curve.points
+    )
+    return (
+        f'<h3>refusal curve</h3><p>{said}</p><svg role="img" aria-label="refusal curve" width="{size}" '
+        f'viewBox="0 0 {size} {size}"><path class="axis" d="M{MARGIN} {MARGIN}V{end}H{end}"/>'
+        f'<path class="chance" d="M{MARGIN} {end}L{end} {MARGIN}"/>'
+        f'<path class="curve" d="M{"L".join("{} {}".format(*_placed(step)) for step in curve.steps)}"/>'
+        f'<circle class="bar" cx="{x}" cy="{y}" r="5"><title>as set</title></circle>'
+        f'<text x="{MARGIN}" y="{MARGIN - 12}">1: all unanswerable refused</text>'
+        f'<text x="{end}" y="{end + 20}" text-anchor="end">1: all answerable refused</text>'
+        f'<text x="{MARGIN - 14}" y="{end + 20}">0</text></svg>'
+        f"<table><tr><th>wrongly refused<th>rightly refused<th>below log-odds of</tr>{rows}</table>"
+    )
+
+
+def _placed(point: Point) -> Point:
+    return round(MARGIN + SQUARE * point[0], 1), round(MARGIN + SQUARE * (1 - point[1]), 1)
+
+
 def _questions(report: Report) -> Iterator[str]:
     yield "<table><tr><th>question<th>right<th>said<th>rank<th>F1</tr>"
     for each in report.asked:
@@ -86,7 +120,7 @@ def _question(record: Mapping[str, Any], *, alone: bool) -> str:
     quotes = _list([f"{each['document']}: {each['quote']}" for each in record.get("citations", ())])
     cells = (
         f"{escape(record['question'])}<br><small>{escape(record['id'])}</small>{variant}",
-        escape(" | ".join(record["answers"]) or "no answer"),
+        escape(" | ".join(record["answers"]) or NO_ANSWER[record["withheld"]]),
         f'<span class="{"wrong" if wrong else "right"}">{escape(record.get("answer", ""))}</span>{quotes}',
         str(record["ranks"]["hybrid"] or "-") if record["answerable"] else "",
         f"{record['f1']:.2f}" if "f1" in record else "",

@@ -9,6 +9,7 @@ from math import log2
 from typing import Any, Final, TypeAlias
 
 from rag.datatypes import Answer
+from rag.evaluate.curve import RefusalCurve, curve_lines, curve_of, curve_record
 from rag.evaluate.figures import Figure, mean_of, median_of
 from rag.evaluate.run import STAGES, Asked, Stage
 
@@ -24,6 +25,7 @@ class Report:
 
     made: Mapping[str, Any]  # set, n, seed, model, engine, embedder, machine, version
     variants: Mapping[str, Blocks]
+    curves: Mapping[str, RefusalCurve]  # of the variants that have one
     asked: Sequence[Asked]
 
 
@@ -31,7 +33,13 @@ def summarise(asked: Sequence[Asked], *, made: Mapping[str, Any]) -> Report:
     """Compute all figures, each over the questions it makes sense for."""
     names = dict.fromkeys(each.variant for each in asked)
     by_variant = {name: [each for each in asked if each.variant == name] for name in names}
-    return Report(made=made, variants={name: _blocks(some) for name, some in by_variant.items()}, asked=asked)
+    curves = {name: curve_of(some) for name, some in by_variant.items()}
+    return Report(
+        made=made,
+        variants={name: _blocks(some) for name, some in by_variant.items()},
+        curves={name: curve for name, curve in curves.items() if curve},
+        asked=asked,
+    )
 
 
 def _blocks(asked: Sequence[Asked]) -> Blocks:
@@ -70,11 +78,10 @@ def _answering(answered: Sequence[tuple[Asked, Answer]]) -> Blocks:
     scored = [(each, each.scored) for each, _ in answered if each.scored]
     with_gold = [score for each, score in scored if each.shown]
     cited = [each.cited for each, _ in answered if each.cited]
-    by_kind = {
+    refused = {
         kind: [float(answer.refused) for each, answer in answered if each.question.answerable == kind]
         for kind in (True, False)
     }
-    said = [answer for _, answer in answered]
     return {
         "answer": {
             "exact_match": mean_of([score.exact_match for _, score in scored]),
@@ -88,9 +95,15 @@ def _answering(answered: Sequence[tuple[Asked, Answer]]) -> Blocks:
             "recall": mean_of([each.recall for each in cited if each.recall is not None]),
         },
         "refusal": {
-            "refused_unanswerable": mean_of(by_kind[False]),
-            "refused_answerable": mean_of(by_kind[True]),
+            "refused_unanswerable": mean_of(refused[False]),
+            "refused_answerable": mean_of(refused[True]),
         },
+        **_costs([answer for _, answer in answered]),
+    }
+
+
+def _costs(said: Sequence[Answer]) -> Blocks:
+    return {
         "latency": {
             "first_token": median_of([answer.timings.first_token for answer in said]),
             "total": median_of([answer.timings.total for answer in said]),
@@ -105,7 +118,11 @@ def _answering(answered: Sequence[tuple[Asked, Answer]]) -> Blocks:
 
 def to_json(report: Report) -> str:
     """Return the first variant's figures at the top, all variants below `variants`, and every question."""
-    blocks = {name: _plain(figures) for name, figures in report.variants.items()}
+    blocks = {
+        name: _plain(figures)
+        | ({"refusal_curve": curve_record(report.curves[name])} if name in report.curves else {})
+        for name, figures in report.variants.items()
+    }
     first = next(iter(blocks.values()))
     whole = {
         **first,
@@ -132,6 +149,7 @@ def question_record(asked: Asked) -> dict[str, Any]:
         "question": question.text,
         "document": question.document,
         "answerable": question.answerable,
+        "withheld": question.withheld,
         "answers": list(question.answers),
         "ranks": dict(asked.ranks),
     }
@@ -166,6 +184,8 @@ def to_table(report: Report) -> str:
         figures = [blocks[block].get(key) for blocks in report.variants.values()]
         if any(figures):
             lines.append(f"{block + '.' + key:40}" + "".join(f"{show(figure):>30}" for figure in figures))
+    for name, curve in report.curves.items():
+        lines += ["", "refusal curve" + (f" of {name}" if len(names) > 1 else ""), *curve_lines(curve)]
     return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ from rag.engines import Engine, open_engine
 from rag.errors import ConfigError, InputError
 from rag.evaluate.scoring import CitationScored, Scored, score_answer, score_citations
 from rag.evaluate.sets import Question, QuestionSet
+from rag.evaluate.withhold import leave_out
 from rag.pipeline import Rag
 from rag.prompt import QUESTION, language
 from rag.retrieve import retrieve
@@ -42,6 +43,7 @@ class Plan:
     """What to ask: at most `size` answerable questions and as many others, drawn by `seed`."""
 
     size: int | None = None  # None: all
+    withhold: int = 0  # further questions, whose documents are left out of the index
     seed: int = 0
     variants: tuple[Variant, ...] = (Variant(name="as set"),)
     answers: bool = True  # False: only retrieval is judged
@@ -83,18 +85,17 @@ def run_questions(
     asked: list[Asked] = []
     with ExitStack() as stack:
         folder = stack.enter_context(documents_of(config, questions))
-        rags = _open_all(stack, configs, folder, progress)
+        rags = _open_all(stack, configs, folder, questions.questions, progress)
         if plan.answers or plan.closed_book:
             _share_engines(rags.values())
-        for rag in rags.values():
-            _check_documents(rag, questions)
+        total = len(questions.questions)
         for done, question in enumerate(questions.questions):
-            progress(Progress(stage="asking", done=done, total=len(questions.questions), unit="questions"))
+            progress(Progress(stage="asking", done=done, total=total, unit="questions"))
             for name, rag in rags.items():
                 found = _search(rag, question, variant=name)
                 found = _answered(rag, found) if plan.answers else found
                 asked.append(_from_memory(rag, found) if plan.closed_book else found)
-        progress(Progress(stage="asking", done=done + 1, total=len(questions.questions), unit="questions"))
+        progress(Progress(stage="asking", done=total, total=total, unit="questions"))
     return asked
 
 
@@ -123,9 +124,13 @@ def documents_of(config: Config, questions: QuestionSet) -> Iterator[Path]:
 
 
 def _open_all(
-    stack: ExitStack, configs: Mapping[str, Config], folder: Path, progress: ProgressCallback
+    stack: ExitStack,
+    configs: Mapping[str, Config],
+    folder: Path,
+    questions: Sequence[Question],
+    progress: ProgressCallback,
 ) -> dict[str, Rag]:
-    """Open a `Rag` for each variant; models and indexes are shared where the settings allow it."""
+    """Open a `Rag` for each variant, its index made; what the settings allow to share is shared."""
     embedders: dict[str, Embedder] = {}
     indexes: dict[str, Path] = {}
     rags: dict[str, Rag] = {}
@@ -142,6 +147,8 @@ def _open_all(
         rags[name] = stack.enter_context(rag)
         if is_new:
             rag.sync(progress)
+            _check_documents(rag, questions)
+            leave_out(rag.index, questions)
     return rags
 
 
@@ -156,11 +163,11 @@ def _share_engines(rags: Iterable[Rag]) -> None:
         rag.engine = engines[key]
 
 
-def _check_documents(rag: Rag, questions: QuestionSet) -> None:
+def _check_documents(rag: Rag, questions: Sequence[Question]) -> None:
     states = {state.source: state for state in rag.documents()}
-    for question in questions.questions:
+    for question in questions:
         state = states.get(question.document)
-        if question.answerable and (state is None or state.state == "failed"):
+        if (question.answerable or question.withheld) and (state is None or state.state == "failed"):
             reason = f"could not be read: {state.reason}" if state else f"is not in {rag.config.data_dir}/"
             raise InputError(f"question {question.id} asks about {question.document!r}, which {reason}")
 

@@ -32,6 +32,7 @@ class Question:
     answers: tuple[str, ...] = ()  # each is right; none: there is no answer
     quotes: tuple[str, ...] = ()  # what a citation should show; none: whatever holds an answer
     page: int | None = None
+    withheld: bool = False  # its document was left out of the index, so that nothing answers it
 
     @property
     def answerable(self) -> bool:
