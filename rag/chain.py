@@ -2,7 +2,8 @@
 
 Takes `{"question": str, "history": list[Answer]}`, and if you like a `Scope` as "scope", which earlier turns
 must share to count. Adds, in this order when streamed: `rewriting`, piece by piece, where the LLM is asked
-what a follow-up means; `searched_for`, `hits` and `fitted`; `message`, the model's, piece by piece; `cited`.
+what a follow-up means; `searched_for`, `hits` and `chosen`, what is worth reading of them; `fitted` and
+`message`, the model's, piece by piece, again for every prompt that is read; `cited`.
 The steps stand in one generator, since LangChain's sequences read whatever
 calls the model to its end before the next step; so closing this one stops the model at once.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import aclosing, closing
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 from langchain.messages import AIMessage, AIMessageChunk
@@ -26,11 +28,20 @@ from rag.cite import Cited, cite
 from rag.datatypes import Answer, Hit, Prompt, Scope
 from rag.follow_up import accepted, follow_up
 from rag.prompt import NO_ANSWER, UNANSWERABLE, Fitted, fit, language, rewriting
-from rag.refuse import LEAST_ANSWERABLE, Told
+from rag.refuse import LEAST_ANSWERABLE, SURELY, Told
 
-Choice: TypeAlias = Callable[[str, Sequence[Hit]], Sequence[Hit]]
+Choice: TypeAlias = Callable[[str, Sequence[Hit]], Sequence[Sequence[Hit]]]
 State: TypeAlias = dict[str, Any]
 REWRITTEN_TOKENS: Final = 64  # most of a rewritten question
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a model wrote, and as it told of it."""
+
+    text: str
+    finish: str
+    answerable: float  # log-odds; 0 where it cannot tell
 
 
 class Stage(Protocol):
@@ -51,8 +62,9 @@ def build_chain(
     """Chain the steps; `budget` is the most tokens a prompt may take, `caution` raises the bar for an answer.
 
     A question that depends on the conversation is searched for as what it means; the model gets it as it was
-    asked. `choose` says which hits are worth reading. Where none is, the chain refuses without calling the
-    model; in a conversation it is asked about what earlier turns showed, and must cite what says it.
+    asked. `choose` says which hits are worth reading, and which of them together. Where none is, the chain
+    refuses without calling the model; in a conversation it is asked about what earlier turns showed, and must
+    cite what says it.
     """
     rewriter = model.model_copy(update={"max_tokens": REWRITTEN_TOKENS, "temperature": 0.0})
 
@@ -64,15 +76,13 @@ def build_chain(
             searched_for = yield from _meant(question, history, rewriter)
             query = searched_for or question
             hits = [document.metadata["hit"] for document in retriever.invoke(query, scope=scope)]
-            fitted = fit(
-                question,
-                choose(query, hits),
-                history=history,
-                count=model.count_tokens,
-                budget=budget,
-            )
-            yield AddableDict(searched_for=searched_for, hits=hits, fitted=fitted)
-            text = yield from _answered(question, fitted, model, caution)
+            chosen = choose(query, hits)
+            yield AddableDict(searched_for=searched_for, hits=hits, chosen=chosen)
+            readings = [
+                fit(question, some, history=history, count=model.count_tokens, budget=budget)
+                for some in chosen or [()]
+            ]
+            fitted, text = yield from _read(question, readings, model, caution)
             yield AddableDict(cited=_cited(question, fitted, text))
 
     async def aanswer(states: AsyncIterator[State]) -> AsyncIterator[State]:
@@ -90,37 +100,63 @@ def _meant(question: str, history: Sequence[Answer], model: EngineChatModel) -> 
     meant = follow_up(question, history)
     if meant is None or meant.clear:
         return meant.question if meant else ""
-    text = yield from _written("rewriting", rewriting(question, history), model)
-    return accepted(text, question, history) or meant.question
+    written = yield from _written("rewriting", rewriting(question, history), model)
+    return accepted(written.text, question, history) or meant.question
+
+
+def _read(
+    question: str, readings: Sequence[Fitted], model: EngineChatModel, caution: float
+) -> Generator[State, None, tuple[Fitted, str]]:
+    """Read one prompt after the other until one surely holds the answer, else answer from the likeliest.
+
+    Where that is unlikely, too, nothing is written. Return what was read last, and the answer.
+    """
+    spoken = language(question)
+    likely: list[float] = []
+    for fitted in readings if readings[0].shown else ():
+        yield AddableDict(fitted=fitted)
+        least = (SURELY if len(readings) > 1 else LEAST_ANSWERABLE)[spoken] + caution
+        written = yield from _answered(question, fitted, model, least)
+        if written.finish != "unanswerable":
+            return fitted, written.text
+        likely.append(written.answerable)
+    best = readings[max(range(len(likely)), key=likely.__getitem__, default=0)]
+    if len(readings) > 1 or not likely:
+        yield AddableDict(fitted=best)
+    if len(readings) > 1 and max(likely) >= LEAST_ANSWERABLE[spoken] + caution:
+        written = yield from _answered(question, best, model, None)
+        return best, written.text
+    yield AddableDict(message=AIMessageChunk(content=NO_ANSWER[spoken]))
+    return best, NO_ANSWER[spoken]
 
 
 def _answered(
-    question: str, fitted: Fitted, model: EngineChatModel, caution: float
-) -> Generator[State, None, str]:
-    if fitted.shown:
-        texts = [hit.passage.text for hit in fitted.shown]
-        stages = (Told(question, texts), AsWritten(texts, language(question)))
-        least = LEAST_ANSWERABLE[language(question)] + caution
-        doubting = model.bind(least_answerable=least, refusals=tuple(UNANSWERABLE.values()))
-        return (yield from _written("message", fitted.prompt, doubting, stages))
-    text = NO_ANSWER[language(question)]
-    yield AddableDict(message=AIMessageChunk(content=text))
-    return text
+    question: str, fitted: Fitted, model: EngineChatModel, least: float | None
+) -> Generator[State, None, Written]:
+    texts = [hit.passage.text for hit in fitted.shown]
+    stages = (Told(question, texts), AsWritten(texts, language(question)))
+    doubting = model.bind(least_answerable=least, refusals=tuple(UNANSWERABLE.values()))
+    return (yield from _written("message", fitted.prompt, doubting, stages))
 
 
 def _written(
     key: str, prompt: Prompt, model: Runnable[LanguageModelInput, AIMessage], stages: Sequence[Stage] = ()
-) -> Generator[State, None, str]:
+) -> Generator[State, None, Written]:
     """Yield what the model writes piece by piece as the stages pass it on, and return the whole of it."""
-    written: list[str] = []
+    pieces: list[str] = []
+    told: dict[str, Any] = {}
     with closing(cast("Generator[AIMessageChunk]", model.stream(from_prompt(prompt)))) as chunks:
         for chunk in chunks:
             text = str(chunk.text)
+            told |= chunk.response_metadata
+            ends = chunk.chunk_position == "last" and told.get("finish_reason") != "unanswerable"
             for stage in stages:
-                text = stage.feed(text) + (stage.flush() if chunk.chunk_position == "last" else "")
-            written.append(text)
+                text = stage.feed(text) + (stage.flush() if ends else "")
+            pieces.append(text)
             yield AddableDict({key: chunk.model_copy(update={"content": text})})
-    return "".join(written)
+    return Written(
+        text="".join(pieces), finish=told.get("finish_reason", ""), answerable=told.get("answerable", 0.0)
+    )
 
 
 def _cited(question: str, fitted: Fitted, text: str) -> Cited:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,25 +14,33 @@ from rag.unmentioned import is_in, unmentioned
 LOOKED_AT: Final = 20  # of the passages that share a part with a word, which hold the whole first
 
 
-def accounted(found: Sequence[Hit], fitted: Fitted) -> tuple[Hit, ...]:
-    """Return every hit, as it was shown to the model or with the reason why it was not."""
-    return tuple(_accounted(hit, fitted) for hit in found)
+def accounted(
+    found: Sequence[Hit], fitted: Fitted, chosen: Container[str], log_odds: Mapping[str, float]
+) -> tuple[Hit, ...]:
+    """Return every hit, as it is shown in the prompt or with the reason why it is not.
+
+    `chosen` holds the ids of the passages worth reading, `log_odds` tells of those that were read alone.
+    """
+    return tuple(_accounted(hit, fitted, chosen, log_odds) for hit in found)
 
 
-def _accounted(hit: Hit, fitted: Fitted) -> Hit:
+def _accounted(hit: Hit, fitted: Fitted, chosen: Container[str], log_odds: Mapping[str, float]) -> Hit:
+    hit = replace(hit, log_odds=log_odds.get(hit.passage.id))
     marked = (each for each in (*fitted.hits, *fitted.shown) if each.marker)
     shown = next((each for each in marked if _is_part(each.passage, hit.passage)), None)
     if shown is None:
-        return replace(hit, left_out=_why_not(hit, fitted.hits))
+        return replace(hit, left_out=_why_not(hit, fitted.hits, chosen))
     return replace(
         hit, marker=shown.marker, passage=shown.passage, cut=len(hit.passage.text) - len(shown.passage.text)
     )
 
 
-def _why_not(hit: Hit, fitted: Sequence[Hit]) -> LeftOut:
-    if not fitted:
-        return "unfit"
-    return "room" if any(each.passage.id == hit.passage.id for each in fitted) else "behind"
+def _why_not(hit: Hit, fitted: Sequence[Hit], chosen: Container[str]) -> LeftOut:
+    if hit.log_odds is not None:
+        return "doubted"
+    if hit.passage.id in chosen:
+        return "room" if any(each.passage.id == hit.passage.id for each in fitted) else "unread"
+    return "behind" if fitted else "unfit"
 
 
 def _is_part(part: Passage, whole: Passage) -> bool:

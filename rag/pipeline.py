@@ -112,7 +112,7 @@ class Rag:
                 f"max_tokens={self.config.max_tokens} leaves no room for passages in the "
                 f"{self.engine.context} tokens of {self.engine.model}; lower it"
             )
-        choose = partial(worth_reading, embedder=self.embedder.name)
+        choose = partial(worth_reading, embedder=self.embedder.name, apart=self.engine.judges)
         return build_chain(retriever, model, choose=choose, budget=budget, caution=self.config.caution)
 
     def ask(self, question: str, *, history: Sequence[Answer] = (), scope: Scope = EVERYTHING) -> Answer:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.cite import Cited, Citer
-from rag.datatypes import Answer, Event, Hit, Reading, Retrieved, Scope, Timings, Token, Usage
+from rag.datatypes import Answer, Event, Hit, Reading, Retrieved, Scope, Timings, Token, Usage, together
 from rag.explain import accounted, nowhere, turns_left_out
 from rag.prompt import Fitted
 
@@ -34,9 +34,10 @@ class Run:
         self._scope = scope
         self._started = time.perf_counter()
         self._timings: dict[str, float] = {"queued": self._started - asked}
-        self._state: dict[str, Any] = {}  # what the chain found
+        self._found: dict[str, Any] = {}  # what the chain found
         self._read: list[Reading] = []
-        self._usage = Usage(prompt_tokens=0, answer_tokens=0)
+        self._usages: list[Usage] = []
+        self._log_odds: dict[str, float] = {}  # of passages that were read alone, by id
 
     def events(self) -> Iterator[Event]:
         chain = self._rag.chain
@@ -44,8 +45,10 @@ class Run:
         asked = {"question": self._question, "history": self._history, "scope": self._scope}
         for chunk in chain.stream(asked):
             yield from self._readings(chunk)
-            if "fitted" in chunk:
-                self._state = chunk
+            if "hits" in chunk:
+                self._found = chunk
+                self._timings["retrieve"] = self._elapsed()
+            elif "fitted" in chunk:
                 yield self._retrieved(chunk["fitted"])
             elif "message" in chunk:
                 yield from self._tokens(chunk["message"])
@@ -65,25 +68,35 @@ class Run:
         yield from new or (self._read if "rewriting" in chunk else ())
 
     def _retrieved(self, fitted: Fitted) -> Retrieved:
-        self._timings["retrieve"] = self._elapsed()
+        self._fitted = fitted
         self._citer = Citer(fitted.shown, self._question)
         self._unsure = bool(fitted.shown) and not fitted.hits  # the chain may yet refuse what is written
-        self._hits = accounted(self._state["hits"], fitted)
-        return Retrieved(hits=self._hits, searched_for=self._state["searched_for"])
+        return Retrieved(hits=self._hits(), searched_for=self._found["searched_for"])
+
+    def _hits(self) -> tuple[Hit, ...]:
+        chosen = {hit.passage.id for together in self._found["chosen"] for hit in together}
+        return accounted(self._found["hits"], self._fitted, chosen, self._log_odds)
 
     def _tokens(self, message: AIMessageChunk) -> Iterator[Token]:
         if message.usage_metadata:
-            self._usage = Usage(
-                prompt_tokens=message.usage_metadata["input_tokens"],
-                answer_tokens=message.usage_metadata["output_tokens"],
-                cached_tokens=message.usage_metadata["input_token_details"]["cache_read"],
-                finish=message.response_metadata["finish_reason"],
-                answerable=message.response_metadata.get("answerable"),
+            self._note(
+                Usage(
+                    prompt_tokens=message.usage_metadata["input_tokens"],
+                    answer_tokens=message.usage_metadata["output_tokens"],
+                    cached_tokens=message.usage_metadata["input_token_details"]["cache_read"],
+                    finish=message.response_metadata["finish_reason"],
+                    answerable=message.response_metadata.get("answerable"),
+                )
             )
         if message.text:
             self._timings.setdefault("read", self._elapsed() - self._timings["retrieve"])
         if not self._unsure:
             yield from self._token(self._citer.feed(str(message.text)))
+
+    def _note(self, usage: Usage) -> None:
+        self._usages.append(usage)
+        if usage.answerable is not None and len(self._fitted.hits) == 1:
+            self._log_odds[self._fitted.hits[0].passage.id] = usage.answerable
 
     def _token(self, text: str) -> Iterator[Token]:
         if text:
@@ -91,36 +104,36 @@ class Run:
             yield Token(text=text)
 
     def _answer(self) -> Answer:
-        fitted, cited, searched_for = self._state["fitted"], self._cited, self._state["searched_for"]
-        asked = self._usage.prompt_tokens > 0
+        cited, searched_for = self._cited, self._found["searched_for"]
         total = self._elapsed()  # before the words are looked for
+        hits = self._hits()
         return Answer(
             question=self._question,
             scope=self._scope,
             text=cited.text,
             searched_for=searched_for,
             refused=cited.refused,
-            reason=(NOT_IN_PASSAGES if asked else NOT_RELEVANT) if cited.refused else "",
+            reason=(NOT_IN_PASSAGES if self._usages else NOT_RELEVANT) if cited.refused else "",
             unmentioned=self._nowhere(searched_for or self._question) if cited.refused else (),
             citations=cited.citations,
             unsupported=cited.unsupported,
-            hits=(*self._hits, *self._earlier()),
-            turns_left_out=turns_left_out(self._history, fitted),
+            hits=(*hits, *self._earlier(hits)),
+            turns_left_out=turns_left_out(self._history, self._fitted),
             model=self._rag.engine.model,
             engine=self._rag.engine.name,
             config_hash=self._rag.config.hash,
-            usage=self._usage,
+            usage=together(self._usages),
             timings=self._spent(total),
         )
 
-    def _earlier(self) -> Iterator[Hit]:
+    def _earlier(self, hits: Sequence[Hit]) -> Iterator[Hit]:
         """Yield what is cited of what only earlier questions found."""
         cited = {citation.marker for citation in self._cited.citations}
-        cited -= {hit.marker for hit in self._hits}
-        yield from (replace(hit, earlier=True) for hit in self._state["fitted"].shown if hit.marker in cited)
+        cited -= {hit.marker for hit in hits}
+        yield from (replace(hit, earlier=True) for hit in self._fitted.shown if hit.marker in cited)
 
     def _nowhere(self, question: str) -> tuple[str, ...]:
-        return nowhere(question, self._hits, index=self._rag.index, scope=self._scope)
+        return nowhere(question, self._hits(), index=self._rag.index, scope=self._scope)
 
     def _spent(self, total: float) -> Timings:
         rest = total - self._timings["retrieve"]

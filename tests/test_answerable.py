@@ -137,6 +137,7 @@ def made_up(apart: float, *, count: int = 120) -> list[Example]:
             answerable=number % 2 == 0,
             document=f"{number // 3}.txt",
             spoken="zh" if number % 4 > 1 else "en",
+            elsewhere=number % 4 > 2,
         )
         for number, state in enumerate(states)
     ]
@@ -161,9 +162,15 @@ def test_what_can_be_told_apart_is() -> None:
     examples = made_up(9.0)
     calibration = calibrated(examples)
     assert all((calibration.probe.log_odds(each.looked.state) > 0) == each.answerable for each in examples)
-    assert {spoken: curve.area for spoken, curve in calibration.curves.items()} == {"en": 1.0, "zh": 1.0}
-    assert [right for _, right, _ in calibration.curves["zh"].points] == [1.0] * 5
-    assert "zh: 30 answerable, 30 unanswerable questions, area under the curve 1.000" in to_table(calibration)
+    assert {kind: curve.area for kind, curve in calibration.curves.items()} == {
+        "en, without an answer in their document": 1.0,
+        "zh, shown another document": 1.0,
+    }
+    assert [right for _, right, _ in calibration.curves["zh, shown another document"].points] == [1.0] * 5
+    assert (
+        "zh, shown another document: 30 answerable, 30 unanswerable questions, area under the curve 1.000"
+        in to_table(calibration)
+    )
 
 
 def test_what_cannot_be_told_apart_is_not_claimed_to_be() -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rag.config import Config
-from rag.datatypes import Answer, Generation, Prompt, Reading, Retrieved, Usage
+from rag.datatypes import Answer, Generation, Prompt, Reading, Retrieved, Scope, Token, Usage
 from rag.engines.echo import EchoEngine
 from rag.pipeline import Rag
-from rag.refuse import LEAST_ANSWERABLE
+from rag.refuse import LEAST_ANSWERABLE, SURELY
 
 BOATS = {
     "heron.md": "The Heron is a rowing boat. It costs eleven crowns an hour.",
@@ -122,8 +123,9 @@ async def test_the_chain_streams_the_same_from_a_coroutine(config: Config) -> No
     achunks = [chunk async for chunk in rag.chain.astream(asked)]
     assert [list(chunk) for chunk in achunks] == [list(chunk) for chunk in chunks]
     assert list(chunks[0]) == ["question", "history"]
-    assert list(chunks[1]) == ["searched_for", "hits", "fitted"]
-    assert {key for chunk in chunks[2:-1] for key in chunk} == {"message"}
+    assert list(chunks[1]) == ["searched_for", "hits", "chosen"]
+    assert list(chunks[2]) == ["fitted"]
+    assert {key for chunk in chunks[3:-1] for key in chunk} == {"message"}
     assert achunks[-1] == chunks[-1]
 
 
@@ -184,3 +186,86 @@ def test_a_prompt_in_which_the_engine_sees_no_answer_is_refused_without_a_word(c
     assert (answer.refused, answer.text) == (True, "The documents do not answer this question.")
     assert answer.reason == "the model found no answer in the passages"
     assert (answer.usage.finish, answer.usage.answerable) == ("unanswerable", -3.0)
+
+
+class Judging(EchoEngine):
+    """Finds the answer as likely as it is told for the boat that a passage is about."""
+
+    judges = True
+
+    def __init__(self, **log_odds: float) -> None:
+        super().__init__()
+        self.log_odds = log_odds
+        self.read: list[str] = []
+
+    def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
+        shown = "".join(prompt.messages[-1].parts[:-1])
+        boats = [name for name in self.log_odds if name in shown]
+        self.read.append(" ".join(boats))
+        odds = max(self.log_odds[name] for name in boats)
+        if options.least_answerable is not None and odds < options.least_answerable:
+            yield Usage(prompt_tokens=9, answer_tokens=0, finish="unanswerable", answerable=odds)
+            return
+        for event in super().stream(prompt, options):
+            yield replace(event, prompt_tokens=9, answerable=odds) if isinstance(event, Usage) else event
+
+
+SURE, LIKELY, UNLIKELY = 9.0, (SURELY["en"] + LEAST_ANSWERABLE["en"]) / 2, -9.0
+ALIKE = Scope(places=("alike/",))
+
+
+def judged(config: Config, **log_odds: float) -> tuple[list[str], Answer, list[Retrieved]]:
+    """Ask about three passages that are found for the question alike; return what was read, too."""
+    (config.data_dir / "alike").mkdir(exist_ok=True)
+    for name in log_odds:
+        file = config.data_dir / "alike" / f"{name}.md"
+        file.write_text(f"The {name} is a boat that costs eleven crowns.", encoding="utf-8")
+    engine = Judging(**log_odds)
+    with Rag(config, engine=engine) as rag:
+        rag.sync()
+        events = list(rag.stream("Which boat costs eleven crowns?", scope=ALIKE))
+    answer = events[-1]
+    assert isinstance(answer, Answer)
+    text = "".join(event.text for event in events if isinstance(event, Token))
+    assert text == answer.text
+    return engine.read, answer, [event for event in events if isinstance(event, Retrieved)]
+
+
+def test_no_passage_is_read_after_one_that_surely_holds_the_answer(config: Config) -> None:
+    first, *_ = judged(config, Heron=SURE, Kestrel=SURE, Egret=SURE)[0]
+    read, answer, _ = judged(config, Heron=SURE, Kestrel=SURE, Egret=SURE)
+    assert read == [first]
+    assert [hit.left_out for hit in answer.hits] == [None, "unread", "unread"]
+    assert [hit.log_odds for hit in answer.hits] == [SURE, None, None]
+
+
+def test_the_next_passage_is_read_where_one_is_in_doubt(config: Config) -> None:
+    (first,), *_ = judged(config, Heron=SURE, Kestrel=SURE, Egret=SURE)
+    odds = dict.fromkeys(("Heron", "Kestrel", "Egret"), SURE) | {first: LIKELY}
+    read, answer, shown = judged(config, **odds)
+    assert read[0] == first
+    assert len(read) == 2
+    assert [hit.left_out for hit in answer.hits] == ["doubted", None, "unread"]
+    assert [hit.log_odds for hit in answer.hits] == [LIKELY, SURE, None]
+    assert [hit.marker for hit in answer.hits] == [0, 1, 0]
+    assert [[hit.marker for hit in each.hits] for each in shown] == [[1, 0, 0], [0, 1, 0]]
+    assert [citation.document for citation in answer.citations] == [answer.hits[1].passage.source]
+    assert (answer.usage.prompt_tokens, answer.usage.answerable) == (18, SURE)
+
+
+def test_where_none_is_sure_the_likeliest_passage_answers(config: Config) -> None:
+    read, answer, _ = judged(config, Heron=UNLIKELY, Kestrel=LIKELY, Egret=UNLIKELY)
+    assert sorted(read[:3]) == ["Egret", "Heron", "Kestrel"]
+    assert read[3:] == ["Kestrel"]
+    assert [citation.document for citation in answer.citations] == ["alike/Kestrel.md"]
+    assert not answer.refused
+
+
+def test_where_none_is_likely_nothing_is_written(config: Config) -> None:
+    read, answer, _ = judged(config, Heron=UNLIKELY, Kestrel=UNLIKELY + 1, Egret=UNLIKELY)
+    assert sorted(read) == ["Egret", "Heron", "Kestrel"]
+    assert (answer.refused, answer.text) == (True, "The documents do not answer this question.")
+    assert answer.reason == "the model found no answer in the passages"
+    assert [hit.passage.source for hit in answer.hits if hit.marker] == ["alike/Kestrel.md"]
+    assert answer.usage.answerable == UNLIKELY + 1
+    assert answer.timings.read > 0

@@ -32,7 +32,8 @@ def words(prompt: Prompt) -> int:
 
 def fitted_accounts(*hits: Hit, budget: int) -> list[tuple[int, str | None, int]]:
     fitted = fit("When is the lamp lit?", hits, history=(), count=words, budget=budget)
-    return [(each.marker, each.left_out, each.cut) for each in accounted(hits, fitted)]
+    told = accounted(hits, fitted, [each.passage.id for each in hits], {})
+    return [(each.marker, each.left_out, each.cut) for each in told]
 
 
 def test_every_hit_tells_whether_the_model_was_shown_it_and_how_much() -> None:
@@ -50,14 +51,17 @@ def test_every_hit_tells_whether_the_model_was_shown_it_and_how_much() -> None:
 
 def test_hits_that_fit_no_question_are_told_apart_from_those_without_room() -> None:
     nothing = fit("Who?", (), history=(), count=words, budget=10**6)
-    (told,) = accounted([hit(TEXT)], nothing)
+    (told,) = accounted([hit(TEXT)], nothing, [], {})
     assert (told.marker, told.left_out) == (0, "unfit")
 
 
 def test_hits_that_were_not_worth_reading_are_told_apart() -> None:
-    hits = (hit(TEXT), hit(TEXT, source="b.md"))
-    fitted = fit("When is the lamp lit?", hits[:1], history=(), count=words, budget=10**6)
-    assert [each.left_out for each in accounted(hits, fitted)] == [None, "behind"]
+    hits = [hit(TEXT, source=f"{name}.md") for name in "abcd"]
+    fitted = fit("When is the lamp lit?", hits[1:2], history=(), count=words, budget=10**6)
+    chosen, log_odds = [each.passage.id for each in hits[:3]], {hits[0].passage.id: -2.0}
+    told = accounted(hits, fitted, chosen, log_odds)
+    assert [each.left_out for each in told] == ["doubted", None, "unread", "behind"]
+    assert [each.log_odds for each in told] == [-2.0, None, None, None]
 
 
 def test_earlier_answers_without_room_are_counted() -> None:

@@ -240,6 +240,7 @@ def test_json_has_the_documented_shape() -> None:
                 "ranks": {"dense": 2, "lexical": None, "fused": 1, "reranked": None},
                 "marker": 1,
                 "cited": True,
+                "log_odds": None,
                 "left_out": None,
                 "cut": 0,
                 "earlier": False,

@@ -26,10 +26,17 @@ def hit(score: float, covered: float = 1.0) -> Hit:
     ],
 )
 def test_how_many_are_read(question: str, scores: Sequence[float], read: Sequence[float]) -> None:
-    chosen = worth_reading(question, [hit(score) for score in scores], embedder="hashing")
+    (chosen,) = worth_reading(question, [hit(score) for score in scores], embedder="hashing", apart=False)
     assert [each.score for each in chosen] == read
 
 
+def test_a_model_that_judges_reads_one_after_the_other_unless_two_are_compared() -> None:
+    hits = [hit(1.0), hit(0.8), hit(0.1)]
+    asked = worth_reading("When is the lamp lit?", hits, embedder="hashing", apart=True)
+    assert asked == [[hits[0]], [hits[1]]]
+    assert worth_reading("Compare the lamp and the bell.", hits, embedder="hashing", apart=True) == [hits]
+
+
 def test_nothing_is_read_where_nothing_fits() -> None:
-    assert worth_reading("When is the lamp lit?", [hit(1.0, covered=0.0)], embedder="hashing") == []
-    assert worth_reading("When is the lamp lit?", [], embedder="hashing") == []
+    for hits in ([hit(1.0, covered=0.0)], []):
+        assert worth_reading("When is the lamp lit?", hits, embedder="hashing", apart=True) == []

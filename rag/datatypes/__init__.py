@@ -16,7 +16,7 @@ from rag.datatypes.documents import (
     Vectors,
 )
 from rag.datatypes.events import Event, Queued, Retrieved, Token
-from rag.datatypes.prompts import Generation, Message, Prompt, Reading, Role, Usage
+from rag.datatypes.prompts import Generation, Message, Prompt, Reading, Role, Usage, together
 from rag.datatypes.syncing import DocumentState, Failure, Progress, ProgressCallback, SyncReport
 
 __all__ = [
@@ -51,4 +51,5 @@ __all__ = [
     "Usage",
     "Vector",
     "Vectors",
+    "together",
 ]

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from rag.datatypes.documents import Box, PageUnit, Passage, Scope
 from rag.datatypes.prompts import Usage
 
-LeftOut: TypeAlias = Literal["unfit", "behind", "room"]
+LeftOut: TypeAlias = Literal["unfit", "behind", "room", "unread", "doubted"]
 # No passage fits the question; it fits much worse than the best; the prompt was full.
 
 
@@ -34,7 +34,8 @@ class Hit:
     reranked: float | None = None  # the reranker's score, higher is better; None: it did not look at it
     ranks: Ranks = field(default_factory=Ranks)
     marker: int = 0  # the number the passage bears in prompt and answer; 0: not shown to the model
-    left_out: LeftOut | None = None  # why it was not shown
+    log_odds: float | None = None  # that it holds the answer, where the model has read it by itself
+    left_out: LeftOut | None = None  # why the answer is not made from it
     cut: int = 0  # characters of it that were not shown
     earlier: bool = False  # it was found and shown for an earlier question, whose scores these are
 

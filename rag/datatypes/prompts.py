@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -47,7 +48,19 @@ class Usage:
     answer_tokens: int
     cached_tokens: int = 0  # of the prompt, not prefilled again
     finish: Literal["stop", "length", "unanswerable"] = "stop"
-    answerable: float | None = None  # log-odds that the prompt holds the answer, where the engine can tell
+    answerable: float | None = None  # log-odds that the prompt holds the answer, where the engine judges
+
+
+def together(usages: Sequence[Usage]) -> Usage:
+    """Return what several prompts cost in all; the last tells how it ended, the likeliest the chance."""
+    known = [usage.answerable for usage in usages if usage.answerable is not None]
+    return Usage(
+        prompt_tokens=sum(usage.prompt_tokens for usage in usages),
+        answer_tokens=sum(usage.answer_tokens for usage in usages),
+        cached_tokens=sum(usage.cached_tokens for usage in usages),
+        finish=usages[-1].finish if usages else "stop",
+        answerable=max(known, default=None),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

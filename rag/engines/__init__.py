@@ -27,11 +27,13 @@ class Engine(Protocol):
     name: str
     model: str  # names the weights in every answer
     context: int  # tokens of prompt and answer together
+    judges: bool  # it tells in `Usage.answerable` whether a prompt holds the answer
 
     def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
         """Yield `Reading` after each chunk of prefill, the answer's text piece by piece, then one `Usage`.
 
-        An engine that can tell whether the prompt holds the answer writes nothing where it is too unlikely.
+        An engine that judges writes nothing where the prompt is less likely to hold the answer than the
+        options ask for.
         Closing the iterator stops at once. A chunk takes about a second at most, so that a question can be
         stopped while its prompt is read.
 

@@ -26,6 +26,7 @@ class EchoEngine:
     name = "echo"
     model = "echo"
     context = 4096
+    judges = False
 
     def __init__(self, *, seconds_per_token: float = 0.0) -> None:
         self.seconds_per_token = seconds_per_token

@@ -53,6 +53,10 @@ class IpexEngine:
         self.probe = read_probe(folder, manifest.source)
         self._probed = self.probe.layer if self.probe else probed_layer(len(self._model.layers))
 
+    @property
+    def judges(self) -> bool:
+        return self.probe is not None
+
     @classmethod
     def open(cls, config: Config) -> IpexEngine:
         """Open the conversion of `config.model`; raises ModelError when there is none."""

@@ -1,7 +1,8 @@
 """Make the probe of `rag.engines.answerable` from questions of which it is known whether they have an answer.
 
-Each is put to the LLM with one passage: the best of its own document, as in SQuAD 2 where some have no answer
-there. Where a set has only answerable questions, every other one is shown the best of another document.
+Each is put to the LLM with one passage, the best of its own document: there a set like SQuAD 2 has questions
+without an answer. Every second answerable one is put again with the best of another document, which is what
+the LLM reads where the search was wrong.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ STRENGTH: Final = 1e-3  # inverse regularisation of the standardised states
 FOLDS: Final = 8
 FEWEST: Final = 40  # examples of each kind that a probe can be made from
 SHARES: Final = (0.05, 0.10, 0.15, 0.20, 0.30)  # of the answerable refused, for the curve
+OWN: Final = "without an answer in their document"
+OTHER: Final = "shown another document"
 
 
 class Looking(Protocol):
@@ -54,13 +57,14 @@ class Example:
 
     looked: Looked
     answerable: bool
-    document: str
+    document: str  # of the passage
     spoken: Language
+    elsewhere: bool = False  # the passage is of another document than the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """How well what is held out is told apart, in one language."""
+    """How well the answerable of one language are told from one kind of the others, all held out."""
 
     answerable: int
     unanswerable: int
@@ -73,7 +77,7 @@ class Calibration:
     """A probe made from all examples, and the curves of probes that had not seen what they judge."""
 
     probe: Probe
-    curves: Mapping[Language, Curve]
+    curves: Mapping[str, Curve]  # by language and kind
 
 
 def calibrate(
@@ -111,19 +115,18 @@ def examples_of(rag: Rag, questions: QuestionSet, progress: ProgressCallback) ->
     """
     if not hasattr(rag.engine, "look"):
         raise ConfigError(f"the {rag.engine.name} engine tells nothing of its state; use the ipex engine")
-    only_answerable = all(each.answerable for each in questions.questions)
     total = len(questions.questions)
     for done, question in enumerate(questions.questions):
         progress(Progress(stage="calibrating", done=done, total=total, unit="questions"))
-        withheld = only_answerable and done % 2 == 1
-        hits = _passages(rag, question, elsewhere=withheld)
-        if hits:
-            yield Example(
-                looked=_look(rag.engine, _prompt(rag.engine, question, hits)),
-                answerable=question.answerable and not withheld,
-                document=hits[0].passage.source,
-                spoken=language(question.text),
-            )
+        for elsewhere in (False, True) if question.answerable and done % 2 else (False,):
+            if hits := _passages(rag, question, elsewhere=elsewhere):
+                yield Example(
+                    looked=_look(rag.engine, _prompt(rag.engine, question, hits)),
+                    answerable=question.answerable and not elsewhere,
+                    document=hits[0].passage.source,
+                    spoken=language(question.text),
+                    elsewhere=elsewhere,
+                )
     progress(Progress(stage="calibrating", done=total, total=total, unit="questions"))
 
 
@@ -200,34 +203,38 @@ def _held_out(states: Values, answerable: NDArray[np.bool_], groups: Sequence[st
     return scores
 
 
-def _curves(
-    examples: Sequence[Example], answerable: NDArray[np.bool_], scores: Values
-) -> dict[Language, Curve]:
+def _curves(examples: Sequence[Example], answerable: NDArray[np.bool_], scores: Values) -> dict[str, Curve]:
+    spoken = np.array([each.spoken for each in examples])
+    elsewhere = np.array([each.elsewhere for each in examples])
+    curves: dict[str, Curve] = {}
+    for tongue in sorted(set(spoken)):
+        for kind, chosen in ((OWN, ~elsewhere), (OTHER, elsewhere)):
+            own = spoken == tongue
+            yes, no = scores[own & answerable], scores[own & ~answerable & chosen]
+            if len(yes) and len(no):
+                curves[f"{tongue}, {kind}"] = _curve(yes, no)
+    return curves
+
+
+def _curve(yes: Values, no: Values) -> Curve:
     from sklearn.metrics import roc_auc_score
 
-    curves: dict[Language, Curve] = {}
-    for spoken in sorted({each.spoken for each in examples}):
-        own = np.array([each.spoken == spoken for each in examples])
-        yes, no = scores[own & answerable], scores[own & ~answerable]
-        if len(yes) and len(no):
-            leasts = [float(np.quantile(yes, share)) for share in SHARES]
-            curves[spoken] = Curve(
-                answerable=len(yes),
-                unanswerable=len(no),
-                area=float(roc_auc_score(answerable[own], scores[own])),
-                points=tuple(
-                    (float((yes < least).mean()), float((no < least).mean()), least) for least in leasts
-                ),
-            )
-    return curves
+    leasts = [float(np.quantile(yes, share)) for share in SHARES]
+    truth = [1] * len(yes) + [0] * len(no)
+    return Curve(
+        answerable=len(yes),
+        unanswerable=len(no),
+        area=float(roc_auc_score(truth, [*yes, *no])),
+        points=tuple((float((yes < least).mean()), float((no < least).mean()), least) for least in leasts),
+    )
 
 
 def to_table(calibration: Calibration) -> str:
     """Return the curves for a terminal."""
     lines: list[str] = []
-    for spoken, curve in calibration.curves.items():
+    for kind, curve in calibration.curves.items():
         lines += [
-            f"{spoken}: {curve.answerable} answerable, {curve.unanswerable} unanswerable questions, "
+            f"{kind}: {curve.answerable} answerable, {curve.unanswerable} unanswerable questions, "
             f"area under the curve {curve.area:.3f}",
             "  wrongly refused  rightly refused  below log-odds of",
             *(f"  {wrong:15.3f}  {right:15.3f}  {least:17.2f}" for wrong, right, least in curve.points),

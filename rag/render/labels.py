@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rag.chinese import in_chinese
+from rag.datatypes import LeftOut
 from rag.prompt import Language
 
 
@@ -53,12 +54,11 @@ class Labels:
     covered: Term
     fused: Term
     reranked: Term
+    log_odds: Term
     given_whole: str
     given_cut: str
     given_earlier: str
-    left_room: str
-    left_behind: str
-    left_unfit: str
+    left_out: dict[LeftOut, str]
     yes: str
     no: str
     time: str
@@ -135,12 +135,20 @@ ENGLISH: Final = Labels(
         name="Read again",
         help="The place after the first passages were compared with the question anew, and that score.",
     ),
+    log_odds=Term(
+        name="Holds the answer",
+        help="The chance that the passage holds the answer, by the state of the language model that read it.",
+    ),
     given_whole="whole",
     given_cut="{share}% of it",
     given_earlier="with an earlier question",
-    left_room="no: no room was left",
-    left_behind="no: it fits much less than the best",
-    left_unfit="no: none fits the question",
+    left_out={
+        "room": "no: no room was left",
+        "behind": "no: it fits much less than the best",
+        "unfit": "no: none fits the question",
+        "unread": "no: another holds the answer",
+        "doubted": "read, but likely without the answer",
+    },
     yes="yes",
     no="no",
     time="Time",
@@ -200,12 +208,17 @@ CHINESE: Final = Labels(
     covered=Term(name="含问题字词", help="问题中的字词有多少出现在段落中，越罕见的词分量越重。"),
     fused=Term(name="综合", help="两种检索合并后的名次（1 为最佳），以及据以排序的得分。"),
     reranked=Term(name="复核", help="将排在前面的段落与问题重新比对后的名次及得分。"),
+    log_odds=Term(name="含有答案", help="据读过该段落的语言模型的内部状态，段落中含有答案的可能性。"),
     given_whole="全部",
     given_cut="{share}%",
     given_earlier="随先前的问题",
-    left_room="否：篇幅已满",
-    left_behind="否：远不如最相关的段落",
-    left_unfit="否：都与问题不符",
+    left_out={
+        "room": "否：篇幅已满",
+        "behind": "否：远不如最相关的段落",
+        "unfit": "否：都与问题不符",
+        "unread": "否：别的段落里有答案",
+        "doubted": "读过，但其中多半没有答案",
+    },
     yes="是",
     no="否",
     time="用时",

@@ -10,6 +10,7 @@ from rag.datatypes import Answer, Hit
 from rag.render.labels import Labels, Term, told
 from rag.render.places import place
 
+NONE = "–"
 SHORTEST = 0.05  # seconds; a stage that takes less is not told
 
 
@@ -25,16 +26,17 @@ class Why:
 
 def why(answer: Answer, labels: Labels) -> Why:
     """Return the account of an answer in the labels' language."""
-    reranked = any(hit.ranks.reranked for hit in answer.hits)
-    columns = [labels.passage, labels.given, labels.cited, labels.fused, labels.dense, labels.lexical]
-    columns += [labels.covered, *([labels.reranked] if reranked else ())]
     cited = {citation.marker for citation in answer.citations}
     asked = answer.usage.prompt_tokens > 0
-    rows = (tuple(_cells(hit, cited, labels, asked=asked))[: len(columns)] for hit in answer.hits)
+    rows = [dict(_cells(hit, cited, labels, asked=asked)) for hit in answer.hits]
+    columns = [labels.passage, labels.given, labels.log_odds, labels.cited, labels.fused, labels.dense]
+    columns += [labels.lexical, labels.covered, labels.reranked]
+    optional = {labels.log_odds, labels.reranked}
+    columns = [each for each in columns if each not in optional or any(row[each] != NONE for row in rows)]
     return Why(
         remarks=tuple(_remarks(answer, labels)),
         columns=tuple(columns),
-        rows=tuple(rows),
+        rows=tuple(tuple(row[each] for each in columns) for row in rows),
         times=tuple(_times(answer, labels)),
     )
 
@@ -52,31 +54,30 @@ def _remarks(answer: Answer, labels: Labels) -> Iterator[str]:
         yield labels.refused.format(reason=told(answer.reason, labels))
         yield from refusal(answer, labels)
     if answer.usage.answerable is not None:
-        yield labels.chance.format(value=1 / (1 + exp(-answer.usage.answerable)))
+        yield labels.chance.format(value=_chance(answer.usage.answerable))
     if answer.unsupported:
         yield labels.unsure.format(count=len(answer.unsupported))
     if answer.turns_left_out:
         yield labels.turns_left_out.format(count=answer.turns_left_out)
 
 
-def _cells(hit: Hit, cited: set[int], labels: Labels, *, asked: bool) -> Iterator[str]:
+def _cells(hit: Hit, cited: set[int], labels: Labels, *, asked: bool) -> Iterator[tuple[Term, str]]:
     number = f"[{hit.marker}] " if hit.marker else ""
     title = hit.passage.heading.rpartition(" > ")[2]
-    yield number + place(hit.passage, labels) + (f" · {title}" if title else "")
-    yield _given(hit, labels) if asked or hit.left_out else labels.no
-    yield labels.yes if hit.marker in cited else labels.no
-    yield _ranked(hit.ranks.fused, f"{hit.score:.2f}")
-    yield _ranked(hit.ranks.dense, "" if hit.dense is None else f"{hit.dense:.2f}")
-    yield _ranked(hit.ranks.lexical, "" if hit.lexical is None else f"{hit.lexical:.1f}")
-    yield "" if hit.covered is None else f"{hit.covered:.0%}"
-    yield _ranked(hit.ranks.reranked, "" if hit.reranked is None else f"{hit.reranked:.2f}")
+    yield labels.passage, number + place(hit.passage, labels) + (f" · {title}" if title else "")
+    yield labels.given, _given(hit, labels) if asked or hit.left_out else labels.no
+    yield labels.log_odds, NONE if hit.log_odds is None else f"{_chance(hit.log_odds):.0%}"
+    yield labels.cited, labels.yes if hit.marker in cited else labels.no
+    yield labels.fused, _ranked(hit.ranks.fused, f"{hit.score:.2f}")
+    yield labels.dense, _ranked(hit.ranks.dense, "" if hit.dense is None else f"{hit.dense:.2f}")
+    yield labels.lexical, _ranked(hit.ranks.lexical, "" if hit.lexical is None else f"{hit.lexical:.1f}")
+    yield labels.covered, "" if hit.covered is None else f"{hit.covered:.0%}"
+    yield labels.reranked, _ranked(hit.ranks.reranked, "" if hit.reranked is None else f"{hit.reranked:.2f}")
 
 
 def _given(hit: Hit, labels: Labels) -> str:
     if hit.left_out:
-        return {"room": labels.left_room, "behind": labels.left_behind, "unfit": labels.left_unfit}[
-            hit.left_out
-        ]
+        return labels.left_out[hit.left_out]
     if hit.earlier:
         return labels.given_earlier
     if hit.cut:
@@ -85,8 +86,12 @@ def _given(hit: Hit, labels: Labels) -> str:
     return labels.given_whole
 
 
+def _chance(log_odds: float) -> float:
+    return 1 / (1 + exp(-log_odds))
+
+
 def _ranked(rank: int | None, score: str) -> str:
-    return f"{rank or '–'} ({score})" if score else f"{rank or '–'}"
+    return f"{rank or NONE} ({score})" if score else f"{rank or NONE}"
 
 
 def _times(answer: Answer, labels: Labels) -> Iterator[tuple[Term, str]]:

@@ -20,14 +20,16 @@ from rag.retrieve.gate import is_relevant
 SHARE: Final = 0.5
 
 
-def worth_reading(question: str, hits: Sequence[Hit], *, embedder: str) -> list[Hit]:
-    """Return the hits to show to the model: none where none fits, all where two are compared.
+def worth_reading(question: str, hits: Sequence[Hit], *, embedder: str, apart: bool) -> list[list[Hit]]:
+    """Return the hits to show to the model, those together that it reads together: none where none fits.
 
-    The first is always among them: a reranker may have put it there.
+    Where two are compared it needs all; else each stands `apart`, if the model can tell which one answers.
+    The first hit is always among them: a reranker may have put it there.
     """
     if not is_relevant(question, hits, embedder=embedder):
         return []
     if sides(question):
-        return list(hits)
+        return [list(hits)]
     best = max(hit.score for hit in hits)
-    return [hit for hit in hits if hit is hits[0] or best <= 0 or hit.score >= SHARE * best]
+    chosen = [hit for hit in hits if hit is hits[0] or best <= 0 or hit.score >= SHARE * best]
+    return [[hit] for hit in chosen] if apart else [chosen]
