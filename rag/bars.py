@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rag.datatypes import Progress
+from rag.render import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -87,7 +88,7 @@ def said(event: Progress) -> str:
     """Return for example "7 of 9 files, 120 passages at 38/s, 1 failed, 0:12 left"."""
     parts = [amount(event.done, event.total, event.unit)]
     if event.passages:
-        parts.append(f"{event.passages:,} passages at {event.rate:.0f}/s")
+        parts.append(f"{counted(event.passages, 'passage')} at {event.rate:.0f}/s")
     if event.failed:
         parts.append(f"{event.failed:,} failed")
     if event.left is not None and event.total != event.done:

@@ -7,13 +7,16 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag.bars import progress_bars
 from rag.datatypes import SyncReport
 from rag.errors import RagError
 from rag.exit_status import OK
-from rag.render import report_json, report_text
+from rag.render import counted, report_json, report_text
+
+if TYPE_CHECKING:
+    from rag.portable import Described
 
 
 def sync(settings: dict[str, Any], *, as_json: bool, rebuild: bool) -> int:
@@ -83,7 +86,7 @@ def export_command(settings: dict[str, Any], *, file: str) -> int:
 
     with Rag(Config(**settings)) as rag:
         described = rag.export_to(Path(file))
-    print(f"{file}: {described.documents:,} files, {described.passages:,} passages")
+    print(f"{file}: {_held(described)}")
     return OK
 
 
@@ -95,10 +98,12 @@ def import_command(settings: dict[str, Any], *, file: str) -> int:
         described, kept = rag.import_from(Path(file))
     if kept:
         notice(f"the old index is kept in {kept}/")
-    print(
-        f"{described.documents:,} files, {described.passages:,} passages; `rag sync` compares them with yours"
-    )
+    print(f"{_held(described)}; `rag sync` compares them with yours")
     return OK
+
+
+def _held(described: Described) -> str:
+    return f"{counted(described.documents, 'file')}, {counted(described.passages, 'passage')}"
 
 
 def notice(text: str) -> None:

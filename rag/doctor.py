@@ -13,6 +13,7 @@ from typing import Any, Final
 from rag.config import Config
 from rag.errors import RagError
 from rag.index.store import DATABASE
+from rag.render import counted
 
 PACKAGES: Final = (
     "ipex-llm", "torch", "transformers", "langchain", "faiss-cpu", "sentence-transformers", "gradio",
@@ -139,7 +140,8 @@ def _index(config: Config) -> Finding:
     failed = sum(document.state == "failed" for document in documents)
     return Finding(
         subject="index",
-        fact=f"{len(documents)} documents, {passages} passages, {failed} files failed",
+        fact=f"{counted(len(documents), 'document')}, {counted(passages, 'passage')}, "
+        f"{counted(failed, 'file')} failed",
         well=bool(passages),
         mend="" if passages else empty.mend,
     )

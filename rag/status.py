@@ -12,6 +12,7 @@ from rag.datatypes import DocumentState
 from rag.errors import ConfigError
 from rag.folder.scan import Listing, scan
 from rag.index import Index
+from rag.render import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,17 +89,18 @@ def status_lines(status: Status) -> Iterator[str]:
     """Yield a line for each file, those that failed last, each reason and note below, and the totals."""
     for each in sorted(status.documents, key=lambda each: (each.state == "failed", each.source)):
         read = datetime.fromtimestamp(each.synced_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-        amount = "" if each.state == "failed" else f"{each.passages:,} passages"
+        amount = "" if each.state == "failed" else counted(each.passages, "passage")
         yield f"{each.state:<8} {read}  {amount:>16}  {each.source}"
         for said in (each.reason, *each.notes):
             if said:
                 yield f"{'':<10} {said}"
     yield (
-        f"{len(status.documents):,} files: {len(status.documents) - status.failed:,} indexed, "
-        f"{status.failed:,} failed, {status.noted:,} with notes; {status.passages:,} passages; "
-        f"{status.ignored_files:,} files and {status.ignored_folders:,} folders ignored"
+        f"{counted(len(status.documents), 'file')}: {len(status.documents) - status.failed:,} indexed, "
+        f"{status.failed:,} failed, {status.noted:,} with notes; {counted(status.passages, 'passage')}; "
+        f"{counted(status.ignored_files, 'file')} and {counted(status.ignored_folders, 'folder')} ignored"
     )
     if status.trouble:
         yield status.trouble
     elif status.changed:
-        yield f"{status.changed:,} files were added, changed or removed since; run `rag sync`"
+        were = "file was" if status.changed == 1 else "files were"
+        yield f"{status.changed:,} {were} added, changed or removed since; run `rag sync`"

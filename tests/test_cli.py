@@ -61,7 +61,7 @@ def test_sync_reports_and_the_second_time_does_nothing(folder: Path) -> None:
 
 
 def test_sync_in_words_names_the_failed_file(folder: Path) -> None:
-    assert "1 added, 0 changed, 0 removed, 0 unchanged, 1 failed; 1 passages" in rag(folder, "sync").stdout
+    assert "1 added, 0 changed, 0 removed, 0 unchanged, 1 failed; 1 passage; " in rag(folder, "sync").stdout
     assert "failed: broken.pdf: " in rag(folder, "sync").stdout
 
 
@@ -69,16 +69,16 @@ def test_status_lists_every_file_with_its_state_and_what_is_not_read_yet(folder:
     (folder / "data" / ".kaojuignore").write_text("*.log\nprivate/\n", encoding="utf-8")
     (folder / "data" / "a.log").write_text("x", encoding="utf-8")
     (folder / "data" / "private").mkdir()
-    assert "1 failed, 2 ignored; 1 passages" in rag(folder, "sync").stdout
+    assert "1 failed, 2 ignored; 1 passage; " in rag(folder, "sync").stdout
     (folder / "data" / "new.txt").write_text("Tea is green.", encoding="utf-8")
     said = rag(folder, "status")
     lines = said.stdout.splitlines()
     assert (said.returncode, said.stderr) == (0, "")
-    assert re.match(r"indexed  \d{4}-\d\d-\d\d \d\d:\d\d        1 passages  leave\.md$", lines[0])
+    assert re.match(r"indexed  \d{4}-\d\d-\d\d \d\d:\d\d         1 passage  leave\.md$", lines[0])
     assert re.match(r"failed   .*broken\.pdf$", lines[1])
     assert lines[3:] == [
-        "2 files: 1 indexed, 1 failed, 0 with notes; 1 passages; 1 files and 1 folders ignored",
-        "1 files were added, changed or removed since; run `rag sync`",
+        "2 files: 1 indexed, 1 failed, 0 with notes; 1 passage; 1 file and 1 folder ignored",
+        "1 file was added, changed or removed since; run `rag sync`",
     ]
     found = json.loads(rag(folder, "status", "--json").stdout)
     document = next(each for each in found["documents"] if each["document"] == "broken.pdf")
@@ -137,6 +137,7 @@ def test_ask_as_json_has_the_documented_keys(folder: Path) -> None:
             "marker",
             "cited",
             "left_out",
+            "log_odds",
             "cut",
             "earlier",
         ),

@@ -508,6 +508,17 @@ def test_each_document_tells_its_state_its_notes_and_when_it_was_read(texts: Tex
     assert totals == [text.format(count=count) for text, count in wanted]
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [(ENGLISH, ["1 file", "1 ready", "1 passage"]), (CHINESE, ["1 个文件", "1 个就绪", "1 个段落"])],
+)
+def test_of_one_it_speaks_in_the_singular(texts: Texts, said: list[str]) -> None:
+    html = documents([state("a.md", passages=1)], texts, folder="data", limit=200, view=View())
+    shown = re.search(r'class="totals">(.*?)</p>', html)
+    assert shown
+    assert re.findall(r">(.+?)</span>", shown[1]) == said
+
+
 def test_of_ten_thousand_documents_the_first_are_shown_and_any_is_found() -> None:
     states = [state(f"folder/{number}.md") for number in range(10_000)]
     states[7777] = state("folder/Straße.md", notes=("Page 5 was blank",))
@@ -810,7 +821,7 @@ async def test_stopping_ends_the_wait_though_the_work_is_stuck() -> None:
 class EndlessEngine:
     """Writes until it is closed, and tells that it was."""
 
-    name, model, context = "endless", "endless", 4096
+    name, model, context, judges = "endless", "endless", 4096, False
 
     def __init__(self) -> None:
         self.closed = threading.Event()
@@ -1034,7 +1045,7 @@ def test_the_account_of_an_answer_is_folded_escaped_and_explains_its_terms() -> 
         rows = [re.findall(r"<span>(.*?)</span>", row) for row in re.findall("<tr>.*?</tr>", html)][1:]
         assert rows == [
             [labels.given_cut.format(share=50), labels.yes, "1 (0.03)", "2 (0.80)", "1", "–"],
-            [labels.left_room, labels.no, "– (0.03)", "– (0.80)", "–", "–"],
+            [labels.left_out["room"], labels.no, "– (0.03)", "– (0.80)", "–", "–"],
         ]
         assert "<img" not in html
         assert labels.searched_for.format(question="&lt;one&gt;?") in html

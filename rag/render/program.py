@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rag.datatypes import Answer, Citation, Hit, Passage, SyncReport
+from rag.render.counts import counted
 from rag.render.places import place
 
 
@@ -45,6 +46,7 @@ def _hit_json(hit: Hit, *, is_cited: bool) -> dict[str, Any]:
         "ranks": asdict(hit.ranks),
         "marker": hit.marker,
         "cited": is_cited,
+        "log_odds": hit.log_odds,
         "left_out": hit.left_out,
         "cut": hit.cut,
         "earlier": hit.earlier,
@@ -70,6 +72,6 @@ def report_text(report: SyncReport) -> str:
         f"{report.unchanged} unchanged, {len(report.failed)} failed"
         + (f", {report.waiting} still being written" if report.waiting else "")
         + (f", {report.ignored} ignored" if report.ignored else "")
-        + f"; {report.passages} passages; {report.seconds:.1f} s"
+        + f"; {counted(report.passages, 'passage')}; {report.seconds:.1f} s"
     )
     return "\n".join([counts, *(f"  failed: {each.document}: {each.reason}" for each in report.failed)])

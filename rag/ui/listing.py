@@ -10,7 +10,7 @@ from typing import Final
 
 from rag.bars import duration
 from rag.datatypes import DocumentState, Progress
-from rag.ui.texts import Texts, told
+from rag.ui.texts import Texts, counted, told
 
 MOST_ROWS: Final = 200  # a list of thousands would make the page slow
 MORE_ROWS: Final = 500
@@ -67,16 +67,16 @@ def _totals(states: Sequence[DocumentState], texts: Texts, ignored: int) -> str:
     failed = sum(state.state == "failed" for state in states)
     noted = sum(bool(state.notes) for state in states)
     parts = [
-        ("all", texts.total_files, len(states)),
-        ("ready", texts.total_ready, len(states) - failed),
-        ("failed", texts.total_failed, failed),
-        ("noted", texts.total_noted, noted),
-        ("all", texts.passages, sum(state.passages for state in states)),
-        ("all", texts.total_ignored, ignored),
+        ("all", texts.total_file, texts.total_files, len(states)),
+        ("ready", texts.total_ready, texts.total_ready, len(states) - failed),
+        ("failed", texts.total_failed, texts.total_failed, failed),
+        ("noted", texts.total_noted, texts.total_noted, noted),
+        ("all", texts.passage, texts.passages, sum(state.passages for state in states)),
+        ("all", texts.total_ignored, texts.total_ignored, ignored),
     ]
     shown = "".join(
-        f'<span class="{kind}">{text.format(count=f"{count:,}")}</span>'
-        for kind, text, count in parts
+        f'<span class="{kind}">{counted(count, one, many)}</span>'
+        for kind, one, many, count in parts
         if count
     )
     return f'<p class="totals">{shown}</p>'
@@ -111,7 +111,7 @@ def _document(state: DocumentState, texts: Texts) -> str:
 def _facts(state: DocumentState, texts: Texts) -> str:
     parts = [_size(state.size)]
     if state.state == "indexed":
-        parts.append(texts.passages.format(count=f"{state.passages:,}"))
+        parts.append(counted(state.passages, texts.passage, texts.passages))
     if state.synced_at:
         read = datetime.fromtimestamp(state.synced_at, UTC).astimezone()
         parts.append(texts.read_at.format(time=read.strftime("%Y-%m-%d %H:%M")))
@@ -152,7 +152,7 @@ def progress(event: Progress | None, texts: Texts) -> str:
 def _pace(event: Progress, texts: Texts) -> list[str]:
     parts = []
     if event.passages:
-        parts.append(texts.passages.format(count=f"{event.passages:,}"))
+        parts.append(counted(event.passages, texts.passage, texts.passages))
         parts.append(texts.pace.format(rate=f"{event.rate:.0f}"))
     if event.left is not None:
         parts.append(texts.time_left.format(time=duration(event.left)))

@@ -12,7 +12,7 @@ from typing import Any, Final
 from rag.datatypes import Answer
 from rag.scope import EVERYTHING
 from rag.ui.account import account, nearest
-from rag.ui.texts import Texts, told
+from rag.ui.texts import Texts, counted, told
 from rag.ui.turns import WAITING, Turn, shorten
 from rag.ui.where import searched_in
 
@@ -94,7 +94,7 @@ def _waiting(turn: Turn, texts: Texts) -> str:
     said = {
         "queued": texts.queued.format(place=turn.place),
         "searching": texts.searching,
-        "reading": texts.reading.format(count=read),
+        "reading": counted(read, texts.reading_one, texts.reading),
     }[turn.phase]
     elapsed = time.monotonic() - turn.started
     share = f'<progress value="{turn.read:.3f}"></progress>' if 0 < turn.read < 1 else ""

@@ -29,6 +29,7 @@ class Texts:
     examples: tuple[str, ...]
     queued: str
     searching: str
+    reading_one: str
     reading: str
     stopped: str
     refused: str
@@ -85,6 +86,7 @@ class Texts:
     no_documents: str
     state_indexed: str
     state_failed: str
+    passage: str
     passages: str
     delete: str
     confirm_delete: str
@@ -98,6 +100,7 @@ class Texts:
     time_left: str
     find: str
     none_found: str
+    total_file: str
     total_files: str
     total_ready: str
     total_failed: str
@@ -110,6 +113,11 @@ class Texts:
     show_more: str
     synced: str
     close: str
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return the text for one or for many, with their number."""
+    return (one if number == 1 else many).format(count=f"{number:,}")
 
 
 def told(said: str, texts: Texts) -> str:
