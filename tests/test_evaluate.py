@@ -1,10 +1,10 @@
-"""Whole evaluations: with the echo engine, whose answers can be told in advance, and with real weights."""
+"""Whole evaluations with the echo engine, whose answers can be told in advance."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,13 @@ import pytest
 
 from rag.cli import main
 from rag.config import Config
-from rag.datatypes import Generation, Prompt, Usage
 from rag.errors import ConfigError, InputError
 from rag.evaluate import Plan, Variant, evaluate, parse_variant, read_set
 from rag.evaluate.compare import compare
-from rag.evaluate.draft import draft
 from rag.evaluate.page import to_html
 from rag.evaluate.report import to_json, to_table
 from rag.evaluate.run import _changed
-from rag.pipeline import Rag
 
-SHARED = Path(__file__).parents[2] / "shared" / "eval"
 TEA = "Lusong tea house opened in 1921."
 BOATS = "The ferry to Aalness leaves at nine."
 WEATHER = "Snow fell on the northern hills."
@@ -179,7 +175,7 @@ def test_the_page_needs_nothing_else_and_takes_no_text_for_markup(config: Config
     assert not {"script", "img", "link", "iframe"} & set(page.tags)
     assert not [value for name, value in page.attributes if name in {"src", "href"}]
     assert hostile in page.said
-    assert page.tags.count("svg") == 8
+    assert page.tags.count("svg") == 8  # one a block; the echo engine tells nothing that makes a curve
     assert "1.000 [0.342-1.000] n=2" in page.said  # Wilson's interval of 2 of 2
 
 
@@ -194,6 +190,18 @@ def test_two_runs_are_compared_question_by_question(config: Config, tmp_path: Pa
     assert "better in long.json: 2" in said
     assert "worse in long.json: 0" in said
     assert "When did the Lusong tea house open?  (right: 1921)" in said
+    assert re.search(r"refused_unanswerable +0\.000 \[0\.000-0\.000\] n=1", said)
+    assert re.search(r"refused_answerable +0\.000 \[0\.000-0\.000\] n=2", said)
+
+
+def test_a_question_that_one_run_withheld_is_not_compared(config: Config, tmp_path: Path) -> None:
+    report = evaluate(config, read_set(squad(tmp_path)))
+    whole = json.loads(to_json(report))
+    for name in ("asked.json", "withheld.json"):
+        (tmp_path / name).write_text(json.dumps(whole), encoding="utf-8")
+        whole["questions"][0] |= {"answerable": False, "answers": [], "withheld": True}
+    said = compare(tmp_path / "asked.json", tmp_path / "withheld.json")
+    assert "2 questions in both" in said
 
 
 def test_what_is_no_run_cannot_be_compared(tmp_path: Path) -> None:
@@ -201,38 +209,6 @@ def test_what_is_no_run_cannot_be_compared(tmp_path: Path) -> None:
     file.write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match=r"other\.json is not a run"):
         compare(file, file)
-
-
-class Proposer:
-    """An engine that proposes the same question, with an answer that stands in the first paragraph only."""
-
-    name = model = "proposer"
-    context = 4096
-
-    def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Usage]:
-        yield "Question: When did it open?\nAnswer: 1921."
-        yield Usage(prompt_tokens=1, answer_tokens=1)
-
-    def count_tokens(self, prompt: Prompt) -> int:
-        return 1
-
-
-def test_a_draft_holds_only_answers_that_stand_in_the_document(
-    config: Config, write: Callable[[str, str], Path]
-) -> None:
-    write("tea.txt", f"The house of Lusong is old. {TEA} It never closed since.")
-    write("boats.txt", f"{BOATS} It comes back at noon, and leaves again at six.")
-    with Rag(config, engine=Proposer()) as rag:
-        rag.sync()
-        (line,) = draft(rag, size=5, seed=0)
-    assert json.loads(line) == {
-        "question": "When did it open?",
-        "answers": ["1921"],
-        "document": "tea.txt",
-        "quote": TEA,
-        "answerable": True,
-        "confirmed": False,
-    }
 
 
 def test_the_command_writes_both_files_and_prints_the_figures(
@@ -245,13 +221,3 @@ def test_the_command_writes_both_files_and_prints_the_figures(
     assert json.loads(file.read_text(encoding="utf-8"))["answer"]["contained"]["value"] == 1.0
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert re.search(r"retrieval\.recall_at_1 +1\.000 \[0\.342-1\.000\] n=2", capsys.readouterr().out)
-
-
-def test_a_draft_never_overwrites_a_file(
-    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    kept = tmp_path / "mine.jsonl"
-    kept.write_text("precious", encoding="utf-8")
-    assert main(["evaluate", "--draft", str(kept), "--engine", "echo", "--embedder", "hashing"]) == 1
-    assert "is there already" in capsys.readouterr().err
-    assert kept.read_text(encoding="utf-8") == "precious"
