@@ -130,13 +130,27 @@ def _draft(settings: dict[str, Any], file: Path, *, size: int) -> int:
 
     if file.exists():
         raise ConfigError(f"{file} is there already; name a new file")
+    if not size:
+        raise InputError("--draft needs to know how many questions to propose; say --questions 20")
     _writable(file)
-    with Rag(Config(**settings)) as rag, file.open("w", encoding="utf-8") as out, progress_bars() as progress:
-        count = 0
-        for line in draft(rag, size=size, seed=rag.config.seed, progress=progress):
-            out.write(line + "\n")
-            out.flush()
-            count += 1
+    count = 0
+    try:
+        with (
+            Rag(Config(**settings)) as rag,
+            file.open("w", encoding="utf-8") as out,
+            progress_bars() as progress,
+        ):
+            for line in draft(rag, size=size, seed=rag.config.seed, progress=progress):
+                out.write(line + "\n")
+                out.flush()
+                count += 1
+    finally:
+        if not count:
+            file.unlink()  # else the next try would find it there already
+    if not count:
+        raise InputError(
+            "the LLM proposed no question that can be used; add documents, or set another --seed or --model"
+        )
     print(
         f'{count} questions are in {file}: read each, mend or delete it, set "confirmed" to true, '
         f"then run `rag evaluate {file}`"

@@ -32,6 +32,7 @@ ROW: Final = 24
 SQUARE: Final = 320  # of the curve
 MARGIN: Final = 40
 SHARES: Final = ("retrieval", "answer", "citation", "refusal", "closed_book")
+UNITS: Final = {"latency": " in seconds, medians", "tokens": " a question"}
 NO_ANSWER: Final = {False: "no answer", True: "no answer: its document was withheld"}
 
 
@@ -43,7 +44,8 @@ def to_html(report: Report) -> str:
     for name, blocks in report.variants.items():
         parts.append(f"<h2>{escape(name)}</h2>")
         parts += [_section(key, block) for key, block in blocks.items()]
-        parts += [_curve(curve) for key, curve in report.curves.items() if key == name]
+        if name in report.curves:
+            parts.append(_curve(report.curves[name]))
     parts += ["<h2>Questions</h2>", *_questions(report), "</body></html>\n"]
     return "\n".join(parts)
 
@@ -54,7 +56,7 @@ def _section(name: str, block: Block) -> str:
         return ""
     is_share = name.startswith(SHARES)
     full = 1.0 if is_share else max(figure.high for figure in known.values())
-    return f"<h3>{escape(name)}</h3>{_bars(name, known, full=full or 1.0)}"
+    return f"<h3>{escape(name)}{UNITS.get(name, '')}</h3>{_bars(name, known, full=full or 1.0)}"
 
 
 def _bars(name: str, figures: Mapping[str, Figure], *, full: float) -> str:
