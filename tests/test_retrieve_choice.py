@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,32 @@ def test_a_model_that_judges_reads_one_after_the_other_unless_two_are_compared()
     asked = worth_reading("When is the lamp lit?", hits, embedder="hashing", apart=True)
     assert asked == [[hits[0]], [hits[1]]]
     assert worth_reading("Compare the lamp and the bell.", hits, embedder="hashing", apart=True) == [hits]
+
+
+@pytest.mark.parametrize(
+    ("question", "together"),
+    [
+        ("Which lamps are lit at dusk?", True),
+        ("What are the lamps made of?", True),
+        ("How high is each lamp?", True),
+        ("List the lamps.", True),
+        ("哪些灯在黄昏点亮？", True),
+        ("两盏灯分别有多高？", True),
+        ("When is the lamp lit?", False),
+        ("Which lamp is lit first?", False),
+        ("What does the bus cost?", False),
+        ("What status did the lamp have?", False),
+        ("Which analysis did the keeper do?", False),
+        ("灯什么时候点亮？", False),
+    ],
+)
+def test_passages_are_read_together_where_several_things_are_asked_for(
+    question: str,
+    together: bool,  # noqa: FBT001
+) -> None:
+    hits = [replace(hit(score), dense=0.99) for score in (1.0, 0.9)]
+    asked = worth_reading(question, hits, embedder="hashing", apart=True)
+    assert asked == ([hits] if together else [[each] for each in hits])
 
 
 def test_nothing_is_read_where_nothing_fits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,13 +19,21 @@ from rag.retrieve.gate import is_relevant
 #   .7       .955 with 1.49 | .993 with 1.12
 #   the best .890           | .983
 SHARE: Final = 0.5
+SEVERAL: Final = re.compile(
+    r"\b(?:all|each|every|both|list|several|various|different)\b"
+    r"|\b(?:what|which|who|where) (?:are|were)\b"
+    r"|\b(?:what|which) (?:\w+ ){0,2}?\w+(?<![isu])s (?:are|were|do|did|have|can|may|must)\b"
+    r"|哪些|哪几|分别|各自|各有|列出|列举|举出|所有|全部|都有",
+    re.IGNORECASE,
+)
 
 
 def worth_reading(question: str, hits: Sequence[Hit], *, embedder: str, apart: bool) -> list[list[Hit]]:
     """Return the hits to show to the model, those together that it reads together: none where none fits.
 
-    Where two are compared it needs all; else each stands `apart`, if the model can tell which one answers.
-    The first hit is always among them: a reranker may have put it there.
+    If the model can tell which one answers, each stands `apart`, unless the question asks for several things
+    or compares two; a comparison needs all. The first hit is always among them: a reranker may have put it
+    there.
     """
     if not is_relevant(question, hits, embedder=embedder):
         return []
@@ -32,4 +41,4 @@ def worth_reading(question: str, hits: Sequence[Hit], *, embedder: str, apart: b
         return [list(hits)]
     best = max(hit.score for hit in hits)
     chosen = [hit for hit in hits if hit is hits[0] or best <= 0 or hit.score >= SHARE * best]
-    return [[hit] for hit in chosen] if apart else [chosen]
+    return [[hit] for hit in chosen] if apart and not SEVERAL.search(question) else [chosen]
