@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from rag.evidence import TOO_COMMON, spelt_numbers
 from rag.prompt import Language
+from rag.quantities import TOO_COMMON, spelt_numbers
 
 RUN: Final = frozenset("0123456789.,:/-")
 BELONGS_BEFORE: Final = re.compile(r"[\w$€£¥№#.,:/-]", re.ASCII)

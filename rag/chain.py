@@ -26,6 +26,7 @@ from rag.as_written import AsWritten
 from rag.chat_model import EngineChatModel, from_prompt
 from rag.cite import Cited, cite
 from rag.datatypes import Answer, Hit, Prompt, Scope
+from rag.evidence import Nearness
 from rag.follow_up import accepted, follow_up
 from rag.prompt import NO_ANSWER, UNANSWERABLE, Fitted, fit, language, rewriting
 from rag.refuse import LEAST_ANSWERABLE, SURELY, Told
@@ -57,7 +58,13 @@ class Stage(Protocol):
 
 
 def build_chain(
-    retriever: BaseRetriever, model: EngineChatModel, *, choose: Choice, budget: int, caution: float = 0.0
+    retriever: BaseRetriever,
+    model: EngineChatModel,
+    *,
+    choose: Choice,
+    budget: int,
+    caution: float = 0.0,
+    nearness: Nearness | None = None,
 ) -> Runnable[State, State]:
     """Chain the steps; `budget` is the most tokens a prompt may take, `caution` raises the bar for an answer.
 
@@ -83,7 +90,7 @@ def build_chain(
                 for some in chosen or [()]
             ]
             fitted, text = yield from _read(question, readings, model, caution)
-            yield AddableDict(cited=_cited(question, fitted, text))
+            yield AddableDict(cited=_cited(question, fitted, text, nearness))
 
     async def aanswer(states: AsyncIterator[State]) -> AsyncIterator[State]:
         async for state in states:
@@ -159,8 +166,8 @@ def _written(
     )
 
 
-def _cited(question: str, fitted: Fitted, text: str) -> Cited:
-    cited = cite(text, fitted.shown, question)
+def _cited(question: str, fitted: Fitted, text: str, nearness: Nearness | None) -> Cited:
+    cited = cite(text, fitted.shown, question, nearness)
     if not cited.refused and (fitted.hits or cited.supported):
         return cited
     return Cited(text=NO_ANSWER[language(question)], citations=(), refused=True)

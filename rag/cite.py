@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rag.datatypes import Citation, Hit, Passage
-from rag.evidence import ENOUGH, Held, features
-from rag.prompt import language
+from rag.evidence import ENOUGH, Held, Nearness, features
 from rag.refuse import refusal, refuses
 from rag.sentences import sentence_spans
 
@@ -46,9 +45,12 @@ class Citer:
     it is cut into pieces.
     """
 
-    def __init__(self, hits: Sequence[Hit], question: str = "") -> None:
-        """The answer may repeat what the question says without a source."""
-        self.held = {hit.marker: _held(hit.passage, question) for hit in hits}
+    def __init__(self, hits: Sequence[Hit], question: str = "", nearness: Nearness | None = None) -> None:
+        """The answer may repeat what the question says without a source.
+
+        `nearness` is asked about sentences in another language than a passage.
+        """
+        self.held = {hit.marker: _held(hit.passage, question, nearness) for hit in hits}
         self._held = ""  # perhaps the beginning of a marker, or space
         self._sentence = ""  # what has been passed on since the last sentence ended
         self._ahead: list[int] = []  # markers written before their sentence
@@ -133,16 +135,18 @@ class Citer:
 
     def _may_hold(self, number: int, sentence: str, least: float) -> bool:
         held = self.held[number]
-        return not held.lacks(sentence) and held.best_span(sentence).score >= least
+        if held.lacks(sentence) or held.is_far(sentence):
+            return False
+        return held.best_span(sentence).score >= least
 
     def _best(self, sentence: str) -> list[int]:
         """Return the passage, if any, that surely holds the sentence."""
         short = len(features(sentence)) < FEWEST_FEATURES
         if short and not self._alone:
             return []
-        scores = {number: held.best_span(sentence).score for number, held in self.held.items()}
-        ranked = sorted(scores, key=lambda number: -scores[number])
-        enough = (number for number in ranked if scores[number] >= (1.0 if short else ENOUGH))
+        spans = {number: held.best_span(sentence) for number, held in self.held.items()}
+        ranked = sorted(spans, key=lambda number: (-spans[number].score, -(spans[number].nearness or 0.0)))
+        enough = (number for number in ranked if spans[number].score >= (1.0 if short else ENOUGH))
         best = next((number for number in enough if not self.held[number].lacks(sentence)), None)
         return [] if best is None else [best]
 
@@ -151,16 +155,17 @@ class Citer:
         if self._code or CLAIMS_NOTHING.search(sentence) or len(features(sentence)) < FEWEST_FEATURES:
             return False
         return bool(self.held) and all(
-            language(held.text) == language(sentence) for held in self.held.values()
+            held.speaks(sentence) or held.lacks(sentence) or held.is_far(sentence)
+            for held in self.held.values()
         )
 
 
-def cite(text: str, hits: Sequence[Hit], question: str = "") -> Cited:
+def cite(text: str, hits: Sequence[Hit], question: str = "", nearness: Nearness | None = None) -> Cited:
     """Check `text` against the passages it may cite: `hits`, each with its marker."""
     plain = MARKER.sub("", text)
     if refuses(plain):
         return Cited(text=refusal(plain), citations=(), refused=True)
-    citer = Citer(hits, question)
+    citer = Citer(hits, question, nearness)
     text = citer.feed(text.strip()) + citer.flush()
     return Cited(
         text=text,
@@ -171,8 +176,13 @@ def cite(text: str, hits: Sequence[Hit], question: str = "") -> Cited:
     )
 
 
-def _held(passage: Passage, question: str) -> Held:
-    return Held(passage.text, title=f"{passage.source} {passage.heading} {question}")
+def _held(passage: Passage, question: str, nearness: Nearness | None) -> Held:
+    def near(sentence: str, texts: Sequence[str]) -> Sequence[float]:
+        """Ask with the question, since an answer may be a phrase."""
+        return nearness(f"{question} {sentence}", texts) if nearness else ()
+
+    title = f"{passage.source} {passage.heading} {question}"
+    return Held(passage.text, title=title, nearness=near if nearness else None)
 
 
 def citations_of(text: str, by_marker: dict[int, Passage], held: dict[int, Held]) -> Iterator[Citation]:

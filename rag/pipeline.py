@@ -39,6 +39,7 @@ from rag.turnstile import Turnstile
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
+    from rag.evidence import Nearness
     from rag.portable import Described
     from rag.status import Status
 
@@ -79,6 +80,13 @@ class Rag:
         return open_reranker(self.config, self.embedder)
 
     @cached_property
+    def nearness(self) -> Nearness | None:
+        """What tells how near an answer is to a passage in the other language."""
+        from rag.nearness import nearness_by
+
+        return nearness_by(self.embedder)
+
+    @cached_property
     def engine(self) -> Engine:
         return self._given_engine or open_engine(self.config)
 
@@ -113,7 +121,14 @@ class Rag:
                 f"{self.engine.context} tokens of {self.engine.model}; lower it"
             )
         choose = partial(worth_reading, embedder=self.embedder.name, apart=self.engine.judges)
-        return build_chain(retriever, model, choose=choose, budget=budget, caution=self.config.caution)
+        return build_chain(
+            retriever,
+            model,
+            choose=choose,
+            budget=budget,
+            caution=self.config.caution,
+            nearness=self.nearness,
+        )
 
     def ask(self, question: str, *, history: Sequence[Answer] = (), scope: Scope = EVERYTHING) -> Answer:
         """Answer the question; `history` holds the conversation's earlier answers.

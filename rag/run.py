@@ -69,7 +69,7 @@ class Run:
 
     def _retrieved(self, fitted: Fitted) -> Retrieved:
         self._fitted = fitted
-        self._citer = Citer(fitted.shown, self._question)
+        self._citer = Citer(fitted.shown, self._question, self._rag.nearness)
         self._unsure = bool(fitted.shown) and not fitted.hits  # the chain may yet refuse what is written
         return Retrieved(hits=self._hits(), searched_for=self._found["searched_for"])
 

@@ -1,0 +1,128 @@
+"""The numbers of a text by their values, however they are written, and as the other language writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from rag.index.lexical import NUMBER, NUMERALS, numeral_value, plain
+from rag.prompt import Language
+
+ARABIC: Final = re.compile(r"\d+(?:\.\d+)?")
+CHINESE_NUMBER: Final = re.compile(  # 十分 and 万一 are words; a single sign counts before what is counted
+    rf"(?:第?[{NUMERALS}十百千万亿]*[{NUMERALS[3:]}][{NUMERALS}十百千万亿]*|十)"
+    r"(?=[年月日号天周岁个名人位次届条项页章节层间座台辆只件块元角秒点倍成度米里公吨斤克升平小时%万亿，。、；）)]|分钟|$)"
+)
+BELOW_TWENTY: Final = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen
+"""
+FROM_TWENTY: Final = "twenty thirty forty fifty sixty seventy eighty ninety"
+UNITS: Final = {word: number for number, word in enumerate(BELOW_TWENTY.split())}
+TENS: Final = {word: 10 * ten for ten, word in enumerate(FROM_TWENTY.split(), start=2)}
+SPELT: Final = re.compile(
+    rf"\b(?:({'|'.join(TENS)})(?:[-\s]({'|'.join(UNITS)}))?|({'|'.join(UNITS)}))\b", re.IGNORECASE
+)
+TOO_COMMON: Final = frozenset({"0", "1"})  # "one of them" is no number
+
+THOUSANDS: Final = {
+    "hundred": 10**2,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+}
+ENGLISH_AMOUNT: Final = re.compile(rf"({ARABIC.pattern})[\s-]?({'|'.join(THOUSANDS)})\b")
+CHINESE_AMOUNT: Final = re.compile(rf"(?:{ARABIC.pattern}[百千]?[万亿]{{1,2}}|{ARABIC.pattern}[百千])+")
+TERM: Final = re.compile(rf"({ARABIC.pattern})([百千万亿]+)")
+WORTH: Final = {"百": 10**2, "千": 10**3, "万": 10**4, "亿": 10**8}
+DECADE: Final = re.compile(rf"(\d{{1,2}}|[{NUMERALS}十]+)世纪(\d0|[{NUMERALS}]十)年代")
+PERCENT: Final = re.compile(rf"百分之([{NUMERALS}十百]+)")
+MONTH_NAMES: Final = """
+january february march april may june july august september october november december
+"""
+MONTHS: Final = {name: number for number, name in enumerate(MONTH_NAMES.split(), start=1)}
+MONTH: Final = re.compile(rf"\b(?:{'|'.join(MONTHS)})\b")
+DATED: Final = re.compile(  # may and march are other words, too
+    rf"\b(?:{'|'.join(set(MONTHS) - {'may', 'march'})})\b|(?<=\d )(?:may|march)\b|\b(?:may|march)(?=,? \d)"
+)
+DECADE_OF_CENTURY: Final = re.compile(r"\d\d(\d0)s\b")  # 60 of 1960s: 60年代
+ORDINAL_WORDS: Final = """
+zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth
+fifteenth sixteenth seventeenth eighteenth nineteenth twentieth
+"""
+ORDINALS: Final = {word: number for number, word in enumerate(ORDINAL_WORDS.split())}
+ORDINAL: Final = re.compile(rf"\b(?:{'|'.join(ORDINALS)})s?\b")
+
+
+def numbers(text: str) -> Iterator[str]:
+    """Yield the value of each number, however it is written."""
+    folded = plain(text).casefold()
+    for found in ARABIC.finditer(folded):
+        yield _value(Decimal(found.group()))
+    for value, _ in (*spelt_numbers(folded, "en"), *spelt_numbers(folded, "zh")):
+        yield value
+
+
+def spelt_numbers(text: str, spoken: Language) -> Iterator[tuple[str, str]]:
+    """Yield the value of each number that the text writes in words, and the words."""
+    if spoken == "zh":
+        for found in CHINESE_NUMBER.finditer(text):
+            written = found.group().removeprefix("第")
+            yield _value(numeral_value(written)), written
+        return
+    for found in SPELT.finditer(text):
+        ten, one, alone = (each.casefold() if each else "" for each in found.groups())
+        yield str(TENS.get(ten, 0) + UNITS.get(one or alone, 0)), found.group()
+
+
+def claimed_across(text: str) -> Iterator[str]:
+    """Yield what a text in the other language must tell, too: months, decades and amounts by their values."""
+    return numbers(DATED.sub(_month, _in_digits(text)))
+
+
+def told_across(text: str) -> Iterator[str]:
+    """Yield all that a text in the other language may mean by a number of this one."""
+    digits = _in_digits(text)
+    yield from numbers(text)
+    yield from numbers(digits)
+    yield from (_month(found) for found in MONTH.finditer(digits))
+    yield from DECADE_OF_CENTURY.findall(digits)
+    yield from (str(ORDINALS[found.group().rstrip("s")]) for found in ORDINAL.finditer(digits))
+    yield from (_value(numeral_value(found.group())) for found in NUMBER.finditer(digits))
+
+
+def _in_digits(text: str) -> str:
+    """Write out what each language says in a way of its own: 1.2亿, 3 million, 19世纪70年代, 百分之三十."""
+    folded = plain(text).casefold()
+    folded = SPELT.sub(lambda found: next(spelt_numbers(found.group(), "en"))[0], folded)
+    folded = ENGLISH_AMOUNT.sub(lambda found: _value(Decimal(found[1]) * THOUSANDS[found[2]]), folded)
+    folded = CHINESE_AMOUNT.sub(lambda found: _value(_amount(found.group())), folded)
+    folded = PERCENT.sub(lambda found: f"{_value(numeral_value(found[1]))}%", folded)
+    return DECADE.sub(lambda found: f"{_decade(found[1], found[2])}年代", folded)
+
+
+def _amount(written: str) -> Decimal:
+    """Return what 1亿3000万 is worth."""
+    total = Decimal(0)
+    for number, signs in TERM.findall(written):
+        worth = Decimal(number)
+        for sign in signs:
+            worth *= WORTH[sign]
+        total += worth
+    return total
+
+
+def _decade(century: str, decade: str) -> int:
+    hundreds, tens = (int(numeral_value(each)) for each in (century, decade))
+    return (hundreds - 1) * 100 + tens
+
+
+def _month(found: re.Match[str]) -> str:
+    return str(MONTHS[found.group()])
+
+
+def _value(number: Decimal) -> str:
+    return f"{number.normalize():f}"
