@@ -193,8 +193,12 @@ def test_cosines_of_e5_are_weighed_by_language(
 
 def test_across_languages_a_hit_must_lead() -> None:
     foreign = hit("The bridge opened in 1968.", dense=0.1, covered=0.0)
+    own = hit("龙井茶产于浙江杭州。", dense=0.1, covered=0.0)
     assert is_relevant("大桥何时建成？", [foreign], embedder="somebody/new-model")
-    assert not is_relevant("大桥何时建成？", [replace(foreign, score=0.1)], embedder="somebody/new-model")
+    behind = replace(foreign, score=0.12)
+    assert is_relevant("大桥何时建成？", [behind], embedder="somebody/new-model")
+    assert not is_relevant("大桥何时建成？", [behind, own], embedder="somebody/new-model")
+    assert not is_relevant("大桥何时建成？", [replace(foreign, score=0.09)], embedder="somebody/new-model")
     assert not is_relevant("Where is the tea?", [foreign], embedder="somebody/new-model")
     assert not is_relevant("大桥何时建成？", [foreign], embedder="hashing")
 

@@ -39,17 +39,18 @@ def fused(hits: Sequence[Hit], vector: Vector, *, script: Script, cohort: Cohort
 
     BM25 counts beside that share, scaled so that it equals the share where it is best. Half of what is usual
     is taken off, since a passage in the other script cannot hold the words. A cosine leads the mean of the
-    best in the script of its passage, by standard deviations of those in the question's own.
+    best in the script of its passage, by standard deviations of those of `_measured_by`.
     """
     scripts = [script_of(hit.passage.text) for hit in hits]
     words = _words(hits)
+    measure = _measured_by(scripts, script)
     usual_words, usual, spread = {}, {}, 1.0
     for each in cohort.vectors:
         own = [number for number, its in enumerate(scripts) if its == each]
         usual_words[each] = fmean([words[number] for number in own] or [0.0])
         nearest = _highest([hits[number] for number in own], cohort.cosines(vector, each))
         usual[each] = fmean(nearest)
-        if each == script:
+        if each == measure:
             spread = pstdev(nearest) or 1.0
 
     def score(number: int) -> float:
@@ -58,6 +59,15 @@ def fused(hits: Sequence[Hit], vector: Vector, *, script: Script, cohort: Cohort
         return words[number] - USUAL_SHARE * usual_words[its] + LEAD * lead
 
     return [score(number) for number in range(len(hits))]
+
+
+def _measured_by(scripts: Sequence[Script], own: Script) -> Script:
+    """Return the script whose cosines say what a standard deviation is: the other where only it has enough.
+
+    The few cosines of a folder that has nothing in the question's script are spread far wider.
+    """
+    full = {each for each in scripts if scripts.count(each) >= NEAREST}
+    return own if own in full or not full else next(iter(full))
 
 
 def _words(hits: Sequence[Hit]) -> list[float]:
