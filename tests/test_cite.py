@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from rag.cite import Citer, cite
+from rag.config import Config
 from rag.datatypes import Hit, Passage
+from rag.embed import open_embedder
+from rag.nearness import EmbeddedNearness, nearness_by
 from rag.prompt import NO_ANSWER
 
 LEAVE = "Every member of staff has 27 days of paid leave a year. After six years this becomes 31 days."
 TEA = "正式员工每年有十九天带薪年假，工龄满五年后增加到二十四天。未休完的年假最多可以保留七天。"
+
+EVAL = Path(__file__).parents[2] / "shared" / "eval"
+TRANSLATED = Path(__file__).parent / "questions" / "translated.jsonl"
 
 
 def hit(marker: int, text: str, *, start: int = 100) -> Hit:
@@ -124,6 +133,41 @@ def test_over_passages_in_another_language_words_refute_nothing() -> None:
     assert cite("Employees enjoy 42 holidays [2].", HITS[1:]).text == "Employees enjoy 42 holidays. [?]"
 
 
+ASKED = "有多少年假？"
+
+
+def after_six_years(sentence: str, texts: Sequence[str]) -> list[float]:
+    """What tells of holidays is near to the sentence about six years."""
+    answer = sentence.removeprefix(ASKED)
+    return [0.1 if "six" in text and "假期" in answer else 0.0 for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown", "quotes", "supported"),
+    [
+        ("以后假期更多[1]。", "以后假期更多[1]。", ["After six years this becomes 31 days."], False),
+        ("假期是三十一天。", "假期是三十一天。[1]", ["After six years this becomes 31 days."], True),
+        ("假期是三十二天。", "假期是三十二天。[?]", [], False),
+        ("假期是三十二天[1]。", "假期是三十二天。[?]", [], False),
+        ("以后假期更多。", "以后假期更多。", [], False),
+        ("巴西赢了世界杯[1]。", "巴西赢了世界杯。[?]", [], False),
+        ("巴西赢了世界杯。", "巴西赢了世界杯。[?]", [], False),
+        (
+            "After six years it is 31 days.",
+            "After six years it is 31 days. [1]",
+            [LEAVE[LEAVE.index("After") :]],
+            True,
+        ),
+    ],
+)
+def test_across_languages_cosines_choose_and_refute_but_only_facts_support(
+    written: str, shown: str, quotes: list[str], *, supported: bool
+) -> None:
+    cited = cite(written, HITS[:1], ASKED, after_six_years)
+    assert (cited.text, [citation.quote for citation in cited.citations]) == (shown, quotes)
+    assert cited.supported == supported
+
+
 def test_what_the_question_says_needs_no_source() -> None:
     question = "How many days of leave does Oslo give?"
     assert cite("Oslo gives 27 days of paid leave [1].", HITS, question).text.endswith("[1].")
@@ -175,3 +219,41 @@ def test_streamed_in_any_pieces_the_text_is_the_same(seed: int) -> None:
         streamed += citer.feed(rest[:cut])
         rest = rest[cut:]
     assert streamed + citer.flush() == cite(written, HITS).text
+
+
+@pytest.mark.model
+def test_e5_finds_the_sentence_in_the_other_language_and_refutes_what_is_far(real_config: Config) -> None:
+    nearness = nearness_by(open_embedder(real_config))
+    assert nearness is not None
+    asked = "工龄满六年后有多少天带薪年假？"
+    (citation,) = cite("三十一天 [1]", HITS[:1], asked, nearness).citations
+    assert citation.quote == "After six years this becomes 31 days."
+    asked = "How many unused days may be kept?"
+    (citation,) = cite("up to seven days [2]", HITS[1:], asked, nearness).citations
+    assert citation.quote == "未休完的年假最多可以保留七天。"
+    for hits, cup in ((HITS[:1], "巴西赢了世界杯[1]。"), (HITS[1:], "Brazil won the cup [2].")):
+        cited = cite(cup, hits, "1998年的世界杯谁赢了？", nearness)
+        assert (cited.supported, cited.citations, len(cited.unsupported)) == (False, (), 1)
+
+
+@pytest.mark.model
+@pytest.mark.skipif(not EVAL.is_dir(), reason="../shared/eval is not on this machine")
+def test_no_invented_answer_is_supported_across_languages_and_no_right_one_marked(
+    real_config: Config,
+) -> None:
+    nearness = EmbeddedNearness(open_embedder(real_config))
+    asked = [json.loads(line) for line in TRANSLATED.read_text(encoding="utf-8").splitlines()[1::5]]
+    passages = {
+        pair["id"]: paragraph["context"]
+        for name in ("squad2_en", "cmrc2018_zh")
+        for article in json.loads((EVAL / f"{name}.json").read_text(encoding="utf-8"))["data"]
+        for paragraph in article["paragraphs"]
+        for pair in paragraph["qas"]
+    }
+    right, wrong = 0, 0
+    for each in asked:
+        hits = [hit(1, passages[each["id"]])]
+        right += cite(f"{each['answer']} [1]", hits, each["question"], nearness).text.endswith("[1]")
+        wrong += cite(f"{each['wrong']} [1]", hits, each["question"], nearness).supported
+    assert len(asked) == 24
+    assert (right, wrong) == (24, 0)  # of all 120: 118 and 1

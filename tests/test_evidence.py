@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from rag.evidence import ENOUGH, Held, features, support
+from rag.evidence import ENOUGH, Held, Nearness, features, support
 
 LEAVE = (
     "Every member of staff has 27 days of paid leave a year. After six years this becomes 31 days. "
@@ -81,3 +83,71 @@ def test_numbers_and_names_that_the_passage_lacks_are_told(sentence: str, lackin
 )
 def test_chinese_numbers_and_titles_must_agree_too(sentence: str, lacking: tuple[str, ...]) -> None:
     assert HELD_TEA.lacks(sentence) == lacking
+
+
+def test_a_number_with_decimals_is_no_list_number() -> None:
+    assert HELD.lacks("4.7 days of leave.") == ("4.7",)
+
+
+@pytest.mark.parametrize(
+    ("held", "sentence", "lacking"),
+    [
+        (HELD, "每年有二十七天年假。", ()),
+        (HELD, "每年有27天年假。", ()),
+        (HELD, "每年有七十二天年假。", ("72",)),
+        (HELD, "请联系 Marit Oyelaran。", ()),
+        (HELD, "请联系玛丽特（Johansen）的办公室。", ("Johansen",)),
+        (HELD, "请联系玛丽特。", ()),
+        (HELD_TEA, "Staff have nineteen days of leave a year.", ()),
+        (HELD_TEA, "Staff have 24 days of leave after 5 years.", ()),
+        (HELD_TEA, "Staff of Oslo have 42 days of leave.", ("42",)),
+    ],
+)
+def test_numbers_and_latin_names_must_agree_across_languages(
+    held: Held, sentence: str, lacking: tuple[str, ...]
+) -> None:
+    assert held.lacks(sentence) == lacking
+
+
+def near(word: str, *, high: float = 0.1, low: float = 0.0) -> Nearness:
+    """A sentence is near to the texts with this word."""
+
+    def nearness(sentence: str, texts: Sequence[str]) -> list[float]:
+        del sentence
+        return [high if word in text else low for text in texts]
+
+    return nearness
+
+
+@pytest.mark.parametrize(
+    ("sentence", "nearest", "quoted", "score"),
+    [
+        ("工龄长就有更多假期。", "six", "After six years this becomes 31 days.", 0.0),
+        ("三十一天。", "six", "After six years this becomes 31 days.", 1.0),
+        ("六年以后更多。", "six", "After six years this becomes 31 days.", 0.0),  # 6 stands in many sentences
+        ("三十一天。", "Every", "After six years this becomes 31 days.", 0.0),  # there, but it is not near
+        ("请联系 Oyelaran 女士。", "Norway", "Requests go to Marit Oyelaran in Norway.", 1.0),
+        ("今天天气很好。", "rain", LEAVE, 0.0),
+    ],
+)
+def test_across_languages_the_nearest_sentence_is_quoted_and_its_facts_hold_the_answer(
+    sentence: str, nearest: str, quoted: str, score: float
+) -> None:
+    held = Held(LEAVE, nearness=near(nearest))
+    span = held.best_span(sentence)
+    expected = LEAVE if nearest == "Every" else quoted
+    assert (LEAVE[span.start : span.end], span.score) == (expected, score)
+    assert held.is_far(sentence) == (expected == LEAVE)
+
+
+def test_what_the_question_says_is_no_fact_of_the_passage() -> None:
+    assert Held(LEAVE, title="31天？", nearness=near("six")).best_span("三十一天。").score == 0.0
+
+
+def test_within_a_language_no_cosine_is_asked_for() -> None:
+    def never(sentence: str, texts: Sequence[str]) -> list[float]:
+        raise AssertionError(sentence, texts)
+
+    for text, sentence in ((LEAVE, "Green cheese."), (TEA, "月亮是绿的。"), (LEAVE, "27"), (TEA, "19天")):
+        held = Held(text, nearness=never)
+        assert not held.is_far(sentence)
