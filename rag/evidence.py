@@ -10,8 +10,8 @@ over English paragraphs | 60 English over Chinese, each with its question (tests
 the best sentence is the right one for .72 | .72; areas under the curve against the answers over a paragraph
 about something else .997 | .982, over the nearest other paragraph .75 | .85, an answer to another question
 .69 | .77, and an invented answer of the same kind .57 | .67. So a cosine chooses the sentence and tells what
-far from all, but it never says alone that a passage holds an answer: numbers and names must. Of answers with
-a marker this keeps 60 | 58 right ones, and takes it from 54 | 53 over a paragraph about something else,
+is far from all, but it never says alone that a passage holds an answer: numbers and names must. Of answers
+with a marker this keeps 60 | 58 right ones, and takes it from 54 | 53 over a paragraph about something else,
 8 | 20 over the nearest other one, 11 | 24 to another question and 9 | 16 invented ones, of which 0 | 1 count
 as supported (FAR was chosen on these 120). Cosines of the phrases in the nearest sentence would tell invented
 answers by .82 | .61 (n=29, 20), at the cost of some 60 more embeddings each.
