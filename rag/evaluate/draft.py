@@ -46,9 +46,9 @@ EXAMPLES: Final[dict[Language, tuple[tuple[str, str, str], ...]]] = {
             "Answer: Ms Okafor\nQuestion: Who was elected treasurer at the meeting of 3 May?",
         ),
         (
-            "printer.pdf, Messages",
-            "E42 means that the toner is empty; the lamp blinks twice.",
-            "Answer: the toner is empty\nQuestion: What does the message E42 of the printer mean?",
+            "printer.pdf, Handling, Paper",
+            "The paper for certificates lies in the drawer under the lamp.",
+            "Answer: in the drawer under the lamp\nQuestion: Where is the paper for certificates?",
         ),
     ),
     "zh": (
@@ -63,9 +63,9 @@ EXAMPLES: Final[dict[Language, tuple[tuple[str, str, str], ...]]] = {
             "答案：周敏\n问题：五月三日的会议上谁当选为财务主管？",
         ),
         (
-            "打印机.pdf, 提示信息",
-            "E42表示墨粉用尽，指示灯会闪两下。",
-            "答案：墨粉用尽\n问题：打印机提示E42是什么意思？",
+            "打印机.pdf, 使用, 纸张",
+            "打印证书用的纸放在台灯下面的抽屉里。",
+            "答案：台灯下面的抽屉里\n问题：打印证书用的纸放在哪里？",
         ),
     ),
 }
@@ -164,7 +164,7 @@ def _propose(rag: Rag, place: Place) -> dict[str, Any] | None:
 
 def _prompt(place: Place) -> Prompt:
     spoken = language(place.sentence)
-    title = ", ".join(filter(None, (place.passage.source, place.passage.heading)))
+    title = ", ".join(filter(None, (place.passage.source, *place.passage.heading.split(" > "))))
     asked = SHOWN[spoken].format(title=harmless(title), text=harmless(" ".join(place.sentence.split())))
     return Prompt(
         messages=(
