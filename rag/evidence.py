@@ -36,6 +36,7 @@ from rag.sentences import sentence_spans
 Nearness: TypeAlias = Callable[[str, Sequence[str]], Sequence[float]]
 
 ENOUGH: Final = 0.5  # share of a sentence's words from which on a span holds it
+ALL: Final = 1.0
 ENDS: Final = " \t\n.。!！"
 PAIR_COST: Final = 0.15  # a second sentence must add more than this to be quoted, too
 SUFFIX: Final = re.compile(r"(?<=\w{3})(?:ing|edly|ed|ies|es|ly|s|y|e)$")
@@ -109,12 +110,13 @@ class Held:
             score = len(wanted & held) / len(wanted) if wanted else 0.0
             if score - cost > most:
                 best, most = Span(start=start, end=end, score=score), score - cost
-        if self._nearness is None or best.score >= ENOUGH or self.speaks(sentence):
+        if self._nearness is None or best.score >= ALL or self.speaks(sentence):
             return best
         said = sentence.strip(ENDS)
         if said not in self._across:
             self._across[said] = self._nearest(said, self._nearness)
-        return self._across[said]
+        across = self._across[said]
+        return best if ENOUGH <= best.score > across.score else across
 
     def _nearest(self, sentence: str, nearness: Nearness) -> Span:
         """Return the sentence that is nearest, of those with the facts where some have them all."""

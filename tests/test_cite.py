@@ -168,6 +168,28 @@ def test_across_languages_cosines_choose_and_refute_but_only_facts_support(
     assert cited.supported == supported
 
 
+@pytest.mark.parametrize(
+    ("written", "shown", "quote"),
+    [
+        ("周恩来与金日成", "周恩来与金日成 [1]", 0),
+        ("Zhou Enlai (周恩来) and Kim Il-sung (金日成) [1]", None, 0),
+        ("July 11, 1961", "July 11, 1961 [1]", 0),
+        ("On 12 July 1961 [1]", "On 12 July 1961 [?]", None),
+        ("twenty years", "twenty years [1]", 1),
+        ("20 years", "20 years [1]", 1),
+    ],
+)
+def test_an_english_answer_over_a_chinese_passage_cites_the_sentence(
+    written: str, shown: str | None, quote: int | None
+) -> None:
+    sentences = ("条约签订于1961年7月11日北京，双方代表分别为周恩来与金日成。", "条约有效期为二十年。")
+    cited = cite(
+        written, [hit(1, "".join(sentences))], "About the treaty?", lambda _, texts: [0.05] * len(texts)
+    )
+    quotes = [citation.quote for citation in cited.citations]
+    assert (cited.text, quotes) == (shown or written, [] if quote is None else [sentences[quote]])
+
+
 def test_what_the_question_says_needs_no_source() -> None:
     question = "How many days of leave does Oslo give?"
     assert cite("Oslo gives 27 days of paid leave [1].", HITS, question).text.endswith("[1].")
