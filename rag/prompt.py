@@ -213,55 +213,22 @@ def _title(passage: Passage) -> str:
     return " ".join(" > ".join(part for part in (passage.source, passage.heading) if part).split())
 
 
-SUMMARY: Final[dict[Language, str]] = {
-    "en": (
-        "Summarise these passages of {title} in {length}. Say only what they say, keep their names and "
-        "numbers, and cite each sentence like [{marker}]. Write in English:"
-    ),
-    "zh": (
-        "用{length}概括{title}的以上段落。只说其中有的内容，保留名称和数字，"
-        "每句话后注明编号，如 [{marker}]。用中文写："
-    ),
-}
-LENGTHS: Final[dict[Language, dict[Literal["whole", "part"], str]]] = {
-    "en": {"whole": "three to six short sentences", "part": "one or two short sentences"},
-    "zh": {"whole": "三到六句短句", "part": "一两句短句"},
-}
-GIST: Final[dict[Language, str]] = {
-    "en": "Notes on {title}:\n\n{notes}\n\nSay in one or two sentences what it is about. Write in English:",
-    "zh": "{title}的笔记：\n\n{notes}\n\n用一两句话说明它讲的是什么。用中文写：",
-}
-SAID_ABOUT: Final[dict[Language, str]] = {
-    "en": "What is said about {topic}?",
-    "zh": "关于{topic}是怎么说的？",
-}
-
-
-def summarising(hits: Sequence[Hit], spoken: Language, *, length: Literal["whole", "part"]) -> Prompt:
-    """Ask what these passages of one document say, in so many sentences."""
-    order = SUMMARY[spoken].format(
-        title=harmless(" ".join(hits[0].passage.source.split())),
-        length=LENGTHS[spoken][length],
-        marker=hits[0].marker,
-    )
-    return Prompt(messages=(Message(role="user", parts=(*map(passage_part, hits), order)),))
-
-
 def passage_part(hit: Hit) -> str:
     """Return a passage as a prompt shows it."""
     title, text = harmless(_title(hit.passage)), harmless(hit.passage.text)
     return PASSAGE.format(marker=hit.marker, title=title, text=text)
 
 
-def joining(notes: Sequence[str], title: str, spoken: Language) -> Prompt:
-    """Ask what a document is about, of which these notes were made."""
-    text = GIST[spoken].format(title=harmless(" ".join(title.split())), notes="\n".join(map(harmless, notes)))
+TRANSLATION: Final[dict[Language, str]] = {
+    "en": "Translate into English, only the sentence:\n{sentence}",
+    "zh": "Translate into Chinese, only the sentence:\n{sentence}",
+}
+
+
+def translating(sentence: str, spoken: Language) -> Prompt:
+    """Ask for a sentence of a document in the question's language."""
+    text = TRANSLATION[spoken].format(sentence=harmless(sentence))
     return Prompt(messages=(Message(role="user", parts=(text,)),))
-
-
-def said_about(topic: str, spoken: Language) -> str:
-    """Return the question that each of several documents is asked."""
-    return SAID_ABOUT[spoken].format(topic=topic)
 
 
 def _before() -> Iterator[Message]:

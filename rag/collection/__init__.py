@@ -1,22 +1,22 @@
 """Questions about the collection itself take a route of their own; any other is answered from passages.
 
-Which documents there are and which talk of something is told from the index; what one document says is
-summarised; what each of several says is asked of each.
+Which documents there are and which talk of something is told from the index; what one document says, or each
+of several, is told in its own sentences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from rag.collection.apart import Apart
 from rag.collection.listing import Inventory, Listing
 from rag.collection.names import Names
 from rag.collection.recognise import recognise
 from rag.collection.route import Asked, Route
+from rag.collection.said import Said
 from rag.collection.says import joined, say
-from rag.collection.summary import Summarised
 from rag.collection.wishes import Everything, Mentions, Sides, Summary, Task, Unclear
 from rag.datatypes import Answer, Citation, Event, Hit
 from rag.prompt import Language, language
@@ -40,8 +40,18 @@ def route_for(rag: Rag, asked: Asked, history: Sequence[Answer]) -> Route | None
     task = recognise(asked.question, earlier, lambda: Names(rag.index.titles(scope)))
     if task is None:
         return None
-    understood = _as_understood(task, asked.question, language(asked.question))
-    return _route(rag, replace(asked, searched_for=understood), task)
+    spoken = language(_without_names(asked.question, task))
+    understood = _as_understood(task, asked.question, spoken)
+    return _route(rag, replace(asked, searched_for=understood, spoken=spoken), task)
+
+
+def _without_names(question: str, task: Task) -> str:
+    """Return the question without the documents' names, whose language is not its own."""
+    sources = (task.source,) if isinstance(task, Summary) else task.sources if isinstance(task, Sides) else ()
+    for path in map(PurePosixPath, sources):
+        for name in (str(path), path.name, path.stem):
+            question = question.replace(name, " ")
+    return question
 
 
 def _route(rag: Rag, asked: Asked, task: Task) -> Route:
@@ -50,9 +60,9 @@ def _route(rag: Rag, asked: Asked, task: Task) -> Route:
     if isinstance(task, Mentions):
         return Listing(rag, asked, topic=task.topic)
     if isinstance(task, Summary):
-        return Summarised(rag, asked, task.source)
+        return Said(rag, asked, (task.source,))
     if isinstance(task, Sides):
-        return Apart(rag, asked, task.sources, topic=task.topic)
+        return Said(rag, asked, task.sources, topic=task.topic)
     return Asking(rag, asked, task)
 
 

@@ -31,6 +31,7 @@ from rag.scope import admits
 from rag.sentences import sentence_spans
 
 if TYPE_CHECKING:
+    from rag.embed import Embedder
     from rag.pipeline import Rag
 
 MOST_LISTED: Final = 20  # documents with their passage
@@ -76,7 +77,7 @@ class Listing(Route):
 
     def _by_document(self, hits: Sequence[Hit]) -> list[Found]:
         """Return those that mention it, then those that are close, each the best first."""
-        kinds = [(hit, kind) for hit in hits if (kind := self._kind(hit))]
+        kinds = [(hit, kind) for hit in hits if (kind := talks_of(self.topic, hit, self.rag.embedder))]
         found: dict[str, Found] = {}
         for hit, kind in sorted(kinds, key=lambda pair: pair[1] == "close"):
             known = found.get(hit.passage.source)
@@ -85,16 +86,6 @@ class Listing(Route):
             elif known.kind == kind:
                 found[hit.passage.source] = replace(known, passages=known.passages + 1)
         return list(found.values())
-
-    def _kind(self, hit: Hit) -> Literal["mention", "close"] | None:
-        if (hit.covered or 0.0) >= ALL_WORDS:
-            return "mention"
-        gate, script = GATES.get(self.rag.embedder.name), script_of(self.topic)
-        if gate is None or hit.dense is None:
-            return None
-        alike = script_of(hit.passage.text) == script
-        close = hit.dense >= gate.unrelated[script] + LEAD if alike else hit.score >= ACROSS
-        return "close" if close else None
 
     def _cited(self, hit: Hit) -> Citation:
         """Cite the sentence that shares most with the topic; where none shares a word, the nearest."""
@@ -170,6 +161,18 @@ class Inventory(Route):
         )
         if failed:
             yield from ("", say(self.spoken, "failed", count=failed))
+
+
+def talks_of(topic: str, hit: Hit, embedder: Embedder) -> Literal["mention", "close"] | None:
+    """Tell whether a passage, found for a topic, mentions it or is close to it in meaning."""
+    if (hit.covered or 0.0) >= ALL_WORDS:
+        return "mention"
+    gate, script = GATES.get(embedder.name), script_of(topic)
+    if gate is None or hit.dense is None:
+        return None
+    alike = script_of(hit.passage.text) == script
+    close = hit.dense >= gate.unrelated[script] + LEAD if alike else hit.score >= ACROSS
+    return "close" if close else None
 
 
 def _is_cut_off(hits: Sequence[Hit]) -> bool:

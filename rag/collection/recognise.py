@@ -40,8 +40,9 @@ def recognise(question: str, history: Sequence[Answer], names: Callable[[], Name
 
 
 def _wishes(text: str) -> Iterator[Wish]:
-    rules = chinese if language(text) == "zh" else english
-    for wish in rules.read(" ".join(text.split())):
+    """Read it in its own language, then in the other: "Summarise 员工手册.md" is English."""
+    rules = (chinese, english) if language(text) == "zh" else (english, chinese)
+    for wish in (wish for each in rules for wish in each.read(" ".join(text.split()))):
         if len(wish.topic) <= LONGEST_TOPIC:
             yield wish
 

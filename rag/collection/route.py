@@ -23,7 +23,7 @@ from rag.datatypes import (
     Token,
     Usage,
 )
-from rag.prompt import language
+from rag.prompt import Language, language
 
 if TYPE_CHECKING:
     from rag.pipeline import Rag
@@ -38,6 +38,7 @@ class Asked:
     at: float
     begun: float  # when its turn had come
     searched_for: str = ""  # what it means, where it does not say so itself
+    spoken: Language | None = None  # its language, if not that of all its characters
 
 
 class Route(ABC):
@@ -46,7 +47,7 @@ class Route(ABC):
     def __init__(self, rag: Rag, asked: Asked) -> None:
         self.rag = rag
         self.asked = asked
-        self.spoken = language(asked.question)
+        self.spoken = asked.spoken or language(asked.question)
         self._timings = {"queued": asked.begun - asked.at}
         self._usages: list[Usage] = []
 
