@@ -96,7 +96,7 @@ class Config(BaseSettings):
     passage_tokens: int = Field(
         256, ge=32, le=480, description="most tokens of a passage, counted by the embedder"
     )
-    top_k: int = Field(4, ge=1, le=50, description="passages given to the LLM")
+    top_k: int = Field(4, ge=1, le=50, description="most passages the LLM reads for a question")
     max_tokens: int = Field(512, ge=1, le=8192, description="most tokens of an answer")
     temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: always the likeliest word")
     caution: float = Field(
