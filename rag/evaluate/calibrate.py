@@ -21,10 +21,12 @@ from rag.datatypes import Hit, Progress, ProgressCallback, Prompt, Scope
 from rag.embed import open_embedder
 from rag.engines import Engine, open_engine
 from rag.errors import ConfigError, InputError
+from rag.evaluate.curve import RefusalCurve, curve_lines
 from rag.evaluate.run import documents_of
 from rag.evaluate.sets import Question, QuestionSet, sample
 from rag.pipeline import Rag
 from rag.prompt import Language, fit, language
+from rag.refuse import LEAST_ANSWERABLE
 from rag.retrieve import retrieve
 
 if TYPE_CHECKING:
@@ -38,7 +40,6 @@ Values: TypeAlias = NDArray[np.float64]
 STRENGTH: Final = 1e-3  # inverse regularisation of the standardised states
 FOLDS: Final = 8
 FEWEST: Final = 40  # examples of each kind that a probe can be made from
-SHARES: Final = (0.05, 0.10, 0.15, 0.20, 0.30)  # of the answerable refused, for the curve
 OWN: Final = "without an answer in their document"
 OTHER: Final = "shown another document"
 
@@ -63,21 +64,11 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """How well the answerable of one language are told from one kind of the others, all held out."""
-
-    answerable: int
-    unanswerable: int
-    area: float  # under the ROC curve
-    points: tuple[tuple[float, float, float], ...]  # refused of the answerable, of the others, log-odds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """A probe made from all examples, and the curves of probes that had not seen what they judge."""
 
     probe: Probe
-    curves: Mapping[str, Curve]  # by language and kind
+    curves: Mapping[str, RefusalCurve]  # by language and kind
 
 
 def calibrate(
@@ -203,40 +194,26 @@ def _held_out(states: Values, answerable: NDArray[np.bool_], groups: Sequence[st
     return scores
 
 
-def _curves(examples: Sequence[Example], answerable: NDArray[np.bool_], scores: Values) -> dict[str, Curve]:
-    spoken = np.array([each.spoken for each in examples])
+def _curves(
+    examples: Sequence[Example], answerable: NDArray[np.bool_], scores: Values
+) -> dict[str, RefusalCurve]:
     elsewhere = np.array([each.elsewhere for each in examples])
-    curves: dict[str, Curve] = {}
-    for tongue in sorted(set(spoken)):
+    curves: dict[str, RefusalCurve] = {}
+    for tongue in sorted({each.spoken for each in examples}):
+        own = np.array([each.spoken == tongue for each in examples])
         for kind, chosen in ((OWN, ~elsewhere), (OTHER, elsewhere)):
-            own = spoken == tongue
             yes, no = scores[own & answerable], scores[own & ~answerable & chosen]
             if len(yes) and len(no):
-                curves[f"{tongue}, {kind}"] = _curve(yes, no)
+                curves[f"{tongue}, {kind}"] = _curve(yes, no, least=LEAST_ANSWERABLE[tongue])
     return curves
 
 
-def _curve(yes: Values, no: Values) -> Curve:
-    from sklearn.metrics import roc_auc_score
-
-    leasts = [float(np.quantile(yes, share)) for share in SHARES]
-    truth = [1] * len(yes) + [0] * len(no)
-    return Curve(
-        answerable=len(yes),
-        unanswerable=len(no),
-        area=float(roc_auc_score(truth, [*yes, *no])),
-        points=tuple((float((yes < least).mean()), float((no < least).mean()), least) for least in leasts),
-    )
+def _curve(yes: Values, no: Values, *, least: float) -> RefusalCurve:
+    used = float((yes < least).mean()), float((no < least).mean())
+    return RefusalCurve(answerable=tuple(sorted(yes)), unanswerable=tuple(sorted(no)), used=used)
 
 
 def to_table(calibration: Calibration) -> str:
     """Return the curves for a terminal."""
-    lines: list[str] = []
-    for kind, curve in calibration.curves.items():
-        lines += [
-            f"{kind}: {curve.answerable} answerable, {curve.unanswerable} unanswerable questions, "
-            f"area under the curve {curve.area:.3f}",
-            "  wrongly refused  rightly refused  below log-odds of",
-            *(f"  {wrong:15.3f}  {right:15.3f}  {least:17.2f}" for wrong, right, least in curve.points),
-        ]
-    return "\n".join(lines)
+    told = ((kind, *curve_lines(curve)) for kind, curve in calibration.curves.items())
+    return "\n".join(line for kind, first, *rest in told for line in (f"{kind}: {first}", *rest))
