@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 from langchain.messages import AIMessage, AIMessageChunk
@@ -38,11 +39,10 @@ REWRITTEN_TOKENS: Final = 64  # most of a rewritten question
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What a model wrote, and as it told of it."""
+    """What a model wrote; nothing, where it has no answer."""
 
     text: str
-    finish: str
-    answerable: float  # log-odds; 0 where it cannot tell
+    answerable: float  # log-odds for which it was not let write; -inf where it had no answer of its own
 
 
 class Stage(Protocol):
@@ -116,33 +116,41 @@ def _read(
 ) -> Generator[State, None, tuple[Fitted, str]]:
     """Read one prompt after the other until one surely holds the answer, else answer from the likeliest.
 
-    Where that is unlikely, too, nothing is written. Return what was read last, and the answer.
+    Where that is unlikely, too, nothing is written. What an earlier question showed is tried first, as it
+    costs nothing. Return what the answer was made from, and the answer.
     """
     spoken = language(question)
+    least, surely = LEAST_ANSWERABLE[spoken] + caution, SURELY[spoken] + max(caution, 0.0)
+    readings = sorted(readings, key=lambda each: len(each.shown))
+    tried = [each for each in readings if each.shown]
     likely: list[float] = []
-    for fitted in readings if readings[0].shown else ():
+    for fitted in tried:
         yield AddableDict(fitted=fitted)
-        least = (SURELY if len(readings) > 1 else LEAST_ANSWERABLE)[spoken] + caution
-        written = yield from _answered(question, fitted, model, least)
-        if written.finish != "unanswerable":
+        written = yield from _answered(question, fitted, model, surely if len(tried) > 1 else least)
+        if written.text:
             return fitted, written.text
         likely.append(written.answerable)
-    best = readings[max(range(len(likely)), key=likely.__getitem__, default=0)]
-    if len(readings) > 1 or not likely:
+    best = tried[likely.index(max(likely))] if tried else readings[0]
+    if len(tried) != 1:
         yield AddableDict(fitted=best)
-    if len(readings) > 1 and max(likely) >= LEAST_ANSWERABLE[spoken] + caution:
-        written = yield from _answered(question, best, model, None)
-        return best, written.text
+    if len(tried) > 1 and max(likely) >= least:
+        written = yield from _answered(question, best, model, least)
+        if written.text:
+            return best, written.text
     yield AddableDict(message=AIMessageChunk(content=NO_ANSWER[spoken]))
     return best, NO_ANSWER[spoken]
 
 
 def _answered(
-    question: str, fitted: Fitted, model: EngineChatModel, least: float | None
+    question: str, fitted: Fitted, model: EngineChatModel, least: float
 ) -> Generator[State, None, Written]:
     texts = [hit.passage.text for hit in fitted.shown]
-    stages = (Told(question, texts), AsWritten(texts, language(question)))
-    doubting = model.bind(least_answerable=least, refusals=tuple(UNANSWERABLE.values()))
+    stages = (Told(texts), AsWritten(texts, language(question)))
+    doubting = model.bind(
+        least_answerable=least,
+        refusals=tuple(UNANSWERABLE.values()),
+        answer_from=LEAST_ANSWERABLE[language(question)],
+    )
     return (yield from _written("message", fitted.prompt, doubting, stages))
 
 
@@ -151,19 +159,17 @@ def _written(
 ) -> Generator[State, None, Written]:
     """Yield what the model writes piece by piece as the stages pass it on, and return the whole of it."""
     pieces: list[str] = []
-    told: dict[str, Any] = {}
+    answerable = -inf
     with closing(cast("Generator[AIMessageChunk]", model.stream(from_prompt(prompt)))) as chunks:
         for chunk in chunks:
-            text = str(chunk.text)
-            told |= chunk.response_metadata
-            ends = chunk.chunk_position == "last" and told.get("finish_reason") != "unanswerable"
+            text, ends = str(chunk.text), chunk.chunk_position == "last"
             for stage in stages:
                 text = stage.feed(text) + (stage.flush() if ends else "")
             pieces.append(text)
+            if chunk.response_metadata.get("finish_reason") == "unanswerable":
+                answerable = chunk.response_metadata["answerable"]
             yield AddableDict({key: chunk.model_copy(update={"content": text})})
-    return Written(
-        text="".join(pieces), finish=told.get("finish_reason", ""), answerable=told.get("answerable", 0.0)
-    )
+    return Written(text="".join(pieces), answerable=answerable)
 
 
 def _cited(question: str, fitted: Fitted, text: str, nearness: Nearness | None) -> Cited:

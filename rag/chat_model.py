@@ -102,6 +102,7 @@ class EngineChatModel(BaseChatModel):
             stop=tuple(stop or self.stop or ()),
             least_answerable=overrides.get("least_answerable"),
             refusals=tuple(overrides.get("refusals", ())),
+            answer_from=overrides.get("answer_from", 0.0),
         )
 
     def _chunk(self, event: str | Reading | Usage) -> ChatGenerationChunk:

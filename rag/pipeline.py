@@ -102,7 +102,8 @@ class Rag:
         """The LangChain chain from a question to a cited answer."""
         from rag.chain import build_chain
         from rag.chat_model import EngineChatModel
-        from rag.retrieve import PassageRetriever, worth_reading
+        from rag.choice import worth_reading
+        from rag.retrieve import PassageRetriever
 
         model = EngineChatModel(
             engine=self.engine,

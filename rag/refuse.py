@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from rag.prompt import EXAMPLES, NO_ANSWER, UNANSWERABLE, Language, language
+from rag.prompt import EXAMPLES, NO_ANSWER, UNANSWERABLE, Language
 
 # Log-odds, of the probe in rag/engines/answerable.py, from which on an answer is tried. What share of the
 # answerable and of the other questions lies below, for a probe that has not seen their article:
@@ -27,15 +27,14 @@ REPEATED: Final = tuple(_squeezed(answer.partition(" [")[0]) for _, answer in EX
 
 
 class Told:
-    """Passes an answer on as it is written; the model's word for no answer becomes the sentence for it.
+    """Passes an answer on as it is written; the model's word for no answer becomes nothing.
 
     A model without an answer may also repeat that of an example. What may become one or the other is held
     back, and whatever follows it has no source.
     """
 
-    def __init__(self, question: str, passages: Sequence[str]) -> None:
+    def __init__(self, passages: Sequence[str]) -> None:
         """What stands in a passage is no example's."""
-        self._no_answer = NO_ANSWER[language(question)]
         texts = [_squeezed(text) for text in passages]
         repeated = (each for each in REPEATED if not any(each in text for text in texts))
         self._empty = (*UNANSWERABLE.values(), *repeated)
@@ -49,15 +48,11 @@ class Told:
         said = _squeezed(self._held.lstrip(OPENING))
         self._refused = said.startswith(self._empty)
         self._decided = self._refused or not any(each.startswith(said) for each in self._empty)
-        if self._refused:
-            return self._no_answer
-        return self._held if self._decided else ""
+        return self._held if self._decided and not self._refused else ""
 
     def flush(self) -> str:
-        """Return what is left when the answer has ended; an empty one is none, too."""
-        if self._decided:
-            return ""
-        return self._held if self._held.strip() else self._no_answer
+        """Return what is left when the answer has ended."""
+        return "" if self._decided or not self._held.strip() else self._held
 
 
 def refuses(text: str) -> bool:

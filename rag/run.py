@@ -95,8 +95,8 @@ class Run:
 
     def _note(self, usage: Usage) -> None:
         self._usages.append(usage)
-        if usage.answerable is not None and len(self._fitted.hits) == 1:
-            self._log_odds[self._fitted.hits[0].passage.id] = usage.answerable
+        if usage.answerable is not None and len(self._fitted.shown) == 1:
+            self._log_odds[self._fitted.shown[0].passage.id] = usage.answerable
 
     def _token(self, text: str) -> Iterator[Token]:
         if text:

@@ -18,7 +18,7 @@ LAYERS = [
     {"evidence", "quantities", "refuse"},
     {"as_written", "cite", "chat_model", "folder", "follow_up", "nearness", "portable", "rerank", "retrieve"},
     {"status", "unmentioned"},
-    {"chain", "explain"},
+    {"chain", "choice", "explain"},
     {"collection", "run"},
     {"pipeline", "setup"},
     {"default"},

@@ -6,14 +6,18 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
 
+from rag.chain import _read
+from rag.chat_model import EngineChatModel
 from rag.config import Config
-from rag.datatypes import Answer, Generation, Prompt, Reading, Retrieved, Scope, Token, Usage
+from rag.datatypes import Answer, Generation, Hit, Passage, Prompt, Reading, Retrieved, Scope, Token, Usage
 from rag.engines.echo import EchoEngine
 from rag.pipeline import Rag
+from rag.prompt import Fitted, fit
 from rag.refuse import LEAST_ANSWERABLE, SURELY
 
 BOATS = {
@@ -199,19 +203,25 @@ class Judging(EchoEngine):
         self.read: list[str] = []
 
     def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
-        shown = "".join(prompt.messages[-1].parts[:-1])
+        shown = "".join(part for message in prompt.messages for part in message.parts[:-1])
         boats = [name for name in self.log_odds if name in shown]
         self.read.append(" ".join(boats))
         odds = max(self.log_odds[name] for name in boats)
         if options.least_answerable is not None and odds < options.least_answerable:
             yield Usage(prompt_tokens=9, answer_tokens=0, finish="unanswerable", answerable=odds)
             return
+        if odds == SPEECHLESS:
+            yield "unanswerable"
+            yield Usage(prompt_tokens=9, answer_tokens=1, answerable=odds)
+            return
         for event in super().stream(prompt, options):
             yield replace(event, prompt_tokens=9, answerable=odds) if isinstance(event, Usage) else event
 
 
+SPEECHLESS = inf  # sure, and without a word for it
 SURE, LIKELY, UNLIKELY = 9.0, (SURELY["en"] + LEAST_ANSWERABLE["en"]) / 2, -9.0
 ALIKE = Scope(places=("alike/",))
+CROWNS = "Which boat costs eleven crowns?"
 
 
 def judged(config: Config, **log_odds: float) -> tuple[list[str], Answer, list[Retrieved]]:
@@ -223,7 +233,7 @@ def judged(config: Config, **log_odds: float) -> tuple[list[str], Answer, list[R
     engine = Judging(**log_odds)
     with Rag(config, engine=engine) as rag:
         rag.sync()
-        events = list(rag.stream("Which boat costs eleven crowns?", scope=ALIKE))
+        events = list(rag.stream(CROWNS, scope=ALIKE))
     answer = events[-1]
     assert isinstance(answer, Answer)
     text = "".join(event.text for event in events if isinstance(event, Token))
@@ -269,3 +279,63 @@ def test_where_none_is_likely_nothing_is_written(config: Config) -> None:
     assert [hit.passage.source for hit in answer.hits if hit.marker] == ["alike/Kestrel.md"]
     assert answer.usage.answerable == UNLIKELY + 1
     assert answer.timings.read > 0
+
+
+def test_where_the_model_has_no_word_for_what_it_is_sure_of_it_reads_on(config: Config) -> None:
+    (first,), *_ = judged(config, Heron=SURE, Kestrel=SURE, Egret=SURE)
+    odds = dict.fromkeys(("Heron", "Kestrel", "Egret"), SURE) | {first: SPEECHLESS}
+    read, answer, _ = judged(config, **odds)
+    assert len(read) == 2
+    assert [bool(hit.marker) for hit in answer.hits] == [False, True, False]
+    assert not answer.refused
+
+
+def test_with_less_caution_less_is_refused_but_nothing_is_read_sooner(config: Config) -> None:
+    bold = config.model_copy(update={"caution": -20.0})
+    read, answer, _ = judged(bold, Heron=UNLIKELY, Kestrel=UNLIKELY + 1, Egret=UNLIKELY)
+    assert (len(read), read[-1]) == (4, "Kestrel")
+    assert [citation.document for citation in answer.citations] == ["alike/Kestrel.md"]
+
+
+def test_with_more_caution_it_must_be_surer(config: Config) -> None:
+    wary = config.model_copy(update={"caution": SURE + 1})
+    read, answer, _ = judged(wary, Heron=SURE, Kestrel=SURE, Egret=SURE)
+    assert len(read) == 3
+    assert answer.refused
+
+
+def test_what_an_earlier_question_showed_is_tried_first_and_tells_of_no_other_passage(config: Config) -> None:
+    odds = {"Heron": UNLIKELY, "Kestrel": SURE, "Egret": UNLIKELY}
+    _, first, _ = judged(config, **odds)
+    engine = Judging(**odds)
+    with Rag(config, engine=engine) as rag:
+        again = rag.ask(CROWNS, history=[first], scope=ALIKE)
+    assert engine.read == ["Kestrel"]
+    assert [citation.document for citation in again.citations] == ["alike/Kestrel.md"]
+    engine = Judging(**odds | {"Kestrel": LIKELY})
+    with Rag(config, engine=engine) as rag:
+        doubted = rag.ask(CROWNS, history=[first], scope=ALIKE)
+    assert engine.read[0] == "Kestrel"
+    assert sorted(engine.read[1:3]) == ["Heron Kestrel", "Kestrel Egret"]
+    assert engine.read[3:] == ["Kestrel"]
+    assert {hit.passage.source: hit.log_odds for hit in doubted.hits} == {
+        "alike/Heron.md": None,
+        "alike/Kestrel.md": LIKELY,
+        "alike/Egret.md": None,
+    }
+
+
+def test_a_passage_without_room_is_passed_over() -> None:
+    model = EngineChatModel(engine=Judging(Heron=UNLIKELY))
+    count, empty = model.count_tokens, fit(CROWNS, (), history=(), count=model.count_tokens, budget=9999)
+
+    def reading(text: str) -> Fitted:
+        passage = Passage(source="a.md", digest="0", start=0, end=len(text), text=text)
+        hit, budget = Hit(passage=passage, score=1.0), count(empty.prompt) + 40
+        return fit(CROWNS, [hit], history=(), count=count, budget=budget)
+
+    readings = [reading("crowns " * 99), reading("The Heron costs eleven crowns.")]
+    assert [len(each.shown) for each in readings] == [0, 1]
+    for some in (readings, readings[::-1], readings[:1]):
+        *_, last = _read(CROWNS, some, model, 0.0)
+        assert last["message"].text == "The documents do not answer this question."

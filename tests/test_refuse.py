@@ -1,4 +1,4 @@
-"""What the model says when it has no answer becomes the sentence for none, however it is cut into pieces."""
+"""What the model says when it has no answer becomes nothing, however it is cut into pieces."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rag.refuse import Told, refusal, refuses
 PASSAGES = ("The lamp was lit in 1950. 茶馆有二十 四人。",)
 
 
-def told(text: str, *, question: str = "When?", pieces: int = 1) -> str:
+def told(text: str, *, pieces: int = 1) -> str:
     """Feed the text in pieces of so many characters."""
-    each = Told(question, PASSAGES)
+    each = Told(PASSAGES)
     parts = [text[start : start + pieces] for start in range(0, len(text), pieces)]
     return "".join(map(each.feed, parts)) + each.flush()
 
@@ -22,9 +22,8 @@ def told(text: str, *, question: str = "When?", pieces: int = 1) -> str:
     "said",
     ["unanswerable", " Unanswerable.", '"unanswerable" [1], since it is not said', "无法回答。", "", " \n"],
 )
-def test_the_word_for_no_answer_becomes_the_sentence(said: str, pieces: int) -> None:
-    assert told(said, pieces=pieces) == NO_ANSWER["en"]
-    assert told(said, question="何时？", pieces=pieces) == NO_ANSWER["zh"]
+def test_the_word_for_no_answer_becomes_nothing(said: str, pieces: int) -> None:
+    assert told(said, pieces=pieces) == ""
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 5, 100])
@@ -38,11 +37,11 @@ def test_any_other_answer_is_passed_on_as_it_is(said: str, pieces: int) -> None:
     "said", ["travellers asked for hot meals [1]", "Travellers asked for  hot meals", "1921年"]
 )
 def test_an_answer_of_the_examples_that_no_passage_holds_is_none(said: str, pieces: int) -> None:
-    assert told(said, pieces=pieces) == NO_ANSWER["en"]
+    assert told(said, pieces=pieces) == ""
 
 
 def test_only_what_may_become_a_refusal_is_held_back() -> None:
-    each = Told("When?", PASSAGES)
+    each = Told(PASSAGES)
     assert [each.feed(piece) for piece in ("un", "answer", "ed ", "mail")] == ["", "", "unanswered ", "mail"]
 
 

@@ -9,7 +9,8 @@ from rag.datatypes.documents import Box, PageUnit, Passage, Scope
 from rag.datatypes.prompts import Usage
 
 LeftOut: TypeAlias = Literal["unfit", "behind", "room", "unread", "doubted"]
-# No passage fits the question; it fits much worse than the best; the prompt was full.
+# No passage fits the question; it fits much worse than the best; the prompt was full; the answer was found
+# before it was read; it was read, and another is likelier to hold the answer.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Hit:
     covered: float | None = None  # share of the question's words in the passage, weighted by rarity, 0 to 1
     reranked: float | None = None  # the reranker's score, higher is better; None: it did not look at it
     ranks: Ranks = field(default_factory=Ranks)
-    marker: int = 0  # the number the passage bears in prompt and answer; 0: not shown to the model
+    marker: int = 0  # the number the passage bears in the prompt of the answer; 0: it is not in it
     log_odds: float | None = None  # that it holds the answer, where the model has read it by itself
     left_out: LeftOut | None = None  # why the answer is not made from it
     cut: int = 0  # characters of it that were not shown

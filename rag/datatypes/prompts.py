@@ -37,7 +37,8 @@ class Generation:
     seed: int = 0
     stop: tuple[str, ...] = ()  # the text ends before the first of these
     least_answerable: float | None = None  # log-odds, as in `Usage`, below which nothing is written
-    refusals: tuple[str, ...] = ()  # not to begin with, where those log-odds are known and high enough
+    refusals: tuple[str, ...] = ()  # not to begin with, where those log-odds are known and
+    answer_from: float = 0.0  # no lower than this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,8 +112,8 @@ class IpexEngine:
                 answerable=answerable,
             )
             return
-        if answerable is not None:
-            logits[self._first_tokens(options.refusals)] = -inf
+        if answerable is not None and answerable >= options.answer_from:
+            self._forbid(options.refusals, logits, states, len(tokens))
         text, stop = self._tokenizer.decoder(), StopWords(options.stop)
         generator = torch.Generator().manual_seed(options.seed)
         answer: list[int] = []
@@ -141,10 +141,18 @@ class IpexEngine:
             answerable=answerable,
         )
 
-    def _first_tokens(self, texts: tuple[str, ...]) -> list[int]:
-        """Return what each may begin with, as it is or after a space or capitalised."""
+    def _forbid(self, texts: tuple[str, ...], logits: torch.Tensor, states: States, past: int) -> None:
+        """Keep the answer from beginning with one of the texts; what shares only its first token, may.
+
+        A token is looked ahead; where it stood, the answer will be written over it.
+        """
         forms = [form for text in texts for form in (text, text.capitalize(), f" {text}")]
-        return [self._tokenizer.encode(form)[0] for form in forms]
+        rest = {first: others for first, *others in map(self._tokenizer.encode, forms)}
+        while (token := int(logits.argmax())) in rest:
+            followed = rest[token] and int(self._step(token, states, past).argmax()) != rest[token][0]
+            if followed:
+                return
+            logits[token] = -inf
 
     @torch.inference_mode()
     def look(self, prompt: Prompt) -> Generator[Reading, None, Looked]:

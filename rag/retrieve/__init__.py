@@ -13,7 +13,6 @@ from rag.datatypes import Hit, Passage, Ranks, Scope
 from rag.embed import Embedder
 from rag.index import Index
 from rag.rerank import Reranker, reranked
-from rag.retrieve.choice import worth_reading
 from rag.retrieve.compare import sides
 from rag.retrieve.fusion import fused
 from rag.retrieve.gate import is_relevant
@@ -21,7 +20,7 @@ from rag.retrieve.hits import distinct, interleaved, joined
 from rag.retrieve.languages import WORDS_ONLY, cohort, script_of
 from rag.scope import EVERYTHING
 
-__all__ = ["PassageRetriever", "is_relevant", "ranked", "retrieve", "worth_reading"]
+__all__ = ["PassageRetriever", "is_relevant", "ranked", "retrieve"]
 
 DEPTH: Final = 30  # candidates of each search
 JOINED: Final = 2  # passages of full length that neighbours may make together

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from rag.choice import worth_reading
 from rag.datatypes import Hit, Passage
-from rag.retrieve import worth_reading
 
 
-def hit(score: float, covered: float = 1.0) -> Hit:
-    passage = Passage(source=f"{score}.md", digest="0", start=0, end=5, text="The lamp is lit.")
+def hit(score: float, covered: float = 1.0, *, text: str = "The lamp is lit.") -> Hit:
+    passage = Passage(source=f"{score}.md", digest="0", start=0, end=len(text), text=text)
     return Hit(passage=passage, score=score, covered=covered)
 
 
@@ -45,13 +45,18 @@ def test_a_model_that_judges_reads_one_after_the_other_unless_two_are_compared()
         ("What are the lamps made of?", True),
         ("How high is each lamp?", True),
         ("List the lamps.", True),
+        ("Which lamps burn at dusk?", True),
+        ("What lamps does the tower have?", True),
+        ("Name the lamps.", True),
         ("哪些灯在黄昏点亮？", True),
+        ("有什么灯？", True),
         ("两盏灯分别有多高？", True),
         ("When is the lamp lit?", False),
         ("Which lamp is lit first?", False),
-        ("What does the bus cost?", False),
+        ("What does the lamp cost?", False),
+        ("Which is the oldest lamp?", False),
         ("What status did the lamp have?", False),
-        ("Which analysis did the keeper do?", False),
+        ("Which genius did the lamp have?", False),
         ("灯什么时候点亮？", False),
     ],
 )
@@ -61,6 +66,23 @@ def test_passages_are_read_together_where_several_things_are_asked_for(
 ) -> None:
     hits = [replace(hit(score), dense=0.99) for score in (1.0, 0.9)]
     asked = worth_reading(question, hits, embedder="hashing", apart=True)
+    assert asked == ([hits] if together else [[each] for each in hits])
+
+
+@pytest.mark.parametrize(
+    ("texts", "together"),
+    [
+        (("The Heron costs eleven crowns.", "The Kestrel costs nineteen crowns."), True),
+        (("The Heron and the Kestrel are let.", "The Kestrel costs nineteen crowns."), False),
+        (("The Heron costs eleven crowns.", "It costs nineteen crowns."), False),
+    ],
+)
+def test_passages_are_read_together_where_each_has_what_the_other_lacks(
+    texts: tuple[str, str],
+    together: bool,  # noqa: FBT001
+) -> None:
+    hits = [hit(score, text=text) for score, text in zip((1.0, 0.9), texts, strict=True)]
+    asked = worth_reading("How much do the Heron and the Kestrel cost?", hits, embedder="hashing", apart=True)
     assert asked == ([hits] if together else [[each] for each in hits])
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from rag.datatypes import Hit
 from rag.retrieve.compare import sides
 from rag.retrieve.gate import is_relevant
+from rag.unmentioned import is_in, telling
 
 # Of 400 answerable questions each of SQuAD 2 | CMRC 2018 (seed 0), the share whose passage is shown, and how
 # many are, from which share of the best score on:
@@ -20,10 +21,11 @@ from rag.retrieve.gate import is_relevant
 #   the best .890           | .983
 SHARE: Final = 0.5
 SEVERAL: Final = re.compile(
-    r"\b(?:all|each|every|both|list|several|various|different)\b"
+    r"\b(?:all|each|every|both|list|several|various|different|name the|tell me about)\b"
     r"|\b(?:what|which|who|where) (?:are|were)\b"
-    r"|\b(?:what|which) (?:\w+ ){0,2}?\w+(?<![isu])s (?:are|were|do|did|have|can|may|must)\b"
-    r"|哪些|哪几|分别|各自|各有|列出|列举|举出|所有|全部|都有",
+    r"|\bwhich (?!is\b|was\b|has\b|does\b)\w+(?<![isu])s\b"
+    r"|\b(?:what|which) (?:\w+ ){0,2}?\w+(?<![isu])s (?:are|were|do|does|did|have|can|may|must|will)\b"
+    r"|哪些|哪几|分别|各自|各有|列出|列举|举出|所有|全部|都有|有什么|怎么说的|介绍",
     re.IGNORECASE,
 )
 
@@ -32,8 +34,8 @@ def worth_reading(question: str, hits: Sequence[Hit], *, embedder: str, apart: b
     """Return the hits to show to the model, those together that it reads together: none where none fits.
 
     If the model can tell which one answers, each stands `apart`, unless the question asks for several things
-    or compares two; a comparison needs all. The first hit is always among them: a reranker may have put it
-    there.
+    or each has words of it that the other lacks; a comparison needs all. The first hit is always among them:
+    a reranker may have put it there.
     """
     if not is_relevant(question, hits, embedder=embedder):
         return []
@@ -41,4 +43,13 @@ def worth_reading(question: str, hits: Sequence[Hit], *, embedder: str, apart: b
         return [list(hits)]
     best = max(hit.score for hit in hits)
     chosen = [hit for hit in hits if hit is hits[0] or best <= 0 or hit.score >= SHARE * best]
-    return [[hit] for hit in chosen] if apart and not SEVERAL.search(question) else [chosen]
+    if apart and not SEVERAL.search(question) and not _complete_one_another(question, chosen):
+        return [[hit] for hit in chosen]
+    return [chosen]
+
+
+def _complete_one_another(question: str, hits: Sequence[Hit]) -> bool:
+    """Tell whether a hit has a telling word that the first lacks, and lacks one that it has."""
+    words = set(telling(question))
+    first, *others = ({word for word in words if is_in(hit.passage.text, word)} for hit in hits)
+    return any(first - other and other - first for other in others)
