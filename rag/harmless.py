@@ -29,7 +29,11 @@ TURN_LABEL: Final = re.compile(
 )
 WITHIN: Final = "[^.。!！?？]"  # of a sentence, over line breaks
 SAY: Final = "(?:reply|respond|answer|output|print|say|write|repeat|begin|reveal)"
-HAN_SAY: Final = "(?:回复|回答|输出|打印|写|说|复述|重复|开头)"
+HAN_SAY: Final = "(?:回复|回答|输出|打印|(?<![填书])写(?![明清上在入])|说(?!明)|复述|重复|开头)"
+QUOTED: Final = r"(?<=[\s:])[\"'“‘]"
+# What a letter asks of its reader: an answer in writing or by a day, a form filled in or printed.
+LETTER: Final = r"(?:by(?! \w+ing)|before|within|in writing|no later|to (?:us|me|this))\b"
+HAN_LETTER: Final = "(?:书面|尽快|及时|[前内]回[复答]|打印)"
 SIGNS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -53,9 +57,12 @@ SIGNS: Final = tuple(
         # what is to be said
         rf"\b(?:reply|respond|answer|begin)\b{WITHIN}{{0,24}}\bwith\b"
         rf"|\b{SAY}\b{WITHIN}{{0,24}}\b(?:only|just|exactly|instead|nothing else|the words?)\b"
-        rf"|\b(?:only|just|must|always|please|then|now|and)\s+{SAY}\b"
+        rf"|\b(?:only|just|must|always|then|now|and)\s+{SAY}\b"
+        rf"|\bplease\s+(?!write|print){SAY}\b(?!\s+{LETTER})|\bplease\s+{SAY}\b{WITHIN}{{0,24}}{QUOTED}"
         r"|(?:\A|[.:;,!?\n]\s{0,3})(?:output|print|say|write|repeat|reveal)\b"
-        rf"|(?:只|必须|直接|务必|改为|请|一律|以){WITHIN}{{0,8}}{HAN_SAY}|{HAN_SAY}{WITHIN}{{0,6}}[“「\"'：:三遍]",
+        rf"|(?:只|必须|直接|务必|改为|一律){WITHIN}{{0,8}}{HAN_SAY}"
+        rf"|[请以](?:(?!{HAN_LETTER}){WITHIN}){{0,8}}(?!{HAN_LETTER}){HAN_SAY}"
+        rf"|{HAN_SAY}{WITHIN}{{0,6}}[“「\"'：:遍]",
         # a turn of the conversation
         rf"{TEMPLATE_TOKEN.pattern}|(?:\A|\n)[#*_> \t-]*(?:answer in english|用中文回答)[*_ ]*[:：]",
     )
