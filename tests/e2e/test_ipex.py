@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rag.config import Config
-from rag.datatypes import Generation, Message, Prompt, Reading, Usage
+from rag.datatypes import Generation, Hit, Message, Passage, Prompt, Reading, Usage
+from rag.engines.answerable import Probe
 from rag.engines.ipex import IpexEngine
 from rag.errors import ModelError
 from rag.models import lowbit_folder
+from rag.prompt import UNANSWERABLE, fit
 
 pytestmark = pytest.mark.model
 
@@ -115,3 +118,23 @@ def test_it_loads_without_float_weights_and_heavy_packages(engine: IpexEngine, r
     result = json.loads(done.stdout)
     assert result["megabytes"] < 1500
     assert result["heavy"] == []
+
+
+def test_where_it_must_answer_it_may_still_say_that_something_cannot_be(
+    engine: IpexEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the whole word for no answer, 无法回答, is barred, not what begins like it."""
+    text = "音乐节门票须知。门票售出后无法退款，也无法转让。"
+    hit = Hit(passage=Passage(source="a.md", digest="0", start=0, end=len(text), text=text), score=1.0)
+
+    def said(question: str) -> str:
+        prompt = fit(question, [hit], history=(), count=engine.count_tokens, budget=engine.context).prompt
+        options = Generation(max_tokens=16, refusals=tuple(UNANSWERABLE.values()))
+        return "".join(piece for piece in engine.stream(prompt, options) if isinstance(piece, str))
+
+    elsewhere = "Who is the king of France?"
+    assert said(elsewhere).startswith(UNANSWERABLE["en"])
+    size = engine._model._norm.shape[0]
+    monkeypatch.setattr(engine, "probe", Probe(layer=engine._probed, weights=np.zeros(size), bias=9.0))
+    assert said("门票售出后可以退款吗？").startswith("无法退款")
+    assert not said(elsewhere).casefold().startswith(UNANSWERABLE["en"])
