@@ -9,10 +9,10 @@ from datetime import date
 from typing import Any
 
 from rag.bars import amount
-from rag.datatypes import Answer, Event, Queued, Reading, Scope, Token
+from rag.datatypes import Answer, Event, Queued, Reading, Retrieved, Scope, Token
 from rag.errors import RagError
 from rag.exit_status import FAILED, OK, REFUSED
-from rag.render import answer_json, footer, source_lines, why_lines
+from rag.render import Step, answer_json, footer, source_lines, why_lines
 
 
 def add_scope(parser: argparse.ArgumentParser) -> None:
@@ -95,12 +95,15 @@ def chat(settings: dict[str, Any], *, why: bool, **where: Any) -> int:
 def _show(events: Any, *, why: bool) -> Answer:
     """Print the answer as it comes, after it its sources and, where `why` is wanted, the account of it."""
     waiting = sys.stderr.isatty()
+    step = Step()
     for event in events:
+        if isinstance(event, Retrieved):
+            step = step.next(event.hits)
         if isinstance(event, Answer):
             account = why_lines(event) if why else ()
             print("\n", *source_lines(event), *account, footer(event), sep="\n")
             return event
-        if waiting and (status := _status(event)):
+        if waiting and (status := _status(event, step)):
             print(f"\r\033[K{status}", end="", file=sys.stderr, flush=True)
         if isinstance(event, Token):
             if waiting:
@@ -110,9 +113,10 @@ def _show(events: Any, *, why: bool) -> Answer:
     raise RagError("the stream ended without an answer")
 
 
-def _status(event: Event) -> str:
+def _status(event: Event, step: Step) -> str:
     if isinstance(event, Queued):
         return f"waiting: place {event.place} in the queue"
     if isinstance(event, Reading):
-        return f"reading: {amount(event.done, event.total, 'tokens')}"
+        what = f" passage {step.place} of {step.count}" if step.is_one_of_several else ""
+        return f"reading{what}: {amount(event.done, event.total, 'tokens')}"
     return ""

@@ -307,6 +307,55 @@ def test_a_turn_follows_the_events() -> None:
     assert (turn.phase, turn.text, stop(turn)) == ("done", "It is one [1].", turn)
 
 
+def test_passages_read_one_after_the_other_are_counted_and_the_bar_goes_on() -> None:
+    one, two, three = (hit(text, marker=0) for text in ("one", "two", "three"))
+    unread: tuple[Hit, ...] = (replace(two, left_out="unread"), replace(three, left_out="unread"))
+    doubted = [replace(each, log_odds=-1.0, left_out="doubted") for each in (one, two, three)]
+    steps = [
+        (replace(one, marker=1), *unread),
+        (doubted[0], replace(two, marker=1), unread[1]),
+        (*doubted[:2], replace(three, marker=1)),
+        (doubted[0], replace(two, marker=1, log_odds=-1.0), doubted[2]),  # the likeliest, again
+    ]
+    turn, said, shares = Turn(number=1, question="q"), [], []
+    for hits in steps:
+        for event in (Retrieved(hits=hits), Reading(done=1, total=2), Reading(done=2, total=2)):
+            turn = advance(turn, event)
+            shares.append(turn.read)
+        said.append([re.findall("</i>(.*?)<", turn_html(turn, texts))[0] for texts in (ENGLISH, CHINESE)])
+    assert said == [
+        ["Reading passage 1 of 3", "正在阅读第 1 个段落，共 3 个"],
+        ["Reading passage 2 of 3", "正在阅读第 2 个段落，共 3 个"],
+        ["Reading passage 3 of 3", "正在阅读第 3 个段落，共 3 个"],
+        ["Reading 1 passage", "正在阅读 1 个段落"],
+    ]
+    assert [round(6 * share, 6) for share in shares] == [0, 1, 2, 2, 3, 4, 4, 5, 6, 6, 6, 6]
+
+
+def test_in_a_conversation_passages_are_counted_though_none_is_judged_by_itself() -> None:
+    shown = hit("earlier", marker=1)
+    others = [hit(text, marker=0) for text in ("one", "two")]
+    turn, said = Turn(number=2, question="q"), []
+    for now in (None, *others):
+        hits = tuple(
+            replace(each, marker=2) if each is now else replace(each, left_out="unread") for each in others
+        )
+        turn = advance(turn, Retrieved(hits=(shown, *hits)))
+        said += re.findall("Reading.*?(?=<)", turn_html(turn, ENGLISH))
+    assert said == [f"Reading passage {place} of 3" for place in (1, 2, 3)]
+
+
+def test_a_passage_that_was_read_and_doubted_stands_with_those_that_were_read() -> None:
+    cited, doubted = hit("one"), replace(hit("two", marker=0), log_odds=-1.0, left_out="doubted")
+    unread = replace(hit("three", marker=0), left_out="unread")
+    turn = done("It is one [1].", doubted, cited, unread, citations=(quote(cited, "one"),))
+    for texts in (ENGLISH, CHINESE):
+        groups = re.split("<h3>(.*?)</h3>", sources([turn], texts))[1:]
+        assert groups[::2] == [texts.cited, texts.not_cited, texts.not_used]
+        cards = [re.findall("<blockquote>(.*?)</blockquote>", each) for each in groups[1::2]]
+        assert cards == [["<mark>one</mark>"], ["two"], ["three"]]
+
+
 def test_an_error_is_said_in_its_place() -> None:
     html = turn_html(fail(Turn(number=1, question="q"), "no <model>"), CHINESE)
     assert f"{CHINESE.failed}</b> no &lt;model&gt;" in html

@@ -5,9 +5,11 @@ from __future__ import annotations
 from rag.render.counts import counted
 from rag.render.places import file_name, is_doubtful, page_range, place, remarks
 from rag.render.program import answer_json, report_json, report_text
+from rag.render.reading import Step
 from rag.render.text import footer, snippet, source_lines, to_markdown, to_terminal, why_lines
 
 __all__ = [
+    "Step",
     "answer_json",
     "counted",
     "file_name",

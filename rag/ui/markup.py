@@ -90,11 +90,10 @@ def _notice(turn: Turn, texts: Texts) -> str:
 
 
 def _waiting(turn: Turn, texts: Texts) -> str:
-    read = sum(1 for hit in turn.hits if hit.marker) or len(turn.hits)
     said = {
         "queued": texts.queued.format(place=turn.place),
         "searching": texts.searching,
-        "reading": counted(read, texts.reading_one, texts.reading),
+        "reading": _reading(turn, texts),
     }[turn.phase]
     elapsed = time.monotonic() - turn.started
     share = f'<progress value="{turn.read:.3f}"></progress>' if 0 < turn.read < 1 else ""
@@ -102,6 +101,13 @@ def _waiting(turn: Turn, texts: Texts) -> str:
         f'<p class="waiting" role="status"><i></i>{said}{share}'
         f'<time data-elapsed="{elapsed:.2f}">{_seconds(elapsed, texts)}</time></p>'
     )
+
+
+def _reading(turn: Turn, texts: Texts) -> str:
+    if turn.step.is_one_of_several:
+        return texts.reading_next.format(place=turn.step.place, count=turn.step.count)
+    together = sum(1 for hit in turn.hits if hit.marker) or len(turn.hits)
+    return counted(together, texts.reading_one, texts.reading)
 
 
 def _footer(turn: Turn, texts: Texts) -> str:

@@ -31,6 +31,7 @@ class Texts:
     searching: str
     reading_one: str
     reading: str
+    reading_next: str
     stopped: str
     refused: str
     unsupported: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 from rag.datatypes import Answer, Citation, Event, Hit, Queued, Reading, Retrieved, Scope, Token
+from rag.render import Step
 
 Phase: TypeAlias = Literal["searching", "queued", "reading", "writing", "done", "stopped", "failed"]
 WAITING: frozenset[Phase] = frozenset({"searching", "queued", "reading"})
@@ -23,7 +24,8 @@ class Turn:
     scope: Scope = field(default_factory=Scope)  # where it is searched for
     phase: Phase = "searching"
     place: int = 0  # in the queue, 1 is next
-    read: float = 0.0  # share of the prompt the model has read, 0 to 1
+    step: Step = field(default_factory=Step)
+    read: float = 0.0  # share of what the model may have to read that it has read, 0 to 1
     text: str = ""
     hits: tuple[Hit, ...] = ()
     searched_for: str = ""  # the question as rewritten for the search; empty: as it was asked
@@ -45,10 +47,12 @@ def advance(turn: Turn, event: Event) -> Turn:
     if isinstance(event, Queued):
         return replace(turn, phase="queued", place=event.place)
     if isinstance(event, Retrieved):
-        return replace(turn, phase="reading", read=0.0, hits=event.hits, searched_for=event.searched_for)
+        step = turn.step.next(event.hits)
+        turn = replace(turn, step=step, hits=event.hits, searched_for=event.searched_for)
+        return replace(turn, phase="reading", read=step.share(0.0))
     if isinstance(event, Reading):
         again = turn.phase == "writing"  # the next part of a document that is summarised
-        share = event.done / event.total if event.total else 0.0
+        share = turn.step.share(event.done / event.total if event.total else 0.0)
         return replace(turn, phase="reading" if again else turn.phase, read=share)
     if isinstance(event, Token):
         text = turn.text + event.text
