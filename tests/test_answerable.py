@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,13 @@ import torch
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines.answerable import FILE, Looked, Probe, probed_layer, read_probe, write_probe
+from rag.engines.echo import EchoEngine
 from rag.engines.ipex import IpexEngine
 from rag.engines.lowbit import convert
 from rag.errors import ConfigError, InputError, ModelError
-from rag.evaluate.calibrate import Example, calibrate, calibrated, to_table
+from rag.evaluate.calibrate import Example, calibrate, calibrated, examples_of, to_table
 from rag.evaluate.sets import Question, QuestionSet
+from rag.pipeline import Rag
 from tests import tiny_qwen2
 
 PROMPT = Prompt(messages=(Message(role="user", parts=("How high is the lamp?",)),))
@@ -189,3 +191,90 @@ def test_an_engine_that_cannot_be_looked_at_is_named(config: Config) -> None:
     made = QuestionSet(name="made", questions=(question,), texts={"a.txt": "It is six metres high."})
     with pytest.raises(ConfigError, match="the echo engine tells nothing of its state"):
         calibrate(config, [made])
+
+
+class Looking(EchoEngine):
+    """Notes the passages that it is shown; its state tells nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[tuple[str, ...]] = []
+
+    def look(self, prompt: Prompt) -> Generator[Reading, None, Looked]:
+        yield Reading(done=1, total=1)
+        self.shown.append(tuple(part.split()[1] for part in prompt.messages[-1].parts[:-1]))
+        return Looked(layer=0, state=np.zeros(1, dtype=np.float32))
+
+
+def looked_at(config: Config, *questions: Question) -> tuple[list[Example], list[tuple[str, ...]]]:
+    """Return the examples made of the questions, and the documents shown for each."""
+    engine = Looking()
+    with Rag(config, engine=engine) as rag:
+        rag.sync()
+        examples = list(examples_of(rag, QuestionSet(name="lamps", questions=questions), lambda _: None))
+    return examples, engine.shown
+
+
+def lamp(number: int, *, answerable: bool) -> Question:
+    """Ask about a lamp; each has a folder of its own."""
+    return Question(
+        id=f"{number} {answerable}",
+        text=f"How high is the lamp of harbour {number}?",
+        document=f"harbour{number}/lamp.txt",
+        answers=("metres",) if answerable else (),
+    )
+
+
+@pytest.fixture
+def lamps(config: Config, write: Callable[[str, str], Path]) -> Config:
+    for number in range(4):
+        write(f"harbour{number}/lamp.txt", f"The lamp of harbour {number} is {number + 5} metres high.")
+    return config
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_every_second_answerable_question_is_put_with_another_document(lamps: Config, *, first: bool) -> None:
+    """However the kinds follow one another: here they alternate."""
+    kinds = (first, not first)
+    questions = [lamp(number, answerable=kind) for number in range(4) for kind in kinds]
+    examples, shown = looked_at(lamps, *questions)
+    other = [
+        (each.document, passage) for each, passage in zip(examples, shown, strict=True) if each.elsewhere
+    ]
+    assert [document for document, _ in other] == ["harbour1/lamp.txt", "harbour3/lamp.txt"]
+    assert all(passage != (document,) for document, passage in other)
+    own = [
+        (each.document, passage) for each, passage in zip(examples, shown, strict=True) if not each.elsewhere
+    ]
+    assert own == [(question.document, (question.document,)) for question in questions]
+    assert [each.answerable for each in examples if not each.elsewhere] == [*kinds] * 4
+    assert not any(each.answerable for each in examples if each.elsewhere)
+
+
+def test_what_is_shown_another_document_is_held_out_with_its_own(lamps: Config) -> None:
+    """A question without a document, which no folder can hold out, goes with the passage that it is shown."""
+    unknown = Question(id="-", text="How high is the lamp of harbour 2?", document="")
+    examples, shown = looked_at(lamps, lamp(0, answerable=True), lamp(1, answerable=True), unknown)
+    assert [(each.document, each.elsewhere) for each in examples] == [
+        ("harbour0/lamp.txt", False),
+        ("harbour1/lamp.txt", False),
+        ("harbour1/lamp.txt", True),
+        ("harbour2/lamp.txt", False),
+    ]
+    assert shown[2] != ("harbour1/lamp.txt",)
+    assert shown[3] == ("harbour2/lamp.txt",)
+
+
+def test_a_copy_is_no_other_document(lamps: Config, write: Callable[[str, str], Path]) -> None:
+    """It is found under the name of the first, unless one asks for its own."""
+    write("a.txt", (lamps.data_dir / "harbour1" / "lamp.txt").read_text(encoding="utf-8"))
+    examples, shown = looked_at(lamps, lamp(0, answerable=True), lamp(1, answerable=True))
+    assert [each.elsewhere for each in examples] == [False, False, True]
+    assert shown[1] == ("harbour1/lamp.txt",)
+    assert shown[2][0] not in {"a.txt", "harbour1/lamp.txt"}
+
+
+def test_a_document_that_is_missing_is_named(lamps: Config) -> None:
+    missing = lamp(9, answerable=True)
+    with pytest.raises(InputError, match=r"question 9 True asks about 'harbour9/lamp\.txt', which is not in"):
+        calibrate(lamps, [QuestionSet(name="lamps", questions=(missing,))])

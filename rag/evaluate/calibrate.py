@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
@@ -22,7 +23,7 @@ from rag.embed import open_embedder
 from rag.engines import Engine, open_engine
 from rag.errors import ConfigError, InputError
 from rag.evaluate.curve import RefusalCurve, curve_lines
-from rag.evaluate.run import documents_of
+from rag.evaluate.run import check_documents, documents_of
 from rag.evaluate.sets import Question, QuestionSet, sample
 from rag.pipeline import Rag
 from rag.prompt import Language, fit, language
@@ -58,7 +59,7 @@ class Example:
 
     looked: Looked
     answerable: bool
-    document: str  # of the passage
+    document: str  # asked about; of the passage where none is named
     spoken: Language
     elsewhere: bool = False  # the passage is of another document than the answer
 
@@ -83,7 +84,7 @@ def calibrate(
 
     Raises:
         ConfigError: when the engine's state cannot be looked at.
-        InputError: when there are too few questions of either kind.
+        InputError: when a document of a set is missing, or there are too few questions of either kind.
         RagError: when a model is missing or fails.
     """
     engine, embedder = open_engine(config), open_embedder(config)
@@ -94,6 +95,7 @@ def calibrate(
             placed = config.model_copy(update={"data_dir": folder, "index_dir": Path(made)})
             with Rag(placed, engine=engine, embedder=embedder) as rag:
                 rag.sync(progress)
+                check_documents(rag, drawn.questions)
                 examples.extend(examples_of(rag, drawn, progress))
     return calibrated(examples)
 
@@ -106,15 +108,15 @@ def examples_of(rag: Rag, questions: QuestionSet, progress: ProgressCallback) ->
     """
     if not hasattr(rag.engine, "look"):
         raise ConfigError(f"the {rag.engine.name} engine tells nothing of its state; use the ipex engine")
-    total = len(questions.questions)
+    total, second = len(questions.questions), cycle((False, True))
     for done, question in enumerate(questions.questions):
         progress(Progress(stage="calibrating", done=done, total=total, unit="questions"))
-        for elsewhere in (False, True) if question.answerable and done % 2 else (False,):
+        for elsewhere in (False, True) if question.answerable and next(second) else (False,):
             if hits := _passages(rag, question, elsewhere=elsewhere):
                 yield Example(
                     looked=_look(rag.engine, _prompt(rag.engine, question, hits)),
                     answerable=question.answerable and not elsewhere,
-                    document=hits[0].passage.source,
+                    document=question.document or hits[0].passage.source,
                     spoken=language(question.text),
                     elsewhere=elsewhere,
                 )
@@ -153,7 +155,8 @@ def _groups(documents: Sequence[str]) -> list[str]:
 def _passages(rag: Rag, question: Question, *, elsewhere: bool) -> list[Hit]:
     scope = Scope() if elsewhere or not question.document else Scope(places=(question.document,))
     hits = retrieve(question.text, index=rag.index, embedder=rag.embedder, top_k=4, scope=scope)
-    return [hit for hit in hits if not elsewhere or hit.passage.source != question.document][:1]
+    own = question.document if elsewhere else None
+    return [hit for hit in hits if own not in (hit.passage.source, *hit.passage.also)][:1]
 
 
 def _prompt(engine: Engine, question: Question, hits: Sequence[Hit]) -> Prompt:
