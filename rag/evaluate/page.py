@@ -32,7 +32,7 @@ ROW: Final = 24
 SQUARE: Final = 320  # of the curve
 MARGIN: Final = 40
 SHARES: Final = ("retrieval", "answer", "citation", "refusal", "closed_book")
-UNITS: Final = {"latency": " in seconds, medians", "tokens": " a question"}
+UNITS: Final = {"latency": " in seconds, medians", "tokens": " and passages a question"}
 NO_ANSWER: Final = {False: "no answer", True: "no answer: its document was withheld"}
 
 

@@ -76,7 +76,7 @@ def _retrieval(asked: Sequence[Asked], stage: Stage) -> Block:
 
 def _answering(answered: Sequence[tuple[Asked, Answer]]) -> Blocks:
     scored = [(each, each.scored) for each, _ in answered if each.scored]
-    with_gold = [score for each, score in scored if each.shown]
+    with_gold = [score for each, score in scored if each.found]
     cited = [each.cited for each, _ in answered if each.cited]
     refused = {
         kind: [float(answer.refused) for each, answer in answered if each.question.answerable == kind]
@@ -87,8 +87,8 @@ def _answering(answered: Sequence[tuple[Asked, Answer]]) -> Blocks:
             "exact_match": mean_of([score.exact_match for _, score in scored]),
             "f1": mean_of([score.f1 for _, score in scored]),
             "contained": mean_of([score.contained for _, score in scored]),
-            "f1_where_shown": mean_of([score.f1 for score in with_gold]),
-            "contained_where_shown": mean_of([score.contained for score in with_gold]),
+            "f1_where_found": mean_of([score.f1 for score in with_gold]),
+            "contained_where_found": mean_of([score.contained for score in with_gold]),
         },
         "citation": {
             "precision": mean_of([each.precision for each in cited if each.precision is not None]),
@@ -112,8 +112,16 @@ def _costs(said: Sequence[Answer]) -> Blocks:
             "prompt": mean_of([float(answer.usage.prompt_tokens) for answer in said]),
             "prompt_reused": mean_of([float(answer.usage.cached_tokens) for answer in said]),
             "answer": mean_of([float(answer.usage.answer_tokens) for answer in said]),
+            "passages_read": mean_of([float(_read(answer)) for answer in said]),
         },
     }
+
+
+def _read(answer: Answer) -> int:
+    """Return how many passages the LLM read; an answer made without it only quotes some."""
+    if not answer.usage.prompt_tokens:
+        return 0
+    return sum(hit.marker > 0 or hit.log_odds is not None for hit in answer.hits)
 
 
 def to_json(report: Report) -> str:
@@ -158,7 +166,8 @@ def question_record(asked: Asked) -> dict[str, Any]:
             "answer": answer.text,
             "refused": answer.refused,
             "reason": answer.reason,
-            "shown": asked.shown,
+            "found": asked.found,
+            "read": _read(answer),
             "citations": [{"document": each.document, "quote": each.quote} for each in answer.citations],
             "first_token": answer.timings.first_token,
             "total": answer.timings.total,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from rag.config import Config
-from rag.datatypes import Answer, Generation, Message, Passage, Progress, ProgressCallback, Prompt
+from rag.datatypes import Answer, Generation, Hit, Message, Passage, Progress, ProgressCallback, Prompt
 from rag.embed import Embedder, open_embedder
 from rag.engines import Engine, open_engine
 from rag.errors import ConfigError, InputError
@@ -58,7 +58,7 @@ class Asked:
     question: Question
     ranks: Mapping[Stage, int | None]  # of the first hit that holds the answer, from 1; None: beyond DEPTH
     answer: Answer | None = None  # None: only retrieval was asked for
-    shown: bool = False  # the model was shown a passage that holds the answer
+    found: bool = False  # one of the answer's hits holds what was asked for, whether it was read or not
     scored: Scored | None = None  # None: there is no right answer
     cited: CitationScored | None = None
     closed_book: str | None = None  # what the model says without documents
@@ -147,7 +147,7 @@ def _open_all(
         rags[name] = stack.enter_context(rag)
         if is_new:
             rag.sync(progress)
-            _check_documents(rag, questions)
+            check_documents(rag, questions)
             leave_out(rag.index, questions)
     return rags
 
@@ -163,7 +163,12 @@ def _share_engines(rags: Iterable[Rag]) -> None:
         rag.engine = engines[key]
 
 
-def _check_documents(rag: Rag, questions: Sequence[Question]) -> None:
+def check_documents(rag: Rag, questions: Sequence[Question]) -> None:
+    """See that there is a document wherever an answer should stand.
+
+    Raises:
+        InputError: when one is missing or could not be read; names the question.
+    """
     states = {state.source: state for state in rag.documents()}
     for question in questions:
         state = states.get(question.document)
@@ -217,17 +222,21 @@ def _answered(rag: Rag, asked: Asked) -> Asked:
     if not question.answerable:
         return replace(asked, answer=answer)
     places = _places(rag, question)
-    shown = [hit.passage for hit in answer.hits if hit.marker]
     text = "" if answer.refused else answer.text
     return replace(
         asked,
         answer=answer,
-        shown=any(is_right(passage, question, places) for passage in shown),
+        found=any(is_right(_whole(hit), question, places) for hit in answer.hits),
         scored=score_answer(text, question.answers),
         cited=None
         if answer.refused
         else score_citations(answer, answers=question.answers, quotes=question.quotes),
     )
+
+
+def _whole(hit: Hit) -> Passage:
+    """Return the passage as it was found, where the prompt had no room for all of it."""
+    return replace(hit.passage, end=hit.passage.end + hit.cut)
 
 
 def _from_memory(rag: Rag, asked: Asked) -> Asked:

@@ -19,6 +19,7 @@ COUNTS = {  # of questions that each figure is of: 6 have an answer and 3 have n
     "answer": dict.fromkeys(("exact_match", "f1", "contained"), 6),
     "refusal": {"refused_unanswerable": 3, "refused_answerable": 6},
     "latency": dict.fromkeys(("first_token", "total"), 9),
+    "tokens": dict.fromkeys(("prompt", "answer", "passages_read"), 9),
 }
 
 
