@@ -356,6 +356,12 @@ def test_a_passage_that_was_read_and_doubted_stands_with_those_that_were_read() 
         assert cards == [["<mark>one</mark>"], ["two"], ["three"]]
 
 
+def test_a_doubted_passage_is_not_said_to_lack_the_answer_that_it_likely_holds() -> None:
+    turn = done("Two [1].", replace(hit("one", marker=0), log_odds=0.28, left_out="doubted"), hit("two"))
+    for code, said in (("en", "read, but not sure enough"), ("zh", "读过，但把握不够")):
+        assert re.findall("<span>(.*?)</span>", account(turn, LANGUAGES[code]))[:2] == [said, "57%"]
+
+
 def test_an_error_is_said_in_its_place() -> None:
     html = turn_html(fail(Turn(number=1, question="q"), "no <model>"), CHINESE)
     assert f"{CHINESE.failed}</b> no &lt;model&gt;" in html
