@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from rag.datatypes import Answer, Hit, LeftOut, Passage, Scope
 from rag.index import Index
 from rag.prompt import Fitted, language
 from rag.unmentioned import is_in, unmentioned
 
+Start: TypeAlias = tuple[str, int]  # document and offset
 LOOKED_AT: Final = 20  # of the passages that share a part with a word, which hold the whole first
 
 
+def start_of(passage: Passage) -> Start:
+    """Return where a passage begins, which stays when it is cut."""
+    return passage.source, passage.start
+
+
 def accounted(
-    found: Sequence[Hit], fitted: Fitted, chosen: Container[str], log_odds: Mapping[str, float]
+    found: Sequence[Hit], fitted: Fitted, chosen: Container[str], log_odds: Mapping[Start, float]
 ) -> tuple[Hit, ...]:
     """Return every hit, as it is shown in the prompt or with the reason why it is not.
 
@@ -24,8 +30,8 @@ def accounted(
     return tuple(_accounted(hit, fitted, chosen, log_odds) for hit in found)
 
 
-def _accounted(hit: Hit, fitted: Fitted, chosen: Container[str], log_odds: Mapping[str, float]) -> Hit:
-    hit = replace(hit, log_odds=log_odds.get(hit.passage.id))
+def _accounted(hit: Hit, fitted: Fitted, chosen: Container[str], log_odds: Mapping[Start, float]) -> Hit:
+    hit = replace(hit, log_odds=log_odds.get(start_of(hit.passage)))
     marked = (each for each in (*fitted.hits, *fitted.shown) if each.marker)
     shown = next((each for each in marked if _is_part(each.passage, hit.passage)), None)
     if shown is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rag.cite import Cited, Citer
 from rag.datatypes import Answer, Event, Hit, Reading, Retrieved, Scope, Timings, Token, Usage, together
-from rag.explain import accounted, nowhere, turns_left_out
+from rag.explain import Start, accounted, nowhere, start_of, turns_left_out
 from rag.prompt import Fitted
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Run:
         self._found: dict[str, Any] = {}  # what the chain found
         self._read: list[Reading] = []
         self._usages: list[Usage] = []
-        self._log_odds: dict[str, float] = {}  # of passages that were read alone, by id
+        self._log_odds: dict[Start, float] = {}  # of passages that were read alone
 
     def events(self) -> Iterator[Event]:
         chain = self._rag.chain
@@ -96,7 +96,7 @@ class Run:
     def _note(self, usage: Usage) -> None:
         self._usages.append(usage)
         if usage.answerable is not None and len(self._fitted.shown) == 1:
-            self._log_odds[self._fitted.shown[0].passage.id] = usage.answerable
+            self._log_odds[start_of(self._fitted.shown[0].passage)] = usage.answerable
 
     def _token(self, text: str) -> Iterator[Token]:
         if text:

@@ -13,7 +13,7 @@ from rag import Answer, Rag, Scope
 from rag.config import Config
 from rag.datatypes import Generation, Hit, Passage, Prompt, Reading, Usage
 from rag.engines.echo import EchoEngine
-from rag.explain import accounted, turns_left_out
+from rag.explain import accounted, start_of, turns_left_out
 from rag.prompt import fit
 from rag.unmentioned import is_in, telling, unmentioned
 
@@ -58,7 +58,7 @@ def test_hits_that_fit_no_question_are_told_apart_from_those_without_room() -> N
 def test_hits_that_were_not_worth_reading_are_told_apart() -> None:
     hits = [hit(TEXT, source=f"{name}.md") for name in "abcd"]
     fitted = fit("When is the lamp lit?", hits[1:2], history=(), count=words, budget=10**6)
-    chosen, log_odds = [each.passage.id for each in hits[:3]], {hits[0].passage.id: -2.0}
+    chosen, log_odds = [each.passage.id for each in hits[:3]], {start_of(hits[0].passage): -2.0}
     told = accounted(hits, fitted, chosen, log_odds)
     assert [each.left_out for each in told] == ["doubted", None, "unread", "behind"]
     assert [each.log_odds for each in told] == [-2.0, None, None, None]
