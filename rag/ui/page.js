@@ -30,6 +30,16 @@
       `#sources .card[data-turn="${CSS.escape(turn)}"][data-${name}="${CSS.escape(value)}"]`);
   };
 
+  const cardKey = ({ turn, place }) => `${turn} ${place}`;
+  const opened = new Set(); // cards, which are drawn anew at each passage that is read
+  document.addEventListener('toggle', ({ target }) => {
+    if (!target.matches('#sources .card')) return;
+    if (target.open) opened.add(cardKey(target.dataset)); else opened.delete(cardKey(target.dataset));
+  }, true);
+  const openAgain = () => document.querySelectorAll('#sources .card').forEach((card) => {
+    if (opened.has(cardKey(card.dataset))) card.open = true;
+  });
+
   // What a term of the account means, for who has no pointer to rest on it.
   const help = document.createElement('p');
   help.className = 'help';
@@ -86,7 +96,7 @@
     if (target.dataset.event === 'language') localStorage.setItem('kaoju-language', target.dataset.code);
     if (target.matches('#scope .where')) openScope(!body.matches('.scoping'));
     if (target.matches('#scope-panel .done')) closeScope();
-    if (target.id === 'clear') { clearDays('all'); ticked.clear(); }
+    if (target.id === 'clear') { clearDays('all'); ticked.clear(); opened.clear(); }
     if (target.dataset.event === 'unpick') {
       clearDays(target.dataset.kind);
       ticked.clear();
@@ -165,6 +175,7 @@
     where()?.setAttribute('aria-expanded', String(body.matches('.scoping')));
     if (unpicked && document.activeElement === body) where()?.focus();
     if (records.some(({ target }) => target.closest?.('#scope, #choices'))) tickAsChosen();
+    if (records.some(({ target }) => target.closest?.('#sources'))) openAgain();
     const turn = document.querySelector('#live .turn');
     const asked = turn ? turn.dataset.turn : '';
     if (asked !== question) following = true;

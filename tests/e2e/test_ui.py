@@ -378,6 +378,21 @@ def test_sources_of_an_earlier_answer_open_from_it(chromium: Any, site: str) -> 
         assert page.locator(".turn").count() == 0
 
 
+def test_a_card_that_was_opened_stays_open_when_the_sources_are_drawn_anew(chromium: Any, site: str) -> None:
+    with tab(chromium, site) as page:
+        ask(page, ENGLISH_QUESTION)
+        page.wait_for_selector("#live .turn.writing")
+        page.click("#sources .card:last-child summary")
+        answer(page)
+        page.wait_for_selector("#sources .card:not(.quiet)")  # what is cited is known last
+        assert page.locator("#sources .card.quiet[open]").count() == 1
+        page.click("#clear")
+        page.wait_for_selector(".empty")
+        ask(page, ENGLISH_QUESTION)
+        answer(page)
+        assert page.locator("#sources .card.quiet[open]").count() == 0
+
+
 @pytest.mark.parametrize(
     ("locale", "question", "said", "texts"),
     [
