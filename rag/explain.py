@@ -21,28 +21,29 @@ def start_of(passage: Passage) -> Start:
 
 
 def accounted(
-    found: Sequence[Hit], fitted: Fitted, chosen: Container[str], log_odds: Mapping[Start, float]
+    found: Sequence[Hit], fitted: Fitted, chosen: Container[str], read: Mapping[Start, float | None]
 ) -> tuple[Hit, ...]:
     """Return every hit, as it is shown in the prompt or with the reason why it is not.
 
-    `chosen` holds the ids of the passages worth reading, `log_odds` tells of those that were read alone.
+    `chosen` holds the ids of the passages worth reading, `read` tells which were read by now, and of those
+    that were read alone the log-odds.
     """
-    return tuple(_accounted(hit, fitted, chosen, log_odds) for hit in found)
+    return tuple(_accounted(hit, fitted, chosen, read) for hit in found)
 
 
-def _accounted(hit: Hit, fitted: Fitted, chosen: Container[str], log_odds: Mapping[Start, float]) -> Hit:
-    hit = replace(hit, log_odds=log_odds.get(start_of(hit.passage)))
+def _accounted(hit: Hit, fitted: Fitted, chosen: Container[str], read: Mapping[Start, float | None]) -> Hit:
+    hit = replace(hit, log_odds=read.get(start_of(hit.passage)))
     marked = (each for each in (*fitted.hits, *fitted.shown) if each.marker)
     shown = next((each for each in marked if _is_part(each.passage, hit.passage)), None)
     if shown is None:
-        return replace(hit, left_out=_why_not(hit, fitted.hits, chosen))
+        return replace(hit, left_out=_why_not(hit, fitted.hits, chosen, read))
     return replace(
         hit, marker=shown.marker, passage=shown.passage, cut=len(hit.passage.text) - len(shown.passage.text)
     )
 
 
-def _why_not(hit: Hit, fitted: Sequence[Hit], chosen: Container[str]) -> LeftOut:
-    if hit.log_odds is not None:
+def _why_not(hit: Hit, fitted: Sequence[Hit], chosen: Container[str], read: Container[Start]) -> LeftOut:
+    if start_of(hit.passage) in read:
         return "doubted"
     if hit.passage.id in chosen:
         return "room" if any(each.passage.id == hit.passage.id for each in fitted) else "unread"

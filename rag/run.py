@@ -37,7 +37,7 @@ class Run:
         self._found: dict[str, Any] = {}  # what the chain found
         self._read: list[Reading] = []
         self._usages: list[Usage] = []
-        self._log_odds: dict[Start, float] = {}  # of passages that were read alone
+        self._done: dict[Start, float | None] = {}  # passages read: log-odds of those read alone
 
     def events(self) -> Iterator[Event]:
         chain = self._rag.chain
@@ -75,7 +75,7 @@ class Run:
 
     def _hits(self) -> tuple[Hit, ...]:
         chosen = {hit.passage.id for together in self._found["chosen"] for hit in together}
-        return accounted(self._found["hits"], self._fitted, chosen, self._log_odds)
+        return accounted(self._found["hits"], self._fitted, chosen, self._done)
 
     def _tokens(self, message: AIMessageChunk) -> Iterator[Token]:
         if message.usage_metadata:
@@ -95,8 +95,9 @@ class Run:
 
     def _note(self, usage: Usage) -> None:
         self._usages.append(usage)
-        if usage.answerable is not None and len(self._fitted.shown) == 1:
-            self._log_odds[start_of(self._fitted.shown[0].passage)] = usage.answerable
+        alone = len(self._fitted.shown) == 1
+        shown = (start_of(hit.passage) for hit in self._fitted.hits if hit.marker)
+        self._done.update(dict.fromkeys(shown, usage.answerable if alone else None))
 
     def _token(self, text: str) -> Iterator[Token]:
         if text:

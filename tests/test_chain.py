@@ -318,10 +318,10 @@ def test_what_an_earlier_question_showed_is_tried_first_and_tells_of_no_other_pa
     assert engine.read[0] == "Kestrel"
     assert sorted(engine.read[1:3]) == ["Heron Kestrel", "Kestrel Egret"]
     assert engine.read[3:] == ["Kestrel"]
-    assert {hit.passage.source: hit.log_odds for hit in doubted.hits} == {
-        "alike/Heron.md": None,
-        "alike/Kestrel.md": LIKELY,
-        "alike/Egret.md": None,
+    assert {hit.passage.source: (hit.log_odds, hit.left_out) for hit in doubted.hits} == {
+        "alike/Heron.md": (None, "doubted"),
+        "alike/Kestrel.md": (LIKELY, None),
+        "alike/Egret.md": (None, "doubted"),
     }
 
 

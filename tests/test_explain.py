@@ -58,8 +58,8 @@ def test_hits_that_fit_no_question_are_told_apart_from_those_without_room() -> N
 def test_hits_that_were_not_worth_reading_are_told_apart() -> None:
     hits = [hit(TEXT, source=f"{name}.md") for name in "abcd"]
     fitted = fit("When is the lamp lit?", hits[1:2], history=(), count=words, budget=10**6)
-    chosen, log_odds = [each.passage.id for each in hits[:3]], {start_of(hits[0].passage): -2.0}
-    told = accounted(hits, fitted, chosen, log_odds)
+    chosen, read = [each.passage.id for each in hits[:3]], {start_of(hits[0].passage): -2.0}
+    told = accounted(hits, fitted, chosen, read)
     assert [each.left_out for each in told] == ["doubted", None, "unread", "behind"]
     assert [each.log_odds for each in told] == [-2.0, None, None, None]
 

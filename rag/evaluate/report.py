@@ -121,7 +121,7 @@ def _read(answer: Answer) -> int:
     """Return how many passages the LLM read; an answer made without it only quotes some."""
     if not answer.usage.prompt_tokens:
         return 0
-    return sum(hit.marker > 0 or hit.log_odds is not None for hit in answer.hits)
+    return sum(hit.marker > 0 or hit.left_out == "doubted" for hit in answer.hits)
 
 
 def to_json(report: Report) -> str:

@@ -17,7 +17,7 @@ class Step:
 
     def next(self, hits: Sequence[Hit]) -> Step:
         """Return the step that begins when the hits are as `Retrieved` tells them."""
-        apart = [hit.log_odds is not None or hit.left_out == "unread" for hit in hits]
+        apart = [hit.left_out in {"doubted", "unread"} for hit in hits]
         count = sum(bool(hit.marker) or alone for hit, alone in zip(hits, apart, strict=True))
         return Step(place=self.place + 1, count=count if any(apart) else 0)
 

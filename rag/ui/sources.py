@@ -39,7 +39,7 @@ def _groups(turn: Turn, texts: Texts) -> Iterator[str]:
     cited = {citation.marker for citation in turn.citations}
     first = [hit for hit in turn.hits if hit.marker in cited]
     refused = turn.answer is not None and turn.answer.refused
-    read = [hit for hit in turn.hits if hit.marker or hit.log_odds is not None]
+    read = [hit for hit in turn.hits if hit.marker or hit.left_out == "doubted"]
     others = [hit for hit in read if hit.marker not in cited]
     unread = [hit for hit in turn.hits if hit not in read]
     yield _group(texts.cited, first, turn, texts, shown=True)
