@@ -151,9 +151,8 @@ class Rag:
     ) -> Generator[Event]:
         """Yield `Queued` while others are answered, `Retrieved`, `Reading`, `Token`, and last the `Answer`.
 
-        A question about several documents yields `Retrieved` again with the passages of each. Closing the
-        iterator stops the engine at once; until it is closed or at its end, other questions wait. Raises what
-        `ask` does.
+        `Retrieved` comes again for each passage that is read by itself. Closing the iterator stops the engine
+        at once; until it is closed or at its end, other questions wait. Raises what `ask` does.
         """
         from rag.collection import Asked, route_for, shortened
 

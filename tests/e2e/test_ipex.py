@@ -65,10 +65,15 @@ def test_another_conversation_shares_the_system_prompt(engine: IpexEngine) -> No
     assert ask(engine, "Say yes.")[1].cached_tokens >= shared
 
 
-def test_reuse_changes_no_answer(engine: IpexEngine, real_config: Config) -> None:
+def test_reuse_changes_no_answer(real_config: Config) -> None:
+    """By one method of multiplying: which is used depends on how many tokens are new, and they round apart."""
+    reusing, fresh = (IpexEngine.open(real_config) for _ in range(2))
+    reusing._matmul.plan = fresh._matmul.plan = ((1, "kernel"),)
     question = STORY + "Describe the lighthouse."
-    ask(engine, STORY + "Who was the keeper?")
-    assert ask(engine, question)[0] == ask(IpexEngine.open(real_config), question)[0]
+    ask(reusing, STORY + "Who was the keeper?")
+    said, usage = ask(reusing, question)
+    assert usage.cached_tokens > 0
+    assert said == ask(fresh, question)[0]
 
 
 def test_chat_markers_in_a_passage_do_not_end_it(engine: IpexEngine) -> None:
