@@ -66,7 +66,7 @@ def test_another_conversation_shares_the_system_prompt(engine: IpexEngine) -> No
 
 
 def test_reuse_changes_no_answer(real_config: Config) -> None:
-    """By one method of multiplying: which is used depends on how many tokens are new, and they round apart."""
+    """By one method of multiplying: the number of new tokens decides on it, and each rounds differently."""
     reusing, fresh = (IpexEngine.open(real_config) for _ in range(2))
     reusing._matmul.plan = fresh._matmul.plan = ((1, "kernel"),)
     question = STORY + "Describe the lighthouse."
