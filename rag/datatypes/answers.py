@@ -33,6 +33,7 @@ class Hit:
     lexical: float | None = None  # BM25, higher is better
     covered: float | None = None  # share of the question's words in the passage, weighted by rarity, 0 to 1
     reranked: float | None = None  # the reranker's score, higher is better; None: it did not look at it
+    alone: bool = False  # all that was found is in another script than the question
     ranks: Ranks = field(default_factory=Ranks)
     marker: int = 0  # the number the passage bears in the prompt of the answer; 0: it is not in it
     log_odds: float | None = None  # that it holds the answer, where the model has read it by itself

@@ -79,7 +79,8 @@ def ranked(question: str, *, index: Index, embedder: Embedder, depth: int, scope
         for passage in passages
     ]
     scores = fused(hits, vector, script=script, cohort=others)
-    hits = [replace(hit, score=score) for hit, score in zip(hits, scores, strict=True)]
+    alone = all(script_of(passage.text) != script for passage in passages)
+    hits = [replace(hit, score=score, alone=alone) for hit, score in zip(hits, scores, strict=True)]
     best = sorted(hits, key=lambda hit: -hit.score)
     return [replace(hit, ranks=replace(hit.ranks, fused=place)) for place, hit in enumerate(best, start=1)]
 

@@ -32,7 +32,7 @@ class Gate:
 # Where the folder has only the other script, scores are lower: of 94 | 99 Chinese and English questions whose
 # passage was found 0.17 would stop 65 | 22, 0.10 stops 6 | 1 and passes 53 | 56 of 60 about nothing in it.
 ACROSS: Final = 0.17  # the score from which on a hit in the other script counts
-ALONE: Final = 0.1  # the same where no hit is in the question's script
+ALONE: Final = 0.1  # the same where nothing at all is in the question's script
 WORDS: Final = Gate(threshold=0.16, slope=0.0, unrelated={"han": 0.0, "latin": 0.0})
 GATES: Final = {
     "multilingual-e5-small": Gate(threshold=0.05, slope=8.0, unrelated={"han": 0.85, "latin": 0.80}),
@@ -48,8 +48,9 @@ def is_relevant(question: str, hits: Sequence[Hit], *, embedder: str = "") -> bo
     if any(_may_answer(hit, script, gate) for hit in hits):
         return True
     foreign = [hit for hit in hits if script_of(hit.passage.text) != script]
-    least = ALONE if len(foreign) == len(hits) else ACROSS
-    return embedder not in WORDS_ONLY and any(hit.score >= least for hit in foreign)
+    return embedder not in WORDS_ONLY and any(
+        hit.score >= (ALONE if hit.alone else ACROSS) for hit in foreign
+    )
 
 
 def _may_answer(hit: Hit, script: Script, gate: Gate) -> bool:
