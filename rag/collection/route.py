@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from rag.datatypes import (
@@ -22,6 +22,7 @@ from rag.datatypes import (
     Timings,
     Token,
     Usage,
+    together,
 )
 from rag.prompt import Language, language
 
@@ -116,12 +117,8 @@ class Route(ABC):
         yield self.answer(text, refused=True, reason=reason, hits=tuple(hits))
 
     def _usage(self) -> Usage:
-        return Usage(
-            prompt_tokens=sum(usage.prompt_tokens for usage in self._usages),
-            answer_tokens=sum(usage.answer_tokens for usage in self._usages),
-            cached_tokens=sum(usage.cached_tokens for usage in self._usages),
-            finish=self._usages[-1].finish if self._usages else "stop",
-        )
+        """Return what was spent in all; of a translation the log-odds tell nothing."""
+        return replace(together(self._usages), answerable=None)
 
     def _spent_time(self) -> Timings:
         total = self._elapsed()
