@@ -1,4 +1,7 @@
-"""Numbers of an answer as its passages write them: a model makes 27 of 二十七, and no search finds that."""
+"""Numbers of an answer as its passages write them: a model makes 27 of 二十七, and no search finds that.
+
+It also makes 1268-1273 of "between 1268 and 1273".
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,24 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from rag.prompt import Language
+from rag.prompt import HAN, LATIN_WORD, Language
 from rag.quantities import TOO_COMMON, spelt_numbers
 
 RUN: Final = frozenset("0123456789.,:/-")
 BELONGS_BEFORE: Final = re.compile(r"[\w$€£¥№#.,:/-]", re.ASCII)
 BELONGS_AFTER: Final = re.compile(r"[A-Za-z%％°‰]")
+SPAN: Final = re.compile(r"(\d+)-(\d+)")
+SPAN_BEGINS: Final = re.compile(r"(?:between|from|[自从由])\s*\Z", re.IGNORECASE)
+SPAN_WRITTEN: Final = (
+    r"(?:\b(?:between|from)\s+|[自从由]\s*)?(?<!\d){first}(?!\d)[^\d\n.;。；]{{1,12}}(?<!\d){last}(?!\d)"
+)
 LISTS: Final = frozenset(")）、")  # after the number of an entry
 
 
 class AsWritten:
     """Passes an answer on as it is written; a number that its passages only spell out is spelt as they do.
 
-    Text comes out the same however it is cut into pieces.
+    So is a span of numbers that they write in words. Text comes out the same however it is cut into pieces.
     """
 
     def __init__(self, passages: Sequence[str], language: Language) -> None:
@@ -48,9 +56,11 @@ class AsWritten:
     def _ended(self, following: str) -> str:
         run, self._run = self._run, ""
         number = run.rstrip(".,:/-")
-        if not number.isdigit() or self._marker or self._belongs(run, following):
+        if not number or self._marker or self._belongs(run, following):
             return run
-        return self._as_written(number) + run[len(number) :]
+        if span := SPAN.fullmatch(number):
+            return self._span_as_written(*span.groups()) + run[len(number) :]
+        return self._as_written(number) + run[len(number) :] if number.isdigit() else run
 
     def _belongs(self, run: str, following: str) -> bool:
         """Tell whether the number is a part of something, as in a date, a name or a list."""
@@ -65,3 +75,11 @@ class AsWritten:
             return number
         spelt = (each for text in self._passages for each in spelt_numbers(text, self._language))
         return next((written for value, written in spelt if value == number), number)
+
+    def _span_as_written(self, first: str, last: str) -> str:
+        written = re.compile(SPAN_WRITTEN.format(first=first, last=last), re.IGNORECASE)
+        found = next(filter(None, map(written.search, self._passages)), None)
+        foreign = LATIN_WORD if self._language == "zh" else HAN
+        if found is None or foreign.search(found[0]) or SPAN_BEGINS.search(self._line):
+            return f"{first}-{last}"
+        return found[0]

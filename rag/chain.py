@@ -1,8 +1,8 @@
 """The LangChain chain: say what is meant -> retrieve -> prompt -> answer.
 
-Takes `{"question": str, "history": list[Answer]}`, and if you like a `Scope` as "scope", which earlier turns
-must share to count. Adds, in this order when streamed: `rewriting`, piece by piece, where the LLM is asked
-what a follow-up means; `searched_for`, `hits` and `chosen`, what is worth reading of them; `fitted` and
+Takes `{"question": str, "history": list[Answer]}`, and if you like a `Scope` as "scope", which earlier
+answers must share to count. Adds, in this order when streamed: `rewriting`, piece by piece, where the LLM is
+asked what a follow-up means; `searched_for`, `hits` and `chosen`, what is worth reading of them; `fitted` and
 `message`, the model's, piece by piece, again for every prompt that is read; `cited`.
 The steps stand in one generator, since LangChain's sequences read whatever
 calls the model to its end before the next step; so closing this one stops the model at once.
@@ -25,11 +25,11 @@ from langchain_core.runnables.config import run_in_executor
 
 from rag.as_written import AsWritten
 from rag.chat_model import EngineChatModel, from_prompt
-from rag.cite import Cited, cite
+from rag.cite import cite
 from rag.datatypes import Answer, Hit, Prompt, Scope
 from rag.evidence import Nearness
-from rag.follow_up import accepted, follow_up
-from rag.prompt import NO_ANSWER, UNANSWERABLE, Fitted, fit, language, rewriting
+from rag.follow_up import FollowUp, accepted, follow_up
+from rag.prompt import NO_ANSWER, UNANSWERABLE, Fitted, Language, fit, language, rewriting
 from rag.refuse import LEAST_ANSWERABLE, SURELY, Told
 
 Choice: TypeAlias = Callable[[str, Sequence[Hit]], Sequence[Sequence[Hit]]]
@@ -68,10 +68,10 @@ def build_chain(
 ) -> Runnable[State, State]:
     """Chain the steps; `budget` is the most tokens a prompt may take, `caution` raises the bar for an answer.
 
-    A question that depends on the conversation is searched for as what it means; the model gets it as it was
-    asked. `choose` says which hits are worth reading, and which of them together. Where none is, the chain
-    refuses without calling the model; in a conversation it is asked about what earlier turns showed, and must
-    cite what says it.
+    A question that depends on the conversation is searched for as what it means. So it is put to the model,
+    too, unless that is only known by its words: then as it was asked, after what was said before.
+    `choose` says which hits are worth reading, and which of them together. Where none is, the chain refuses
+    without calling the model.
     """
     rewriter = model.model_copy(update={"max_tokens": REWRITTEN_TOKENS, "temperature": 0.0})
 
@@ -80,17 +80,18 @@ def build_chain(
             question, scope = state["question"], state.get("scope", Scope())
             history = [turn for turn in state["history"] if turn.scope == scope]
             yield AddableDict(state)
-            searched_for = yield from _meant(question, history, rewriter)
-            query = searched_for or question
+            meant = yield from _meant(question, history, rewriter)
+            query = meant.question if meant else question
             hits = [document.metadata["hit"] for document in retriever.invoke(query, scope=scope)]
             chosen = choose(query, hits)
-            yield AddableDict(searched_for=searched_for, hits=hits, chosen=chosen)
+            yield AddableDict(searched_for=meant.question if meant else "", hits=hits, chosen=chosen)
+            put, before = (question, history) if meant and not meant.whole else (query, ())
             readings = [
-                fit(question, some, history=history, count=model.count_tokens, budget=budget)
+                fit(put, some, before=before, count=model.count_tokens, budget=budget)
                 for some in chosen or [()]
             ]
-            fitted, text = yield from _read(question, readings, model, caution)
-            yield AddableDict(cited=_cited(question, fitted, text, nearness))
+            fitted, text = yield from _read(language(question), readings, model, caution)
+            yield AddableDict(cited=cite(text, fitted.shown, query, nearness))
 
     async def aanswer(states: AsyncIterator[State]) -> AsyncIterator[State]:
         async for state in states:
@@ -102,31 +103,31 @@ def build_chain(
     return chain
 
 
-def _meant(question: str, history: Sequence[Answer], model: EngineChatModel) -> Generator[State, None, str]:
+def _meant(
+    question: str, history: Sequence[Answer], model: EngineChatModel
+) -> Generator[State, None, FollowUp | None]:
     """Return what to search for in place of the question, or nothing."""
     meant = follow_up(question, history)
     if meant is None or meant.clear:
-        return meant.question if meant else ""
+        return meant
     written = yield from _written("rewriting", rewriting(question, history), model)
-    return accepted(written.text, question, history) or meant.question
+    rewritten = accepted(written.text, question, history)
+    return FollowUp(question=rewritten, whole=True) if rewritten else meant
 
 
 def _read(
-    question: str, readings: Sequence[Fitted], model: EngineChatModel, caution: float
+    spoken: Language, readings: Sequence[Fitted], model: EngineChatModel, caution: float
 ) -> Generator[State, None, tuple[Fitted, str]]:
     """Read one prompt after the other until one surely holds the answer, else answer from the likeliest.
 
-    Where that is unlikely, too, nothing is written. What an earlier question showed is tried first, as it
-    costs nothing. Return what the answer was made from, and the answer.
+    Where that is unlikely, too, nothing is written. Return what the answer was made from, and the answer.
     """
-    spoken = language(question)
     least, surely = LEAST_ANSWERABLE[spoken] + caution, SURELY[spoken] + max(caution, 0.0)
-    readings = sorted(readings, key=lambda each: len(each.shown))
     tried = [each for each in readings if each.shown]
     likely: list[float] = []
     for fitted in tried:
         yield AddableDict(fitted=fitted)
-        written = yield from _answered(question, fitted, model, surely if len(tried) > 1 else least)
+        written = yield from _answered(spoken, fitted, model, surely if len(tried) > 1 else least)
         if written.text:
             return fitted, written.text
         likely.append(written.answerable)
@@ -134,7 +135,7 @@ def _read(
     if len(tried) != 1:
         yield AddableDict(fitted=best)
     if len(tried) > 1 and max(likely) >= least:
-        written = yield from _answered(question, best, model, least)
+        written = yield from _answered(spoken, best, model, least)
         if written.text:
             return best, written.text
     yield AddableDict(message=AIMessageChunk(content=NO_ANSWER[spoken]))
@@ -142,14 +143,14 @@ def _read(
 
 
 def _answered(
-    question: str, fitted: Fitted, model: EngineChatModel, least: float
+    spoken: Language, fitted: Fitted, model: EngineChatModel, least: float
 ) -> Generator[State, None, Written]:
     texts = [hit.passage.text for hit in fitted.shown]
-    stages = (Told(texts), AsWritten(texts, language(question)))
+    stages = (Told(texts), AsWritten(texts, spoken))
     doubting = model.bind(
         least_answerable=least,
         refusals=tuple(UNANSWERABLE.values()),
-        answer_from=LEAST_ANSWERABLE[language(question)],
+        answer_from=LEAST_ANSWERABLE[spoken],
     )
     return (yield from _written("message", fitted.prompt, doubting, stages))
 
@@ -170,13 +171,6 @@ def _written(
                 answerable = chunk.response_metadata["answerable"]
             yield AddableDict({key: chunk.model_copy(update={"content": text})})
     return Written(text="".join(pieces), answerable=answerable)
-
-
-def _cited(question: str, fitted: Fitted, text: str, nearness: Nearness | None) -> Cited:
-    cited = cite(text, fitted.shown, question, nearness)
-    if not cited.refused and (fitted.hits or cited.supported):
-        return cited
-    return Cited(text=NO_ANSWER[language(question)], citations=(), refused=True)
 
 
 async def _from_thread(chunks: Generator[State]) -> AsyncGenerator[State]:

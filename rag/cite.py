@@ -34,7 +34,6 @@ class Cited:
     text: str
     citations: tuple[Citation, ...]
     refused: bool
-    supported: bool = False  # some passage holds some sentence
     unsupported: tuple[str, ...] = ()  # the sentences that none holds
 
 
@@ -57,7 +56,6 @@ class Citer:
         self._refuted = False  # the sentence had a marker whose passage lacks its numbers or names
         self._alone = True  # no sentence has ended yet
         self._code = False  # inside backquotes, where [0] is an index
-        self.supported = False
         self.unsupported: list[str] = []
 
     def feed(self, piece: str) -> str:
@@ -115,7 +113,6 @@ class Citer:
             return ""
         plain = MARKER.sub("", sentence)
         best = self._best(plain)
-        self.supported = self.supported or bool(best)
         if marked:
             return ""
         space = "" if sentence.rstrip()[-1:] in WIDE_ENDS else " "
@@ -171,7 +168,6 @@ def cite(text: str, hits: Sequence[Hit], question: str = "", nearness: Nearness 
         text=text,
         citations=tuple(citations_of(text, {hit.marker: hit.passage for hit in hits}, citer.held)),
         refused=False,
-        supported=citer.supported,
         unsupported=tuple(citer.unsupported),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from rag.datatypes import Answer, Hit, LeftOut, Passage, Scope
+from rag.datatypes import Hit, LeftOut, Passage, Scope
 from rag.index import Index
 from rag.prompt import Fitted, language
 from rag.unmentioned import is_in, unmentioned
@@ -33,8 +33,7 @@ def accounted(
 
 def _accounted(hit: Hit, fitted: Fitted, chosen: Container[str], read: Mapping[Start, float | None]) -> Hit:
     hit = replace(hit, log_odds=read.get(start_of(hit.passage)))
-    marked = (each for each in (*fitted.hits, *fitted.shown) if each.marker)
-    shown = next((each for each in marked if _is_part(each.passage, hit.passage)), None)
+    shown = next((each for each in fitted.shown if _is_part(each.passage, hit.passage)), None)
     if shown is None:
         return replace(hit, left_out=_why_not(hit, fitted.hits, chosen, read))
     return replace(
@@ -53,11 +52,6 @@ def _why_not(hit: Hit, fitted: Sequence[Hit], chosen: Container[str], read: Cont
 def _is_part(part: Passage, whole: Passage) -> bool:
     same = (part.source, part.digest) == (whole.source, whole.digest)
     return same and whole.start <= part.start and part.end <= whole.end
-
-
-def turns_left_out(history: Sequence[Answer], fitted: Fitted) -> int:
-    """Return how many earlier answers the prompt does not hold, where there is one."""
-    return len(history) - fitted.turns if fitted.shown else 0
 
 
 def nowhere(question: str, hits: Sequence[Hit], *, index: Index, scope: Scope) -> tuple[str, ...]:

@@ -154,14 +154,14 @@ class Rag:
         `Retrieved` comes again for each passage that is read by itself. Closing the iterator stops the engine
         at once; until it is closed or at its end, other questions wait. Raises what `ask` does.
         """
-        from rag.collection import Asked, route_for, shortened
+        from rag.collection import Asked, route_for
 
         question = check_question(question)
         asked = time.perf_counter()
         with self._turnstile.ticket() as ticket:
             for place in ticket.places():
                 yield Queued(place=place)
-            run = Run(self, question, [shortened(turn) for turn in history], scope, asked=asked)
+            run = Run(self, question, history, scope, asked=asked)
             begun = time.perf_counter()
             if not self.index.passage_count():
                 raise InputError(
@@ -243,9 +243,7 @@ class Rag:
                 pass
             cohort(self.embedder)
             self.index.warm_up()
-            prompt = fit(
-                "", (), history=(), count=self.engine.count_tokens, budget=self.engine.context
-            ).prompt
+            prompt = fit("", (), count=self.engine.count_tokens, budget=self.engine.context).prompt
             for _ in self.engine.stream(prompt, Generation(max_tokens=1)):
                 pass
 

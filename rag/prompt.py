@@ -1,7 +1,8 @@
-"""All prompt text, and how a question, its passages and the conversation become a `Prompt`.
+"""All prompt text, and how a question and its passages become a `Prompt`.
 
-What repeats comes first: the system message is constant, earlier turns stay as they were sent, passages come
-before the question. An engine that keeps its state reads only what is new.
+What repeats comes first: the system message and the examples are constant, passages come next, before the
+conversation and the question. So every passage is read in the same surroundings, whatever was asked before,
+and an engine that keeps its state reads only what is new.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ TURNS: Final = 3  # of the conversation that say what a question means
 TURN_CHARACTERS: Final = 400  # of each answer
 
 HAN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+MARKERS: Final = re.compile(r"\s*\[[\d?]+\]")
 LATIN_WORD: Final = re.compile(r"[A-Za-z]+")
 
 CountTokens: TypeAlias = Callable[[Prompt], int]
@@ -80,9 +82,11 @@ class Fitted:
     """A prompt within its budget, and the hits it holds, each with its marker."""
 
     prompt: Prompt
-    hits: tuple[Hit, ...]  # of this question; those without a marker did not fit
-    shown: tuple[Hit, ...]  # every passage in the prompt, earlier turns included
-    turns: int  # of the conversation that it holds
+    hits: tuple[Hit, ...]  # those without a marker did not fit
+
+    @property
+    def shown(self) -> tuple[Hit, ...]:
+        return tuple(hit for hit in self.hits if hit.marker)
 
 
 def language(question: str) -> Language:
@@ -119,32 +123,25 @@ def rewriting(question: str, history: Sequence[Answer]) -> Prompt:
 
 
 def fit(
-    question: str, hits: Sequence[Hit], *, history: Sequence[Answer], count: CountTokens, budget: int
+    question: str,
+    hits: Sequence[Hit],
+    *,
+    count: CountTokens,
+    budget: int,
+    before: Sequence[Answer] = (),
 ) -> Fitted:
     """Build the longest prompt of at most `budget` tokens.
 
-    The oldest turns go first, then the last passages: whole, or from a sentence end on.
+    What was said `before` goes first, for a question that cannot be understood without it; then the last
+    passages: whole, or from a sentence end on.
 
     Raises:
         InputError: when the question alone does not fit.
     """
-    for first in range(len(history) + 1):
-        if _is_one_conversation(history[first:]):
-            fitted = _build(question, hits, history=history[first:])
-            if count(fitted.prompt) <= budget:
-                return fitted
-    return _fit_passages(question, hits, count=count, budget=budget)
+    before = before if count(_prompt(question, (), before)) <= budget else ()
 
-
-def _is_one_conversation(history: Sequence[Answer]) -> bool:
-    """Tell whether each marker stands for one passage, as it does unless the answers were asked apart."""
-    shown = {(hit.marker, hit.passage.id) for turn in history for hit in turn.hits if hit.marker}
-    return len({marker for marker, _ in shown}) == len(shown)
-
-
-def _fit_passages(question: str, hits: Sequence[Hit], *, count: CountTokens, budget: int) -> Fitted:
     def fits(some: Sequence[Hit]) -> bool:
-        return count(_build(question, some, history=()).prompt) <= budget
+        return count(_prompt(question, some, before)) <= budget
 
     if not fits(()):
         raise InputError(f"the question does not fit the model's {budget:,} tokens; ask a shorter one")
@@ -152,8 +149,8 @@ def _fit_passages(question: str, hits: Sequence[Hit], *, count: CountTokens, bud
     kept = tuple(hits[:whole])
     cuts = [(*kept, cut) for hit in hits[whole : whole + 1] for cut in _cuts(hit)]
     kept = next(filter(fits, cuts), kept)
-    fitted = _build(question, kept, history=())
-    return replace(fitted, hits=fitted.hits + tuple(hits[len(kept) :]))
+    shown = _numbered(kept)
+    return Fitted(prompt=_prompt(question, kept, before), hits=(*shown, *hits[len(kept) :]))
 
 
 def _cuts(hit: Hit) -> Iterator[Hit]:
@@ -167,42 +164,19 @@ def _cut(hit: Hit, length: int) -> Hit:
     return replace(hit, passage=replace(hit.passage, text=text, end=hit.passage.start + len(text)))
 
 
-def _build(question: str, hits: Sequence[Hit], *, history: Sequence[Answer]) -> Fitted:
-    messages = [*BEFORE]
-    shown: dict[str, Hit] = {}
-    for turn in history:
-        messages.append(_user_message(turn.question, _new(turn.hits, shown)))
-        said = UNANSWERABLE[language(turn.question)] if turn.refused else turn.text
-        messages.append(Message(role="assistant", parts=(said,)))
-    numbered = tuple(_number(hits, shown))
-    messages.append(_user_message(question, _new(numbered, shown)))
-    return Fitted(
-        prompt=Prompt(messages=tuple(messages)),
-        hits=numbered,
-        shown=tuple(shown.values()),
-        turns=len(history),
-    )
+def _numbered(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    return tuple(replace(hit, marker=number) for number, hit in enumerate(hits, 1))
 
 
-def _number(hits: Sequence[Hit], shown: dict[str, Hit]) -> Iterator[Hit]:
-    free = max((hit.marker for hit in shown.values()), default=0) + 1
-    for hit in hits:
-        if hit.passage.id in shown:
-            yield replace(hit, marker=shown[hit.passage.id].marker)
-        else:
-            yield replace(hit, marker=free)
-            free += 1
-
-
-def _new(hits: Sequence[Hit], shown: dict[str, Hit]) -> list[Hit]:
-    """Return the hits with a marker that no earlier turn showed, and note them as shown."""
-    new = [hit for hit in hits if hit.marker and hit.passage.id not in shown]
-    shown.update({hit.passage.id: hit for hit in new})
-    return new
-
-
-def _user_message(question: str, hits: Sequence[Hit]) -> Message:
-    return _asking(question, map(passage_part, hits))
+def _prompt(question: str, hits: Sequence[Hit], before: Sequence[Answer]) -> Prompt:
+    said: list[Message] = []
+    passages = [*map(passage_part, _numbered(hits))]
+    for turn in before[-TURNS:]:
+        said.append(_asking(turn.question, passages))
+        answer = UNANSWERABLE[language(turn.question)] if turn.refused else MARKERS.sub("", turn.text)
+        said.append(Message(role="assistant", parts=(answer[:TURN_CHARACTERS],)))
+        passages = []
+    return Prompt(messages=(*BEFORE, *said, _asking(question, passages)))
 
 
 def _asking(question: str, passages: Iterable[str]) -> Message:

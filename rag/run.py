@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.cite import Cited, Citer
 from rag.datatypes import Answer, Event, Hit, Reading, Retrieved, Scope, Timings, Token, Usage, together
-from rag.explain import Start, accounted, nowhere, start_of, turns_left_out
+from rag.explain import Start, accounted, nowhere, start_of
 from rag.prompt import Fitted
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Run:
                 self._timings["rewrite"] = self._elapsed()
             elif "cited" in chunk:
                 self._cited: Cited = chunk["cited"]
-        rest = "" if self._unsure else self._citer.flush()
+        rest = self._citer.flush()
         silent = "first_token" not in self._timings and not rest
         yield from self._token(self._cited.text if silent else rest)
         yield self._answer()
@@ -69,8 +68,7 @@ class Run:
 
     def _retrieved(self, fitted: Fitted) -> Retrieved:
         self._fitted = fitted
-        self._citer = Citer(fitted.shown, self._question, self._rag.nearness)
-        self._unsure = bool(fitted.shown) and not fitted.hits  # the chain may yet refuse what is written
+        self._citer = Citer(fitted.shown, self._found["searched_for"] or self._question, self._rag.nearness)
         return Retrieved(hits=self._hits(), searched_for=self._found["searched_for"])
 
     def _hits(self) -> tuple[Hit, ...]:
@@ -90,8 +88,7 @@ class Run:
             )
         if message.text:
             self._timings.setdefault("read", self._elapsed() - self._timings["retrieve"])
-        if not self._unsure:
-            yield from self._token(self._citer.feed(str(message.text)))
+        yield from self._token(self._citer.feed(str(message.text)))
 
     def _note(self, usage: Usage) -> None:
         self._usages.append(usage)
@@ -107,7 +104,6 @@ class Run:
     def _answer(self) -> Answer:
         cited, searched_for = self._cited, self._found["searched_for"]
         total = self._elapsed()  # before the words are looked for
-        hits = self._hits()
         return Answer(
             question=self._question,
             scope=self._scope,
@@ -118,20 +114,13 @@ class Run:
             unmentioned=self._nowhere(searched_for or self._question) if cited.refused else (),
             citations=cited.citations,
             unsupported=cited.unsupported,
-            hits=(*hits, *self._earlier(hits)),
-            turns_left_out=turns_left_out(self._history, self._fitted),
+            hits=self._hits(),
             model=self._rag.engine.model,
             engine=self._rag.engine.name,
             config_hash=self._rag.config.hash,
             usage=together(self._usages),
             timings=self._spent(total),
         )
-
-    def _earlier(self, hits: Sequence[Hit]) -> Iterator[Hit]:
-        """Yield what is cited of what only earlier questions found."""
-        cited = {citation.marker for citation in self._cited.citations}
-        cited -= {hit.marker for hit in hits}
-        yield from (replace(hit, earlier=True) for hit in self._fitted.shown if hit.marker in cited)
 
     def _nowhere(self, question: str) -> tuple[str, ...]:
         return nowhere(question, self._hits(), index=self._rag.index, scope=self._scope)

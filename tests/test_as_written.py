@@ -47,6 +47,34 @@ def test_other_numbers_stay(said: str) -> None:
     assert stage.feed(said) + stage.flush() == said
 
 
+SPANS = (
+    "Kublai besieged the city between 1268 and 1273. It was rebuilt From 1301 to 1322; open 9–17 daily.",
+    "该馆自1921年至1950年由林月经营，每日9点到17点开放。1301、1322两处。",
+)
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("1268-1273 [1]", "between 1268 and 1273 [1]"),
+        ("1301-1322.", "From 1301 to 1322."),
+        ("9-17", "9–17"),
+        ("1921-1950年 [2]", "自1921年至1950年 [2]"),
+        ("It was from 1268-1273", "It was from 1268-1273"),
+        ("1268-1322", "1268-1322"),
+        ("268-1273, 1268-127, 1268-1273-1301", "268-1273, 1268-127, 1268-1273-1301"),
+        ("[1268-1273]", "[1268-1273]"),
+    ],
+)
+def test_a_span_is_written_as_there(said: str, shown: str, pieces: int) -> None:
+    stage = AsWritten(SPANS, "zh" if "年" in said else "en")
+    parts = [said[start : start + pieces] for start in range(0, len(said), pieces)]
+    assert "".join(map(stage.feed, parts)) + stage.flush() == shown
+
+
 def test_nothing_is_taken_over_from_the_other_language() -> None:
     stage = AsWritten(PASSAGES[1:], "zh")
     assert stage.feed("27天") + stage.flush() == "27天"
+    stage = AsWritten(SPANS, "zh")
+    assert stage.feed("1268-1273年") + stage.flush() == "1268-1273年"

@@ -69,7 +69,7 @@ def opened(config: Config, *lines: str) -> tuple[Rag, Scripted]:
     return rag, engine
 
 
-def test_a_follow_up_is_searched_for_as_what_it_means_and_the_model_sees_it_as_asked(config: Config) -> None:
+def test_a_follow_up_is_searched_for_and_put_to_the_model_as_what_it_means(config: Config) -> None:
     rag, engine = opened(config, "Nineteen crowns. [1]")
     events = list(rag.stream("And the Kestrel?", history=[FIRST]))
     retrieved = next(event for event in events if isinstance(event, Retrieved))
@@ -78,7 +78,7 @@ def test_a_follow_up_is_searched_for_as_what_it_means_and_the_model_sees_it_as_a
     assert retrieved.searched_for == answer.searched_for == "How much does the Kestrel cost an hour?"
     assert retrieved.hits[0].passage.source == "kestrel.md"
     assert [prompt.messages[-1].parts[-1] for prompt in engine.asked] == [
-        "Question: And the Kestrel?\nAnswer in English:"
+        "Question: How much does the Kestrel cost an hour?\nAnswer in English:"
     ]
 
 
@@ -87,6 +87,29 @@ def test_a_question_that_stands_alone_pays_nothing(config: Config) -> None:
     answer = rag.ask("How much does the Egret cost?", history=[FIRST])
     assert answer.searched_for == ""
     assert len(engine.asked) == 1
+
+
+def test_the_model_reads_the_same_whatever_was_asked_before(config: Config) -> None:
+    rag, engine = opened(config, *["Ninety crowns. [1]"] * 3)
+    alone = rag.ask("How much does the Egret cost?")
+    rag.ask("How much does the Egret cost?", history=[FIRST, LIST, alone])
+    rag.ask("Why?", history=[alone])
+    first, second, third = engine.asked
+    assert second == first
+    assert third.messages[: len(first.messages)] == first.messages
+
+
+def test_what_is_not_known_in_so_many_words_is_put_as_asked_after_what_was_said(config: Config) -> None:
+    rag, engine = opened(config, "A whole day. [1]", "十一元 [1]")
+    answer = rag.ask("What about a day?", history=[FIRST])
+    assert answer.searched_for == "How much does the Heron cost an hour? What about a day?"
+    rag.ask("那苍鹭呢？", history=[FIRST])
+    asked = [[message.parts[-1] for message in prompt.messages[-3:]] for prompt in engine.asked]
+    before = ["Question: How much does the Heron cost an hour?\nAnswer in English:", "Eleven crowns."]
+    assert asked == [
+        [*before, "Question: What about a day?\nAnswer in English:"],
+        [*before, "问题：那苍鹭呢？\n用中文回答："],
+    ]
 
 
 def test_the_llm_is_asked_what_is_meant_where_the_rules_cannot_tell(config: Config) -> None:
@@ -304,38 +327,17 @@ def test_with_more_caution_it_must_be_surer(config: Config) -> None:
     assert answer.refused
 
 
-def test_what_an_earlier_question_showed_is_tried_first_and_tells_of_no_other_passage(config: Config) -> None:
-    odds = {"Heron": UNLIKELY, "Kestrel": SURE, "Egret": UNLIKELY}
-    _, first, _ = judged(config, **odds)
-    engine = Judging(**odds)
-    with Rag(config, engine=engine) as rag:
-        again = rag.ask(CROWNS, history=[first], scope=ALIKE)
-    assert engine.read == ["Kestrel"]
-    assert [citation.document for citation in again.citations] == ["alike/Kestrel.md"]
-    engine = Judging(**odds | {"Kestrel": LIKELY})
-    with Rag(config, engine=engine) as rag:
-        doubted = rag.ask(CROWNS, history=[first], scope=ALIKE)
-    assert engine.read[0] == "Kestrel"
-    assert sorted(engine.read[1:3]) == ["Heron Kestrel", "Kestrel Egret"]
-    assert engine.read[3:] == ["Kestrel"]
-    assert {hit.passage.source: (hit.log_odds, hit.left_out) for hit in doubted.hits} == {
-        "alike/Heron.md": (None, "doubted"),
-        "alike/Kestrel.md": (LIKELY, None),
-        "alike/Egret.md": (None, "doubted"),
-    }
-
-
 def test_a_passage_without_room_is_passed_over() -> None:
     model = EngineChatModel(engine=Judging(Heron=UNLIKELY))
-    count, empty = model.count_tokens, fit(CROWNS, (), history=(), count=model.count_tokens, budget=9999)
+    count, empty = model.count_tokens, fit(CROWNS, (), count=model.count_tokens, budget=9999)
 
     def reading(text: str) -> Fitted:
         passage = Passage(source="a.md", digest="0", start=0, end=len(text), text=text)
         hit, budget = Hit(passage=passage, score=1.0), count(empty.prompt) + 40
-        return fit(CROWNS, [hit], history=(), count=count, budget=budget)
+        return fit(CROWNS, [hit], count=count, budget=budget)
 
     readings = [reading("crowns " * 99), reading("The Heron costs eleven crowns.")]
     assert [len(each.shown) for each in readings] == [0, 1]
     for some in (readings, readings[::-1], readings[:1]):
-        *_, last = _read(CROWNS, some, model, 0.0)
+        *_, last = _read("en", some, model, 0.0)
         assert last["message"].text == "The documents do not answer this question."

@@ -143,29 +143,27 @@ def after_six_years(sentence: str, texts: Sequence[str]) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("written", "shown", "quotes", "supported"),
+    ("written", "shown", "quotes"),
     [
-        ("以后假期更多[1]。", "以后假期更多[1]。", ["After six years this becomes 31 days."], False),
-        ("假期是三十一天。", "假期是三十一天。[1]", ["After six years this becomes 31 days."], True),
-        ("假期是三十二天。", "假期是三十二天。[?]", [], False),
-        ("假期是三十二天[1]。", "假期是三十二天。[?]", [], False),
-        ("以后假期更多。", "以后假期更多。", [], False),
-        ("巴西赢了世界杯[1]。", "巴西赢了世界杯。[?]", [], False),
-        ("巴西赢了世界杯。", "巴西赢了世界杯。[?]", [], False),
+        ("以后假期更多[1]。", "以后假期更多[1]。", ["After six years this becomes 31 days."]),
+        ("假期是三十一天。", "假期是三十一天。[1]", ["After six years this becomes 31 days."]),
+        ("假期是三十二天。", "假期是三十二天。[?]", []),
+        ("假期是三十二天[1]。", "假期是三十二天。[?]", []),
+        ("以后假期更多。", "以后假期更多。", []),
+        ("巴西赢了世界杯[1]。", "巴西赢了世界杯。[?]", []),
+        ("巴西赢了世界杯。", "巴西赢了世界杯。[?]", []),
         (
             "After six years it is 31 days.",
             "After six years it is 31 days. [1]",
             [LEAVE[LEAVE.index("After") :]],
-            True,
         ),
     ],
 )
 def test_across_languages_cosines_choose_and_refute_but_only_facts_support(
-    written: str, shown: str, quotes: list[str], *, supported: bool
+    written: str, shown: str, quotes: list[str]
 ) -> None:
     cited = cite(written, HITS[:1], ASKED, after_six_years)
     assert (cited.text, [citation.quote for citation in cited.citations]) == (shown, quotes)
-    assert cited.supported == supported
 
 
 @pytest.mark.parametrize(
@@ -255,7 +253,7 @@ def test_e5_finds_the_sentence_in_the_other_language_and_refutes_what_is_far(rea
     assert citation.quote == "未休完的年假最多可以保留七天。"
     for hits, cup in ((HITS[:1], "巴西赢了世界杯[1]。"), (HITS[1:], "Brazil won the cup [2].")):
         cited = cite(cup, hits, "1998年的世界杯谁赢了？", nearness)
-        assert (cited.supported, cited.citations, len(cited.unsupported)) == (False, (), 1)
+        assert (cited.citations, len(cited.unsupported)) == ((), 1)
 
 
 @pytest.mark.model
@@ -276,6 +274,6 @@ def test_no_invented_answer_is_supported_across_languages_and_no_right_one_marke
     for each in asked:
         hits = [hit(1, passages[each["id"]])]
         right += cite(f"{each['answer']} [1]", hits, each["question"], nearness).text.endswith("[1]")
-        wrong += cite(f"{each['wrong']} [1]", hits, each["question"], nearness).supported
+        wrong += bool(cite(each["wrong"], hits, each["question"], nearness).citations)
     assert len(asked) == 24
     assert (right, wrong) == (24, 0)  # of all 120: 118 and 1

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rag import Answer, Rag, Scope
+from rag import Rag, Scope
 from rag.config import Config
 from rag.datatypes import Generation, Hit, Passage, Prompt, Reading, Usage
 from rag.engines.echo import EchoEngine
-from rag.explain import accounted, start_of, turns_left_out
+from rag.explain import accounted, start_of
 from rag.prompt import fit
 from rag.unmentioned import is_in, telling, unmentioned
 
@@ -31,14 +30,14 @@ def words(prompt: Prompt) -> int:
 
 
 def fitted_accounts(*hits: Hit, budget: int) -> list[tuple[int, str | None, int]]:
-    fitted = fit("When is the lamp lit?", hits, history=(), count=words, budget=budget)
+    fitted = fit("When is the lamp lit?", hits, count=words, budget=budget)
     told = accounted(hits, fitted, [each.passage.id for each in hits], {})
     return [(each.marker, each.left_out, each.cut) for each in told]
 
 
 def test_every_hit_tells_whether_the_model_was_shown_it_and_how_much() -> None:
     hits = (hit(TEXT), hit(TEXT, source="b.md"), hit(TEXT, source="c.md"))
-    empty = words(fit("When is the lamp lit?", (), history=(), count=words, budget=10**6).prompt)
+    empty = words(fit("When is the lamp lit?", (), count=words, budget=10**6).prompt)
     one, cut = len(TEXT.split()) + 2, len(" The boat comes on Monday.")
     assert fitted_accounts(*hits, budget=empty + 3 * one) == [(1, None, 0), (2, None, 0), (3, None, 0)]
     assert fitted_accounts(*hits, budget=empty + one) == [(1, None, 0), (0, "room", 0), (0, "room", 0)]
@@ -50,29 +49,18 @@ def test_every_hit_tells_whether_the_model_was_shown_it_and_how_much() -> None:
 
 
 def test_hits_that_fit_no_question_are_told_apart_from_those_without_room() -> None:
-    nothing = fit("Who?", (), history=(), count=words, budget=10**6)
+    nothing = fit("Who?", (), count=words, budget=10**6)
     (told,) = accounted([hit(TEXT)], nothing, [], {})
     assert (told.marker, told.left_out) == (0, "unfit")
 
 
 def test_hits_that_were_not_worth_reading_are_told_apart() -> None:
     hits = [hit(TEXT, source=f"{name}.md") for name in "abcd"]
-    fitted = fit("When is the lamp lit?", hits[1:2], history=(), count=words, budget=10**6)
+    fitted = fit("When is the lamp lit?", hits[1:2], count=words, budget=10**6)
     chosen, read = [each.passage.id for each in hits[:3]], {start_of(hits[0].passage): -2.0}
     told = accounted(hits, fitted, chosen, read)
     assert [each.left_out for each in told] == ["doubted", None, "unread", "behind"]
     assert [each.log_odds for each in told] == [-2.0, None, None, None]
-
-
-def test_earlier_answers_without_room_are_counted() -> None:
-    turn = Answer(
-        question="Who rings the bell?", text="The keeper. [1]", hits=(replace(hit(TEXT), marker=1),)
-    )
-    other = replace(turn, scope=Scope(types=("pdf",)))
-    roomy = fit("When?", (), history=[turn], count=words, budget=10**6)
-    narrow = fit("When?", [hit(TEXT, source="b.md")], history=[turn], count=words, budget=words(roomy.prompt))
-    assert turns_left_out([turn, other], roomy) == 1
-    assert turns_left_out([turn, other], narrow) == 2
 
 
 def test_the_stages_make_up_the_whole_time(config: Config, write: Write) -> None:

@@ -116,9 +116,8 @@ def test_the_account_of_an_answer_tells_of_each_passage_the_rewriting_and_the_ti
     half = replace(ANSWER.hits[0], marker=2, cut=len(QUOTE), covered=None, ranks=Ranks(lexical=1, reranked=1))
     answer = replace(
         ANSWER,
-        hits=(*ANSWER.hits, half, unread, replace(half, marker=3, earlier=True)),
+        hits=(*ANSWER.hits, half, unread),
         searched_for="How much leave?",
-        turns_left_out=2,
         usage=replace(ANSWER.usage, answerable=1.0),
         timings=replace(ANSWER.timings, queued=4.0, rewrite=0.06),
     )
@@ -128,7 +127,6 @@ def test_the_account_of_an_answer_tells_of_each_passage_the_rewriting_and_the_ti
 Why this answer
   Searched for: How much leave?
   By the model's state, the chance that the passages hold the answer: 73%.
-  Earlier answers not shown to the model, for want of room or of another scope: 2.
   [1] a.pdf, page 3
       Shown to the model whole · Cited yes
       Both together 1 (0.50) · By meaning 2 (0.87) · By words – · Question's words in it 50% · Read again –
@@ -138,9 +136,6 @@ Why this answer
   b.md
       Shown to the model no: no room was left · Cited no
       Both together – (0.10) · By meaning – · By words – (3.2) · Read again –
-  [3] a.pdf, page 3
-      Shown to the model with an earlier question · Cited no
-      Both together – (0.50) · By meaning – (0.87) · By words 1 · Read again 1
   Time: waiting 4.0 s · rewriting 0.1 s · reading 1.2 s · writing 0.7 s · in all 2.0 s
 """
     )
@@ -243,10 +238,8 @@ def test_json_has_the_documented_shape() -> None:
                 "log_odds": None,
                 "left_out": None,
                 "cut": 0,
-                "earlier": False,
             }
         ],
-        "turns_left_out": 0,
         "model": "tiny",
         "engine": "echo",
         "prompt_tokens": 100,

@@ -1090,7 +1090,6 @@ def test_the_account_of_an_answer_is_folded_escaped_and_explains_its_terms() -> 
     told = replace(
         turn.answer,
         searched_for="<one>?",
-        turns_left_out=3,
         usage=Usage(prompt_tokens=9, answer_tokens=9),
         timings=Timings(retrieve=1.0, total=9.0),
     )

@@ -18,13 +18,13 @@ from rag.collection.route import Asked, Route
 from rag.collection.said import Said
 from rag.collection.says import joined, say
 from rag.collection.wishes import Everything, Mentions, Sides, Summary, Task, Unclear
-from rag.datatypes import Answer, Citation, Event, Hit
+from rag.datatypes import Answer, Event
 from rag.prompt import Language, language
 
 if TYPE_CHECKING:
     from rag.pipeline import Rag
 
-__all__ = ["Asked", "route_for", "shortened"]
+__all__ = ["Asked", "route_for"]
 
 UNCLEAR: Final = "it is not clear which document is meant"
 CANONICAL: Final[dict[Language, tuple[str, str]]] = {
@@ -89,22 +89,3 @@ class Asking(Route):
         saying = "unknown" if self._task.unknown else "which"
         text = say(self.spoken, saying, name=name, names=joined(self.spoken, known))
         yield from self.refusal(text, UNCLEAR)
-
-
-def shortened(turn: Answer) -> Answer:
-    """Return a turn that the model has not written with its hits cut to what is cited.
-
-    A follow-up shows the model what earlier turns found; of a list of documents that would be long.
-    """
-    if turn.usage.answer_tokens or turn.refused:
-        return turn
-    quoted = {each.marker: each for each in turn.citations}
-    return replace(turn, hits=tuple(_cut(hit, quoted) for hit in turn.hits))
-
-
-def _cut(hit: Hit, quoted: dict[int, Citation]) -> Hit:
-    if hit.marker not in quoted:
-        return hit
-    citation = quoted[hit.marker]
-    passage = replace(hit.passage, start=citation.start, end=citation.end, text=citation.quote)
-    return replace(hit, passage=passage)

@@ -39,7 +39,6 @@ class Hit:
     log_odds: float | None = None  # that it holds the answer, where the model has read it by itself
     left_out: LeftOut | None = None  # why the answer is not made from it
     cut: int = 0  # characters of it that were not shown
-    earlier: bool = False  # it was found and shown for an earlier question, whose scores these are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +86,6 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     unsupported: tuple[str, ...] = ()  # its sentences that no passage holds, marked [?] in the text
     hits: tuple[Hit, ...] = ()
-    turns_left_out: int = 0  # earlier answers that the model was not shown: no room, or of another scope
     model: str = ""
     engine: str = ""
     config_hash: str = ""

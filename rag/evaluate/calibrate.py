@@ -160,7 +160,7 @@ def _passages(rag: Rag, question: Question, *, elsewhere: bool) -> list[Hit]:
 
 
 def _prompt(engine: Engine, question: Question, hits: Sequence[Hit]) -> Prompt:
-    return fit(question.text, hits, history=(), count=engine.count_tokens, budget=engine.context).prompt
+    return fit(question.text, hits, count=engine.count_tokens, budget=engine.context).prompt
 
 
 def _look(engine: Engine, prompt: Prompt) -> Looked:

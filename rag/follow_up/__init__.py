@@ -18,12 +18,11 @@ from rag.datatypes import Answer
 from rag.follow_up import chinese, english
 from rag.follow_up.empty_words import FUNCTION, HAN_FUNCTION
 from rag.index.lexical import chinese_words
-from rag.prompt import language
+from rag.prompt import MARKERS, language
 from rag.sentences import sentence_spans
 
 MOST_CHARACTERS: Final = 300  # of a follow-up, and of what is searched for beside it
 MOST_NAMED: Final = 40  # characters of an answer that only names what it was asked for
-MARKERS: Final = re.compile(r"\s*\[[\d?]+\]")
 LATIN: Final = re.compile(r"[a-z0-9]+")
 
 
@@ -32,7 +31,8 @@ class FollowUp:
     """What to search for in place of a question that depends on the conversation."""
 
     question: str
-    clear: bool  # else the LLM may know better what is meant
+    whole: bool  # it says the same without the conversation; else it is only what to look for
+    clear: bool = True  # else the LLM may know better what is meant
 
 
 def follow_up(question: str, history: Sequence[Answer]) -> FollowUp | None:
@@ -43,11 +43,12 @@ def follow_up(question: str, history: Sequence[Answer]) -> FollowUp | None:
     last = history[-1]
     before = _ends(last.searched_for or last.question)
     said = "" if last.refused else MARKERS.sub("", last.text)
-    if meant := rules.resolved(question, before, said):
-        return FollowUp(question=meant, clear=True)
+    meant = rules.resolved(question, before, said)
+    if meant and language(meant) == language(question):
+        return FollowUp(question=meant, whole=True)
     named = said if len(said) <= MOST_NAMED and rules.ASKS.search(before) else ""
     joined = " ".join(filter(None, [before, named, question]))
-    return FollowUp(question=joined, clear=not rules.IN_LIST.search(question))
+    return FollowUp(question=joined, whole=False, clear=not rules.IN_LIST.search(question))
 
 
 def accepted(rewritten: str, question: str, history: Sequence[Answer]) -> str:

@@ -44,7 +44,6 @@ class Labels:
     why: str
     refused: str
     unsure: str
-    turns_left_out: str
     chance: str
     passage: Term
     given: Term
@@ -57,7 +56,6 @@ class Labels:
     log_odds: Term
     given_whole: str
     given_cut: str
-    given_earlier: str
     left_out: dict[LeftOut, str]
     yes: str
     no: str
@@ -106,7 +104,6 @@ ENGLISH: Final = Labels(
     refused="Why it was refused: {reason}.",
     unsure="Sentences that no passage holds: {count}; they are marked.",
     chance="By the model's state, the chance that the passages hold the answer: {value:.0%}.",
-    turns_left_out="Earlier answers not shown to the model, for want of room or of another scope: {count}.",
     passage=Term(name="Passage", help="A piece of a document that the search found."),
     given=Term(
         name="Shown to the model",
@@ -141,7 +138,6 @@ ENGLISH: Final = Labels(
     ),
     given_whole="whole",
     given_cut="{share}% of it",
-    given_earlier="with an earlier question",
     left_out={
         "room": "no: no room was left",
         "behind": "no: it fits much less than the best",
@@ -193,7 +189,6 @@ CHINESE: Final = Labels(
     refused="未作答的原因：{reason}。",
     unsure="没有段落可以佐证、已作标记的句子：{count} 个。",
     chance="据模型内部状态，段落中有答案的可能性：{value:.0%}。",
-    turns_left_out="因篇幅所限或所问文档不同，未给模型看的先前回答：{count} 个。",
     passage=Term(name="段落", help="检索到的文档片段。"),
     given=Term(name="给模型看", help="撰写回答的语言模型能否读到这个段落，读到多少。"),
     cited=Term(name="被引用", help="回答中是否有句子出自这个段落。"),
@@ -211,7 +206,6 @@ CHINESE: Final = Labels(
     log_odds=Term(name="含有答案", help="据读过该段落的语言模型的内部状态，段落中含有答案的可能性。"),
     given_whole="全部",
     given_cut="{share}%",
-    given_earlier="随先前的问题",
     left_out={
         "room": "否：篇幅已满",
         "behind": "否：远不如最相关的段落",

@@ -28,7 +28,6 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "citations": citations,
         "unsupported": list(answer.unsupported),
         "hits": [_hit_json(hit, is_cited=hit.marker in cited) for hit in answer.hits],
-        "turns_left_out": answer.turns_left_out,
         "model": answer.model,
         "engine": answer.engine,
         "prompt_tokens": answer.usage.prompt_tokens,
@@ -49,7 +48,6 @@ def _hit_json(hit: Hit, *, is_cited: bool) -> dict[str, Any]:
         "log_odds": hit.log_odds,
         "left_out": hit.left_out,
         "cut": hit.cut,
-        "earlier": hit.earlier,
     }
     return found | _place_json(passage) | signals | shown
 

@@ -57,8 +57,6 @@ def _remarks(answer: Answer, labels: Labels) -> Iterator[str]:
         yield labels.chance.format(value=_chance(answer.usage.answerable))
     if answer.unsupported:
         yield labels.unsure.format(count=len(answer.unsupported))
-    if answer.turns_left_out:
-        yield labels.turns_left_out.format(count=answer.turns_left_out)
 
 
 def _cells(hit: Hit, cited: set[int], labels: Labels, *, asked: bool) -> Iterator[tuple[Term, str]]:
@@ -78,8 +76,6 @@ def _cells(hit: Hit, cited: set[int], labels: Labels, *, asked: bool) -> Iterato
 def _given(hit: Hit, labels: Labels) -> str:
     if hit.left_out:
         return labels.left_out[hit.left_out]
-    if hit.earlier:
-        return labels.given_earlier
     if hit.cut:
         kept = len(hit.passage.text)
         return labels.given_cut.format(share=round(100 * kept / (kept + hit.cut)))

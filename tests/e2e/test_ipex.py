@@ -133,7 +133,7 @@ def test_where_it_must_answer_it_may_still_say_that_something_cannot_be(
     hit = Hit(passage=Passage(source="a.md", digest="0", start=0, end=len(text), text=text), score=1.0)
 
     def said(question: str) -> str:
-        prompt = fit(question, [hit], history=(), count=engine.count_tokens, budget=engine.context).prompt
+        prompt = fit(question, [hit], count=engine.count_tokens, budget=engine.context).prompt
         options = Generation(max_tokens=16, refusals=tuple(UNANSWERABLE.values()))
         return "".join(piece for piece in engine.stream(prompt, options) if isinstance(piece, str))
 
