@@ -26,7 +26,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from rag.index.lexical import HAN, plain, words
+from rag.index.lexical import HAN, NUMERALS, plain, words
 from rag.index.small_words import SMALL
 from rag.prompt import Language, language
 from rag.quantities import TOO_COMMON, claimed_across, numbers, told_across
@@ -37,6 +37,7 @@ Nearness: TypeAlias = Callable[[str, Sequence[str]], Sequence[float]]
 
 ENOUGH: Final = 0.5  # share of a sentence's words from which on a span holds it
 ALL: Final = 1.0
+COUNTING: Final = f"{NUMERALS}十百千万亿"
 ENDS: Final = " \t\n.。!！"
 PAIR_COST: Final = 0.15  # a second sentence must add more than this to be quoted, too
 SUFFIX: Final = re.compile(r"(?<=\w{3})(?:ing|edly|ed|ies|es|ly|s|y|e)$")
@@ -104,10 +105,12 @@ class Held:
 
         Of a text in the other language that shares few, return the sentence that is nearest, if one is near.
         """
-        wanted = features(sentence)
+        wanted, verbatim = features(sentence), _verbatim(sentence)
         best, most = Span(start=0, end=len(self.text), score=0.0), 0.0
         for start, end, cost, held in self._spans:
             score = len(wanted & held) / len(wanted) if wanted else 0.0
+            if 0.0 < score < 1.0 and verbatim.search(self.text, start, end):
+                score = 1.0  # its Chinese words were only cut another way
             if score - cost > most:
                 best, most = Span(start=start, end=end, score=score), score - cost
         if self._nearness is None or best.score >= ALL or self.speaks(sentence):
@@ -150,6 +153,8 @@ class Held:
 
         An English sentence may write the names of a Chinese text in its own way.
         """
+        if _verbatim(sentence).search(self.text):
+            return ()  # whatever else its characters might be read as
         body = NUMBERED.sub("", sentence, count=1) if NUMBERED.match(sentence) else sentence
         if self.speaks(body):
             missing = [number for number in numbers(body) if number not in self._numbers]
@@ -171,6 +176,14 @@ def features(text: str) -> frozenset[str]:
     """Return the words that count: stems of Latin ones, words and pairs of Chinese characters, numbers."""
     counted = (word for word in words(text) if word not in SMALL and not LONE_CHARACTER.fullmatch(word))
     return frozenset(SUFFIX.sub("", word) for word in counted)
+
+
+def _verbatim(sentence: str) -> re.Pattern[str]:
+    """Return what finds the sentence in a text, but 九天 not in 十九天 and 27 not in 27.5."""
+    said = sentence.strip(ENDS)
+    before = f"(?<![{COUNTING}])" if said[:1] in COUNTING else r"(?<![A-Za-z0-9])(?<!\d[.,])"
+    after = f"(?![{COUNTING}])" if said[-1:] in COUNTING else r"(?![A-Za-z0-9]|[.,]\d)"
+    return re.compile(before + re.escape(said) + after)
 
 
 def support(sentence: str, span: str) -> float:

@@ -45,6 +45,24 @@ def test_the_best_span_is_one_sentence_or_two_that_share_most() -> None:
     assert quoted("Nothing alike", HELD) == LEAVE
 
 
+REPAIRS = Held(
+    "发现漏水时先关总阀门，然后拨打四〇〇八二三电话报修，工程师在十九天内上门。It costs 27.5 crowns."
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "held"),
+    [
+        *(("四〇〇八二三", True), ("四〇〇八二三电话。", True), ("十九天", True), ("27.5 crowns.", True)),
+        *(("八二三电话", False), ("四〇〇八二四", False), ("九天", False), ("27", False), ("7.5", False)),
+    ],
+)
+def test_what_stands_there_to_the_letter_is_held_but_no_part_of_a_number(
+    sentence: str, *, held: bool
+) -> None:
+    assert (REPAIRS.best_span(sentence).score == 1.0 and not REPAIRS.lacks(sentence)) == held
+
+
 @pytest.mark.parametrize(
     ("sentence", "lacking"),
     [
