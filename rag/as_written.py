@@ -9,17 +9,18 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from rag.prompt import HAN, LATIN_WORD, Language
+from rag.prompt import Language
 from rag.quantities import TOO_COMMON, spelt_numbers
 
 RUN: Final = frozenset("0123456789.,:/-")
 BELONGS_BEFORE: Final = re.compile(r"[\w$€£¥№#.,:/-]", re.ASCII)
 BELONGS_AFTER: Final = re.compile(r"[A-Za-z%％°‰]")
 SPAN: Final = re.compile(r"(\d+)-(\d+)")
-SPAN_BEGINS: Final = re.compile(r"(?:between|from|[自从由])\s*\Z", re.IGNORECASE)
-SPAN_WRITTEN: Final = (
-    r"(?:\b(?:between|from)\s+|[自从由]\s*)?(?<!\d){first}(?!\d)[^\d\n.;。；]{{1,12}}(?<!\d){last}(?!\d)"
-)
+SPAN_WRITTEN: Final[dict[Language, str]] = {
+    "en": r"(?<![\d.,])(?:between\s+{first}\s+and|(?:from\s+)?{first}\s+(?:to|until|till|through))"
+    r"\s+{last}(?!\d|[.,]\d)",
+    "zh": r"(?<![\d.,])[自从由]?\s*{first}\s*(?P<unit>[年月日点号]?)\s*[至到]\s*{last}(?P=unit)(?!\d|[.,]\d)",
+}
 LISTS: Final = frozenset(")）、")  # after the number of an entry
 
 
@@ -59,7 +60,7 @@ class AsWritten:
         if not number or self._marker or self._belongs(run, following):
             return run
         if span := SPAN.fullmatch(number):
-            return self._span_as_written(*span.groups()) + run[len(number) :]
+            return self._span_as_written(span[1], span[2], following) + run[len(number) :]
         return self._as_written(number) + run[len(number) :] if number.isdigit() else run
 
     def _belongs(self, run: str, following: str) -> bool:
@@ -76,10 +77,15 @@ class AsWritten:
         spelt = (each for text in self._passages for each in spelt_numbers(text, self._language))
         return next((written for value, written in spelt if value == number), number)
 
-    def _span_as_written(self, first: str, last: str) -> str:
-        written = re.compile(SPAN_WRITTEN.format(first=first, last=last), re.IGNORECASE)
+    def _span_as_written(self, first: str, last: str, following: str) -> str:
+        """Return how the passages write the span, where the answer begins with it and none has it so."""
+        span = f"{first}-{last}"
+        so = re.compile(rf"(?<!\d){first}\s*[-‐-―~～]\s*{last}(?!\d)")
+        if self._line.strip() or any(map(so.search, self._passages)):
+            return span
+        written = re.compile(SPAN_WRITTEN[self._language].format(first=first, last=last), re.IGNORECASE)
         found = next(filter(None, map(written.search, self._passages)), None)
-        foreign = LATIN_WORD if self._language == "zh" else HAN
-        if found is None or foreign.search(found[0]) or SPAN_BEGINS.search(self._line):
-            return f"{first}-{last}"
-        return found[0]
+        if found is None:
+            return span
+        unit = found["unit"] if self._language == "zh" else ""
+        return found[0].removesuffix(unit if unit == following else "")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import aclosing, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Final, Protocol, TypeAlias, cast
 
@@ -91,7 +91,10 @@ def build_chain(
                 for some in chosen or [()]
             ]
             fitted, text = yield from _read(language(question), readings, model, caution)
-            yield AddableDict(cited=cite(text, fitted.shown, query, nearness))
+            cited = cite(text, fitted.shown, fitted.question, nearness)
+            if cited.refused:
+                cited = replace(cited, text=NO_ANSWER[language(question)])
+            yield AddableDict(cited=cited)
 
     async def aanswer(states: AsyncIterator[State]) -> AsyncIterator[State]:
         async for state in states:

@@ -68,7 +68,7 @@ TURN: Final[dict[Language, str]] = {
     "zh": "问题：{question}\n回答：{answer}\n",
 }
 TURNS: Final = 3  # of the conversation that say what a question means
-TURN_CHARACTERS: Final = 400  # of each answer
+TURN_CHARACTERS: Final = 400  # of each question and answer
 
 HAN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 MARKERS: Final = re.compile(r"\s*\[[\d?]+\]")
@@ -81,6 +81,7 @@ CountTokens: TypeAlias = Callable[[Prompt], int]
 class Fitted:
     """A prompt within its budget, and the hits it holds, each with its marker."""
 
+    question: str
     prompt: Prompt
     hits: tuple[Hit, ...]  # those without a marker did not fit
 
@@ -115,7 +116,10 @@ def rewriting(question: str, history: Sequence[Answer]) -> Prompt:
     """Ask what the question means; much shorter than its own prompt, since it shows no passages."""
     spoken = language(question)
     turns = (
-        TURN[spoken].format(question=turn.searched_for or turn.question, answer=turn.text[:TURN_CHARACTERS])
+        TURN[spoken].format(
+            question=(turn.searched_for or turn.question)[:TURN_CHARACTERS],
+            answer=turn.text[:TURN_CHARACTERS],
+        )
         for turn in history[-TURNS:]
     )
     text = REWRITE[spoken].format(conversation="".join(turns), question=question)
@@ -132,13 +136,15 @@ def fit(
 ) -> Fitted:
     """Build the longest prompt of at most `budget` tokens.
 
-    What was said `before` goes first, for a question that cannot be understood without it; then the last
-    passages: whole, or from a sentence end on.
+    What was said `before`, for a question that cannot be understood without it, goes first, the oldest turns
+    before the others; then the last passages: whole, or from a sentence end on.
 
     Raises:
         InputError: when the question alone does not fit.
     """
-    before = before if count(_prompt(question, (), before)) <= budget else ()
+    before = before[-TURNS:]
+    while before and count(_prompt(question, hits, before)) > budget:
+        before = before[1:]
 
     def fits(some: Sequence[Hit]) -> bool:
         return count(_prompt(question, some, before)) <= budget
@@ -150,7 +156,9 @@ def fit(
     cuts = [(*kept, cut) for hit in hits[whole : whole + 1] for cut in _cuts(hit)]
     kept = next(filter(fits, cuts), kept)
     shown = _numbered(kept)
-    return Fitted(prompt=_prompt(question, kept, before), hits=(*shown, *hits[len(kept) :]))
+    return Fitted(
+        question=question, prompt=_prompt(question, kept, before), hits=(*shown, *hits[len(kept) :])
+    )
 
 
 def _cuts(hit: Hit) -> Iterator[Hit]:
@@ -171,8 +179,8 @@ def _numbered(hits: Sequence[Hit]) -> tuple[Hit, ...]:
 def _prompt(question: str, hits: Sequence[Hit], before: Sequence[Answer]) -> Prompt:
     said: list[Message] = []
     passages = [*map(passage_part, _numbered(hits))]
-    for turn in before[-TURNS:]:
-        said.append(_asking(turn.question, passages))
+    for turn in before:
+        said.append(_asking(turn.question[:TURN_CHARACTERS], passages))
         answer = UNANSWERABLE[language(turn.question)] if turn.refused else MARKERS.sub("", turn.text)
         said.append(Message(role="assistant", parts=(answer[:TURN_CHARACTERS],)))
         passages = []

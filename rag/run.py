@@ -68,7 +68,7 @@ class Run:
 
     def _retrieved(self, fitted: Fitted) -> Retrieved:
         self._fitted = fitted
-        self._citer = Citer(fitted.shown, self._found["searched_for"] or self._question, self._rag.nearness)
+        self._citer = Citer(fitted.shown, fitted.question, self._rag.nearness)
         return Retrieved(hits=self._hits(), searched_for=self._found["searched_for"])
 
     def _hits(self) -> tuple[Hit, ...]:

@@ -112,6 +112,23 @@ def test_what_is_not_known_in_so_many_words_is_put_as_asked_after_what_was_said(
     ]
 
 
+def test_what_was_answered_before_is_no_source(config: Config) -> None:
+    rag, _ = opened(config, *["27 crowns for the Egret [1]."] * 2)
+    before = Answer(question="Which deposit is due for a boat?", text="27 crowns [1].")
+    follow_up = rag.ask("And for the Egret, half a day?", history=[before])
+    assert "27 crowns" in follow_up.searched_for
+    assert (
+        follow_up.text == rag.ask("What costs the Egret, half a day?").text == "27 crowns for the Egret. [?]"
+    )
+
+
+@pytest.mark.parametrize("written", ["[1]", "。"])
+def test_an_answer_that_says_nothing_is_none_in_the_question_s_language(config: Config, written: str) -> None:
+    rag, _ = opened(config, written)
+    answer = rag.ask("苍鹭每小时多少钱？")
+    assert (answer.refused, answer.text) == (True, "文档中没有这个问题的答案。")
+
+
 def test_the_llm_is_asked_what_is_meant_where_the_rules_cannot_tell(config: Config) -> None:
     rag, engine = opened(config, "How much does the Egret cost?", "Ninety crowns. [1]")
     answer = rag.ask("How much does the third one cost?", history=[LIST])

@@ -153,6 +153,26 @@ def test_what_is_meant_is_put_in_where_only_one_thing_can_be(
     before: str, answer: str, question: str, meant: str
 ) -> None:
     assert searched(question, said(before, answer)) == meant
+    found = follow_up(question, [said(before, answer)])
+    assert found is not None
+    assert found.whole == (question not in meant and "When is it" not in meant)
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "question"),
+    [
+        ("Who founded the Lusong tea house?", "Lin Yue", "When did she sell it?"),
+        ("Who founded the Lusong tea house?", "Lin Yue", "What did he do there?"),
+        ("Which?", "The Heron, the Kestrel and the Egret.", "Is the second one as fast as the third one?"),
+        ("鹿松茶馆是谁开的？", "林月", "她什么时候把它卖掉的？"),
+        ("苍鹭有多重？", "很重。", "它比这个重吗？"),
+        ("有哪些茶？", "龙井、碧螺春和普洱。[1]", "第二种和第三种有什么区别？"),
+    ],
+)
+def test_what_points_at_two_things_is_only_looked_for(before: str, answer: str, question: str) -> None:
+    meant = follow_up(question, [said(before, answer)])
+    assert meant is not None
+    assert not meant.whole
 
 
 def test_a_conversation_goes_on_from_what_was_searched_for() -> None:

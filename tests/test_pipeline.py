@@ -125,8 +125,9 @@ def test_off_the_documents_a_conversation_is_refused_without_asking_the_model(co
         rag.sync()
         first = rag.ask("How many days of paid leave?")
         second = rag.ask("Who won the 1998 world cup?", history=[first])
-        rag.ask("Sorry, pardon?", history=[first])
+        third = rag.ask("Sorry, pardon?", history=[first])
     assert (second.refused, second.text) == (True, NO_ANSWER["en"])
+    assert (third.refused, third.citations[0].document) == (False, "leave.md")
     assert [text.partition("\n")[0] for text in asked] == [
         "Question: How many days of paid leave?",
         "Question: Sorry, pardon?",

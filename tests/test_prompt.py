@@ -119,11 +119,15 @@ def test_of_a_conversation_the_last_answers_are_shown_each_up_to_a_length() -> N
     assert {len(message.text) for message in asked_after(fitted)[1::2]} == {400}
 
 
-def test_beyond_the_budget_the_conversation_goes_first() -> None:
-    size = words(built("And now?", [hit("27 days.")]).prompt)
-    before = [said("Who is it that asks?", "so " * 99)]
-    fitted = fit("And now?", [hit("27 days.")], count=words, budget=size, before=before)
-    assert fitted == built("And now?", [hit("27 days.")])
+def test_beyond_the_budget_the_oldest_turns_go_before_any_passage() -> None:
+    hits, before = [hit("27 days.")], [said(f"Who asks {number}?", "so " * 20) for number in range(3)]
+    sizes = [
+        words(fit("And now?", hits, count=words, budget=10_000, before=before[first:]).prompt)
+        for first in range(4)
+    ]
+    for first, size in enumerate(sizes):
+        whole = fit("And now?", hits, count=words, budget=10_000, before=before[first:])
+        assert fit("And now?", hits, count=words, budget=size, before=before) == whole
 
 
 @pytest.mark.parametrize(

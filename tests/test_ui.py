@@ -332,19 +332,6 @@ def test_passages_read_one_after_the_other_are_counted_and_the_bar_goes_on() -> 
     assert [round(6 * share, 6) for share in shares] == [0, 1, 2, 2, 3, 4, 4, 5, 6, 6, 6, 6]
 
 
-def test_in_a_conversation_passages_are_counted_though_none_is_judged_by_itself() -> None:
-    shown = hit("earlier", marker=1)
-    others = [hit(text, marker=0) for text in ("one", "two")]
-    turn, said = Turn(number=2, question="q"), []
-    for now in (None, *others):
-        hits = tuple(
-            replace(each, marker=2) if each is now else replace(each, left_out="unread") for each in others
-        )
-        turn = advance(turn, Retrieved(hits=(shown, *hits)))
-        said += re.findall("Reading.*?(?=<)", turn_html(turn, ENGLISH))
-    assert said == [f"Reading passage {place} of 3" for place in (1, 2, 3)]
-
-
 def test_a_passage_that_was_read_and_doubted_stands_with_those_that_were_read() -> None:
     cited, doubted = hit("one"), replace(hit("two", marker=0), log_odds=-1.0, left_out="doubted")
     unread = replace(hit("three", marker=0), left_out="unread")

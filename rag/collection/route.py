@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rag.datatypes import (
     Answer,
-    Citation,
     Event,
     Generation,
     Hit,
@@ -128,9 +127,3 @@ class Route(ABC):
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self.asked.begun
-
-
-def cited_only(hits: Sequence[Hit], citations: Sequence[Citation]) -> tuple[Hit, ...]:
-    """Return the hits that are cited: a follow-up reads no others again."""
-    cited = {citation.marker for citation in citations}
-    return tuple(hit for hit in hits if hit.marker in cited)

@@ -65,11 +65,11 @@ class EchoEngine:
 
 
 def _reply(prompt: Prompt) -> str:
-    parts = prompt.messages[-1].parts
-    for part in parts[:-1]:
-        if found := BODY.match(part):
-            return f"{found[2].strip()} [{found[1]}]"
-    return parts[-1].strip()
+    for message in reversed(prompt.messages):  # the passages stand before what was said
+        for part in message.parts[:-1]:
+            if found := BODY.match(part):
+                return f"{found[2].strip()} [{found[1]}]"
+    return prompt.messages[-1].parts[-1].strip()
 
 
 def _words(text: str) -> list[str]:

@@ -23,6 +23,9 @@ from rag.sentences import sentence_spans
 
 MOST_CHARACTERS: Final = 300  # of a follow-up, and of what is searched for beside it
 MOST_NAMED: Final = 40  # characters of an answer that only names what it was asked for
+OF_SEVERAL: Final = re.compile(
+    r"\b(?:former|latter|first|second|third|fourth|fifth)\b|前者|后者|第[一二三四五\d]", re.IGNORECASE
+)
 LATIN: Final = re.compile(r"[a-z0-9]+")
 
 
@@ -45,7 +48,8 @@ def follow_up(question: str, history: Sequence[Answer]) -> FollowUp | None:
     said = "" if last.refused else MARKERS.sub("", last.text)
     meant = rules.resolved(question, before, said)
     if meant and language(meant) == language(question):
-        return FollowUp(question=meant, whole=True)
+        pointers = len(rules.PRONOUN.findall(question)) + len(OF_SEVERAL.findall(question))
+        return FollowUp(question=meant, whole=pointers <= 1 and not rules.depends(meant))
     named = said if len(said) <= MOST_NAMED and rules.ASKS.search(before) else ""
     joined = " ".join(filter(None, [before, named, question]))
     return FollowUp(question=joined, whole=False, clear=not rules.IN_LIST.search(question))
