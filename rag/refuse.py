@@ -10,9 +10,11 @@ from rag.prompt import EXAMPLES, NO_ANSWER, UNANSWERABLE, Language
 # Log-odds, of the probe in rag/engines/answerable.py, from which on an answer is tried. What share of the
 # answerable and of the other questions lies below, for a probe that has not seen their article:
 # Qwen2.5-Coder-1.5B in sym_int4, shown the best passage of their own document or of another one.
-#   SQuAD 2, n=509: of 256 unanswerable   .05 .40   .10 .52   .15 .62   .20 .64   .30 .73   (area .80)
-#                   of 175 shown another  .05 .65   .10 .74   .15 .81   .20 .83   .30 .89   (area .89)
-#   CMRC 2018, n=177: of 62 shown another .05 .98   .10 .98   .15 1.0                       (area .997)
+#   SQuAD 2, n=509: of 256 unanswerable     .05 .42   .10 .55   .15 .63   .20 .69   .30 .75   (area .82)
+#                   of 175 shown another    .05 .73   .10 .78   .15 .82   .20 .86   .30 .89   (area .91)
+#   CLAPNQ, n=140: of 110 unanswerable      .05 .56   .10 .66   .15 .85   .20 .88   .30 .95   (area .92)
+#                  of 70 shown another      .05 .83   .10 .89   .15 .96   .20 .96   .30 .96   (area .96)
+#   CMRC 2018, n=177: of 62 shown another   .05 .98   .10 .98   .15 .98                       (area .996)
 LEAST_ANSWERABLE: Final[dict[Language, float]] = {"en": -0.5, "zh": 0.5}
 # From here on no other passage is read: above it lie about a tenth and a twentieth of those shown another.
 SURELY: Final[dict[Language, float]] = {"en": 0.4, "zh": 1.0}
