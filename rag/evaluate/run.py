@@ -94,7 +94,8 @@ def run_questions(
             for name, rag in rags.items():
                 found = _search(rag, question, variant=name)
                 found = _answered(rag, found) if plan.answers else found
-                asked.append(_from_memory(rag, found) if plan.closed_book else found)
+                remembers = plan.closed_book and question.answerable
+                asked.append(_from_memory(rag, found) if remembers else found)
         progress(Progress(stage="asking", done=total, total=total, unit="questions"))
     return asked
 
@@ -251,5 +252,4 @@ def _from_memory(rag: Rag, asked: Asked) -> Asked:
     )
     pieces = rag.engine.stream(prompt, Generation(max_tokens=CLOSED_BOOK_TOKENS))
     text = "".join(piece for piece in pieces if isinstance(piece, str)).strip()
-    scored = score_answer(text, question.answers) if question.answerable else None
-    return replace(asked, closed_book=text, closed_book_scored=scored)
+    return replace(asked, closed_book=text, closed_book_scored=score_answer(text, question.answers))
