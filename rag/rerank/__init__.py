@@ -1,9 +1,10 @@
 """The best hits of a search -> the same in a better order: one Protocol, chosen by the setting `reranker`.
 
-The LLM could tell by query likelihood too (Sachan et al. 2022, arXiv:2204.07496; `rag.engines.Scorer`), but
-reading five passages of 200 tokens takes the 1.5B model 26 seconds or more on two busy cores. Of 11
-questions, too few to judge by, it put the right passage first in all, the search in 9. It is no choice
-until what was read of a passage can be kept.
+The LLM could tell by query likelihood too (Sachan et al. 2022, arXiv:2204.07496; `rag.engines.Scorer`): of
+60 questions of SQuAD 2 (seed 0), the best five passages each, it put the right one first for .900, the search
+for .850, and among the first three for .983 and .967. But it must read all five, where the LLM's state, which
+is looked at anyway (see `rag.chain`), tells as much after one or two. So it is no choice until what was read
+of a passage is kept.
 """
 
 from __future__ import annotations
