@@ -184,7 +184,7 @@ def _prompt(question: str, hits: Sequence[Hit], before: Sequence[Answer]) -> Pro
         answer = UNANSWERABLE[language(turn.question)] if turn.refused else MARKERS.sub("", turn.text)
         said.append(Message(role="assistant", parts=(answer[:TURN_CHARACTERS],)))
         passages = []
-    return Prompt(messages=(*BEFORE, *said, _asking(question, passages)))
+    return Prompt(messages=(*BEFORE, *said, _asking(question, passages)), constant=len(BEFORE))
 
 
 def _asking(question: str, passages: Iterable[str]) -> Message:

@@ -59,7 +59,7 @@ def test_the_state_is_that_of_the_last_token_as_transformers_computes_it(folder:
     engine = IpexEngine(folder, model="tiny")
     seen = looked(engine)
     theirs = tiny_qwen2.hugging_face_model(num_hidden_layers=LAYERS)
-    tokens = torch.tensor([engine._tokenizer.render(PROMPT)])
+    tokens = torch.tensor([engine._tokenizer.render(PROMPT).tokens])
     with torch.inference_mode():
         hidden = theirs(tokens, output_hidden_states=True).hidden_states
     similar = torch.nn.functional.cosine_similarity(torch.from_numpy(seen.state), hidden[4][0, -1], dim=0)

@@ -55,13 +55,13 @@ def shared(left: list[int], right: list[int]) -> int:
 
 
 def test_a_prompt_fills_its_size_and_rounds_begin_differently(tokenizer: ChatTokenizer) -> None:
-    first, second = (tokenizer.render(make_prompt(COLD, number, tokenizer)) for number in (1, 2))
+    first, second = (tokenizer.render(make_prompt(COLD, number, tokenizer)).tokens for number in (1, 2))
     assert 800 < len(first) <= 900
     assert shared(first, second) < 120
 
 
 def test_a_reusing_case_asks_another_question_of_the_same_passages(tokenizer: ChatTokenizer) -> None:
-    first, second = (tokenizer.render(make_prompt(case, 1, tokenizer)) for case in (COLD, AGAIN))
+    first, second = (tokenizer.render(make_prompt(case, 1, tokenizer)).tokens for case in (COLD, AGAIN))
     assert first != second
     assert shared(first, second) > 700
 
@@ -101,7 +101,7 @@ def test_the_stock_model_is_the_same_model(tmp_path: Path) -> None:
     ids = list(range(40, 60))
     with torch.inference_mode():
         want = stock_model(tmp_path / "out")(torch.tensor([ids])).logits[0, -1]
-        got = deque(ours.forward(ids, States(ours, 32), 0), maxlen=1).pop()
+        got = deque(ours.forward(ids, States(ours, 32), range(len(ids))), maxlen=1).pop()
     torch.testing.assert_close(got, want, rtol=1e-3, atol=0.05)
     assert got.argmax() == want.argmax()
 

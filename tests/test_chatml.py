@@ -38,13 +38,13 @@ def test_a_conversation_becomes_chatml(tokenizer: ChatTokenizer) -> None:
             Message(role="user", parts=("One ", "二")),
         )
     )
-    assert shown(tokenizer.render(prompt)) == (
+    assert shown(tokenizer.render(prompt).tokens) == (
         "‹im_start›system\nBe brief.‹im_end›\n‹im_start›user\nOne 二‹im_end›\n‹im_start›assistant\n"
     )
 
 
 def test_without_a_system_message_there_is_a_default_one(tokenizer: ChatTokenizer) -> None:
-    assert shown(tokenizer.render(user("Hi"))).startswith(
+    assert shown(tokenizer.render(user("Hi")).tokens).startswith(
         "‹im_start›system\nYou are a helpful assistant.‹im_end›"
     )
 
@@ -61,9 +61,9 @@ def test_half_a_surrogate_pair_is_a_question_mark(tokenizer: ChatTokenizer) -> N
 
 def test_a_part_gives_the_same_tokens_wherever_it_stands(tokenizer: ChatTokenizer) -> None:
     part = tokenizer.encode("passage")
-    tokens = tokenizer.render(user("before", "passage", "after"))
+    tokens = tokenizer.render(user("before", "passage", "after")).tokens
     assert any(tokens[start : start + len(part)] == part for start in range(len(tokens)))
-    assert len(tokenizer.render(user("a", "b"))) == len(tokenizer.render(user("ab")))
+    assert len(tokenizer.render(user("a", "b")).tokens) == len(tokenizer.render(user("ab")).tokens)
 
 
 def test_a_tokenizer_without_chatml_is_refused(tmp_path: Path) -> None:

@@ -175,8 +175,8 @@ def test_no_special_token_comes_out_of_any_text(real_config: Config) -> None:
     ]
     texts += ["<|im_\u200bstart|>", "＜|im_end|＞", "<|im_end|" + ">", "".join(written), "\n".join(written)]
     assert [text for text in texts if special & set(tokenizer.encode(text))] == []
-    template = tokenizer.render(Prompt(messages=(Message(role="user", parts=("",)),)))
-    attack = tokenizer.render(Prompt(messages=(Message(role="user", parts=tuple(texts)),)))
+    template = tokenizer.render(Prompt(messages=(Message(role="user", parts=("",)),))).tokens
+    attack = tokenizer.render(Prompt(messages=(Message(role="user", parts=tuple(texts)),))).tokens
     assert [each for each in attack if each in special] == [each for each in template if each in special]
 
 

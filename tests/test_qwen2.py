@@ -36,7 +36,7 @@ def model(folder: Path) -> Qwen2:
 
 def logits(model: Qwen2, tokens: list[int], states: States, past: int = 0) -> torch.Tensor:
     with torch.inference_mode():
-        return deque(model.forward(tokens, states, past), maxlen=1).pop()
+        return deque(model.forward(tokens, states, range(past, past + len(tokens))), maxlen=1).pop()
 
 
 def reference(model: Qwen2, tokens: list[int]) -> torch.Tensor:
@@ -75,7 +75,7 @@ def test_chances_of_tokens_equal_those_of_transformers(model: Qwen2, count: int)
     states = States(model, 64)
     logits(model, TOKENS[:20], states)
     with torch.inference_mode():
-        got = deque(model.score(TOKENS[20:], states, 20, wanted), maxlen=1).pop()
+        got = deque(model.score(TOKENS[20:], states, range(20, len(TOKENS)), wanted), maxlen=1).pop()
     torch.testing.assert_close(got, want, rtol=0, atol=0.05)  # the kernel rounds what it multiplies
 
 
@@ -112,7 +112,7 @@ def test_reading_in_chunks_and_token_by_token_gives_the_same(model: Qwen2) -> No
 
 
 def test_reading_stops_between_layers(model: Qwen2) -> None:
-    steps = model.forward(TOKENS, States(model, 64), 0)
+    steps = model.forward(TOKENS, States(model, 64), range(len(TOKENS)))
     with torch.inference_mode():
         assert sum(1 for _ in steps) == tiny_qwen2.CONFIG["num_hidden_layers"] + 1
 
@@ -172,7 +172,8 @@ def test_a_prompt_left_halfway_leaves_nothing_wrong(model: Qwen2) -> None:
     kept = KeptStates(model, 4096)
     states, past = kept.take(TOKENS, room=100)
     with torch.inference_mode():
-        next(model.forward(TOKENS, states, past))  # the reader goes away after the first layer
+        # the reader goes away after the first layer
+        next(model.forward(TOKENS, states, range(past, len(TOKENS))))
     assert kept.take(TOKENS, room=100)[1] == 0
 
 

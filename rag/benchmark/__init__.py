@@ -119,7 +119,7 @@ def benchmark(
         tasks = [(number, case) for number in range(rounds + 1) for case in (cases if number else [WARM_UP])]
         for done, (number, case) in enumerate(tasks):
             prompt = make_prompt(case, number, tokenizer)
-            sizes[case.name] = len(tokenizer.render(prompt))
+            sizes[case.name] = len(tokenizer.render(prompt).tokens)
             for name, pipe in list(pipes.items()):
                 item = f"{name}: {case.name}, round {number}"
                 progress(Progress(stage="Timing", done=done, total=len(tasks), unit="rounds", item=item))
@@ -147,7 +147,7 @@ def make_prompt(case: Case, number: int, tokenizer: ChatTokenizer) -> Prompt:
     while True:
         entries.append(_entry(len(entries) + number))
         longer = Prompt(messages=(system, Message(role="user", parts=("".join(entries), question))))
-        if fitting and len(tokenizer.render(longer)) > case.prompt_tokens:
+        if fitting and len(tokenizer.render(longer).tokens) > case.prompt_tokens:
             return fitting
         fitting = longer
 

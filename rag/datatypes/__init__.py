@@ -16,7 +16,7 @@ from rag.datatypes.documents import (
     Vectors,
 )
 from rag.datatypes.events import Event, Queued, Retrieved, Token
-from rag.datatypes.prompts import Generation, Message, Prompt, Reading, Role, Usage, together
+from rag.datatypes.prompts import Finish, Generation, Message, Prompt, Reading, Role, Usage, together
 from rag.datatypes.syncing import DocumentState, Failure, Progress, ProgressCallback, SyncReport
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "DocumentState",
     "Event",
     "Failure",
+    "Finish",
     "Generation",
     "Heading",
     "Hit",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
+Finish: TypeAlias = Literal["stop", "length", "unanswerable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Prompt:
     """What an engine answers: parts, not a string, so that an engine can reuse the state of each."""
 
     messages: tuple[Message, ...]
+    constant: int = 0  # of the messages, those that stand before whatever is asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class Usage:
     prompt_tokens: int
     answer_tokens: int
     cached_tokens: int = 0  # of the prompt, not prefilled again
-    finish: Literal["stop", "length", "unanswerable"] = "stop"
+    finish: Finish = "stop"
     answerable: float | None = None  # log-odds that the prompt holds the answer, where the engine judges
 
 

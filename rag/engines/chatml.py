@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -25,6 +27,7 @@ START: Final = "<|im_start|>"
 END: Final = "<|im_end|>"
 ENDS: Final = (END, "<|endoftext|>")
 DEFAULT_SYSTEM: Final = "You are a helpful assistant."  # as in Qwen2's own template
+NUMBER: Final = re.compile(r"\A\[\d+\] ")  # of a passage
 CONTROL, USER_DEFINED = 3, 4  # token types of GGUF
 # How Qwen2's tokenizer cuts text before merging (tokenizer.json of every Qwen2 release).
 PATTERN: Final = (
@@ -62,6 +65,23 @@ def mark_added_tokens(tokenizer_json: str) -> str:
     return json.dumps(data, ensure_ascii=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A passage of a prompt."""
+
+    text: str  # without the number that it bears there
+    places: range  # of its tokens, those of the number among them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """The tokens of a prompt, and which of them stand for what."""
+
+    tokens: list[int]
+    constant: int  # the first so many stand before whatever is asked
+    passages: tuple[Shown, ...]  # after those
+
+
 class ChatTokenizer:
     """The tokenizer.json of a converted model."""
 
@@ -93,18 +113,26 @@ class ChatTokenizer:
         ids: list[int] = self._tokenizer.encode(clean, add_special_tokens=False).ids
         return ids
 
-    def render(self, prompt: Prompt) -> list[int]:
+    def render(self, prompt: Prompt) -> Rendered:
         """Return the tokens of the conversation, up to where the assistant's next answer begins."""
-        messages = prompt.messages
+        messages, before = prompt.messages, prompt.constant
         if not messages or messages[0].role != "system":
             messages = (Message(role="system", parts=(DEFAULT_SYSTEM,)), *messages)
-        tokens = [token for message in messages for token in self._message(message)]
-        return [*tokens, self._start, *self.encode("assistant\n")]
-
-    def _message(self, message: Message) -> list[int]:
-        parts = (f"{message.role}\n", *message.parts)
-        content = [token for part in parts for token in self.encode(part)]
-        return [self._start, *content, self._end, *self.encode("\n")]
+            before += bool(before)
+        tokens: list[int] = []
+        constant, passages = 0, list[Shown]()
+        for number, message in enumerate(messages):
+            tokens += [self._start, *self.encode(f"{message.role}\n")]
+            if number == before:
+                constant = len(tokens) if before else 0
+            for place, part in enumerate(message.parts, start=1):
+                start = len(tokens)
+                tokens += self.encode(part)
+                if constant and place < len(message.parts):
+                    passages.append(Shown(text=NUMBER.sub("", part), places=range(start, len(tokens))))
+            tokens += [self._end, *self.encode("\n")]
+        tokens += [self._start, *self.encode("assistant\n")]
+        return Rendered(tokens=tokens, constant=constant, passages=tuple(passages))
 
     def decoder(self) -> TextDecoder:
         return TextDecoder(self._pieces)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import torch
 
-from rag.datatypes import Generation, Prompt, Reading, Usage
+from rag.datatypes import Finish, Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, probed_layer, read_probe
-from rag.engines.chatml import ChatTokenizer
+from rag.engines.chatml import ChatTokenizer, Rendered
 from rag.engines.cores import usable_cores
 from rag.engines.kept import KeptStates
 from rag.engines.lowbit import TOKENIZER, read_manifest
@@ -21,11 +21,14 @@ from rag.engines.qwen2 import Qwen2, States
 from rag.engines.stopwords import StopWords
 from rag.engines.tuning import tuned_matmul
 from rag.errors import EngineError
+from rag.reuse import Reuse, Store
 
 if TYPE_CHECKING:
     from rag.config import Config
 
 CONTEXT: Final = 8192  # tokens: states of a 1.5B model take 57 kB each
+STATES: Final = "read"  # of passages that were read, a folder of the index
+GIGABYTE: Final = 1e9
 SPEEDS: Final = "speeds.json"  # what was measured on this machine
 CHUNK: Final = 1024  # tokens read at a time, to bound the memory of a layer
 
@@ -35,8 +38,10 @@ class IpexEngine:
 
     name = "ipex"
 
-    def __init__(self, folder: Path, *, model: str, threads: int = 0) -> None:
+    def __init__(self, folder: Path, *, model: str, threads: int = 0, store: Store | None = None) -> None:
         """Map the conversion in `folder`; `threads` 0 means one per usable core.
+
+        What is read of passages is kept in `store` and not read again.
 
         Raises:
             ModelError: when it is missing, damaged or not a chat model.
@@ -50,6 +55,8 @@ class IpexEngine:
         )
         self._model = Qwen2(folder, manifest, self._matmul)
         self._kept = KeptStates(self._model, self.context)
+        made_of = {"weights": manifest.source.get("sha256"), "low_bit": manifest.low_bit}
+        self._reuse = Reuse(store, self._model, made_of) if store else None
         self.probe = read_probe(folder, manifest.source)
         self._probed = self.probe.layer if self.probe else probed_layer(len(self._model.layers))
 
@@ -62,24 +69,27 @@ class IpexEngine:
         """Open the conversion of `config.model`; raises ModelError when there is none."""
         from rag.models import lowbit_folder
 
-        return cls(lowbit_folder(config.model, config), model=config.model, threads=config.threads)
+        budget = int(config.reuse_gb * GIGABYTE)
+        store = Store(config.index_dir / STATES, budget) if config.reuse else None
+        folder = lowbit_folder(config.model, config)
+        return cls(folder, model=config.model, threads=config.threads, store=store)
 
     def count_tokens(self, prompt: Prompt) -> int:
-        return len(self._tokenizer.render(prompt))
+        return len(self._tokenizer.render(prompt).tokens)
 
     def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
-        tokens = self._tokenizer.render(prompt)
-        total = len(tokens) + options.max_tokens
-        if total > self.context:
+        rendered = self._tokenizer.render(prompt)
+        count = len(rendered.tokens)
+        if count + options.max_tokens > self.context:
             raise EngineError(
-                f"the prompt takes {len(tokens)} tokens and the answer up to {options.max_tokens}, but "
+                f"the prompt takes {count} tokens and the answer up to {options.max_tokens}, but "
                 f"{self.model} has room for {self.context}; give fewer passages or lower max_tokens"
             )
         with self._failing("answering"):
-            yield from self._answer(tokens, options)
+            yield from self._answer(rendered, options)
 
     def likelihood(self, prompt: Prompt, continuation: str) -> Generator[Reading, None, float]:
-        tokens, wanted = self._tokenizer.render(prompt), self._tokenizer.encode(continuation)
+        tokens, wanted = self._tokenizer.render(prompt).tokens, self._tokenizer.encode(continuation)
         if len(tokens) + len(wanted) > self.context:
             raise EngineError(
                 f"the prompt takes {len(tokens)} tokens and its continuation {len(wanted)}, but {self.model} "
@@ -98,26 +108,43 @@ class IpexEngine:
             raise EngineError(f"{self.model} failed while {doing}: {exc}; ask again") from exc
 
     @torch.inference_mode()
-    def _answer(self, tokens: list[int], options: Generation) -> Iterator[str | Reading | Usage]:
+    def _answer(self, prompt: Rendered, options: Generation) -> Iterator[str | Reading | Usage]:
         self._matmul.use_threads()
+        tokens = prompt.tokens
         states, past = self._kept.take(tokens, room=len(tokens) + options.max_tokens)
-        logits, state = yield from self._read(tokens, states, past)
+        unread = self._reuse.recall(prompt, states, past) if self._reuse else range(past, len(tokens))
+        logits, state = yield from self._read(tokens, states, unread)
         answerable = self.probe.log_odds(state.numpy()) if self.probe else None
+        try:
+            count, finish = yield from self._written(tokens, states, logits, answerable, options)
+        finally:
+            if self._reuse:
+                self._reuse.remember(prompt, states)
+        yield Usage(
+            prompt_tokens=len(tokens),
+            answer_tokens=count,
+            cached_tokens=len(tokens) - len(unread),
+            finish=finish,
+            answerable=answerable,
+        )
+
+    def _written(
+        self,
+        tokens: list[int],
+        states: States,
+        logits: torch.Tensor,
+        answerable: float | None,
+        options: Generation,
+    ) -> Generator[str, None, tuple[int, Finish]]:
+        """Yield the answer piece by piece; return its tokens and why it ended."""
         if not _is_worth_a_try(answerable, options):
-            yield Usage(
-                prompt_tokens=len(tokens),
-                answer_tokens=0,
-                cached_tokens=past,
-                finish="unanswerable",
-                answerable=answerable,
-            )
-            return
+            return 0, "unanswerable"
         if answerable is not None and answerable >= options.answer_from:
             self._forbid(options.refusals, logits, states, len(tokens))
         text, stop = self._tokenizer.decoder(), StopWords(options.stop)
         generator = torch.Generator().manual_seed(options.seed)
         answer: list[int] = []
-        finish: Literal["stop", "length"] = "length"
+        finish: Finish = "length"
         while len(answer) < options.max_tokens:
             token = _choose(logits, options.temperature, generator)
             answer.append(token)
@@ -133,13 +160,7 @@ class IpexEngine:
             self._kept.keep([*tokens, *answer], states)
         if rest := stop.rest():
             yield rest
-        yield Usage(
-            prompt_tokens=len(tokens),
-            answer_tokens=len(answer),
-            cached_tokens=past,
-            finish=finish,
-            answerable=answerable,
-        )
+        return len(answer), finish
 
     def _forbid(self, texts: tuple[str, ...], logits: torch.Tensor, states: States, past: int) -> None:
         """Keep the answer from beginning with one of the texts; what shares only its first token, may.
@@ -158,24 +179,26 @@ class IpexEngine:
     def look(self, prompt: Prompt) -> Generator[Reading, None, Looked]:
         """Read a prompt, and return the state of its last token after the layer that a probe looks at."""
         self._matmul.use_threads()
-        tokens = self._tokenizer.render(prompt)
+        tokens = self._tokenizer.render(prompt).tokens
         states, past = self._kept.take(tokens, room=len(tokens))
-        _, state = yield from self._read(tokens, states, past)
+        _, state = yield from self._read(tokens, states, range(past, len(tokens)))
         return Looked(layer=self._probed, state=state.numpy())
 
     def _read(
-        self, tokens: list[int], states: States, past: int
+        self, tokens: list[int], states: States, unread: Sequence[int]
     ) -> Generator[Reading, None, tuple[torch.Tensor, torch.Tensor]]:
-        """Read the prompt after `past` tokens, a chunk at a time.
+        """Read the prompt at its unread places, a chunk at a time; what lies between is known.
 
         Return the logits, and the last token's state after the probed layer.
         """
-        for start in range(past, len(tokens), CHUNK):
-            chunk = tokens[start : start + CHUNK]
+        known = len(tokens) - len(unread)
+        for start in range(0, len(unread), CHUNK):
+            places = unread[start : start + CHUNK]
             seen: list[torch.Tensor] = []
-            steps = self._seen(self._model.forward(chunk, states, start), seen)
-            logits = yield from self._told(steps, chunk, start, len(tokens))
-            self._kept.keep(tokens[: start + len(chunk)], states)
+            steps = self._seen(self._model.forward([tokens[i] for i in places], states, places), seen)
+            logits = yield from self._told(steps, len(places), known + start, len(tokens))
+            read = start + len(places)
+            self._kept.keep(tokens[: unread[read]] if read < len(unread) else tokens, states)
         return logits, seen[0]
 
     @torch.inference_mode()
@@ -187,13 +210,15 @@ class IpexEngine:
         chances: list[torch.Tensor] = []
         for start in range(past, len(whole), CHUNK):
             chunk = whole[start : start + CHUNK]
+            places = range(start, start + len(chunk))
             ahead = start - len(tokens) + 1  # the first wanted token stands after the last of the prompt
             followed = wanted[max(ahead, 0) : max(ahead + len(chunk), 0)]
             if followed:
-                steps = self._model.score(chunk, states, start, followed)
-                chances.append((yield from self._told(steps, chunk, start, len(whole))))
+                steps = self._model.score(chunk, states, places, followed)
+                chances.append((yield from self._told(steps, len(chunk), start, len(whole))))
             else:
-                yield from self._told(self._model.forward(chunk, states, start), chunk, start, len(whole))
+                steps = self._model.forward(chunk, states, places)
+                yield from self._told(steps, len(chunk), start, len(whole))
             self._kept.keep(whole[: start + len(chunk)], states)
         return float(torch.cat(chances).mean())
 
@@ -204,16 +229,16 @@ class IpexEngine:
             yield step
 
     def _told(
-        self, steps: Iterator[torch.Tensor], chunk: list[int], start: int, total: int
+        self, steps: Iterator[torch.Tensor], count: int, start: int, total: int
     ) -> Generator[Reading, None, torch.Tensor]:
-        """Yield how far the reading of a chunk is, and return what comes of it."""
+        """Yield how far the reading of so many tokens is, and return what comes of it."""
         for number, step in enumerate(steps, start=1):
             last = step
-            yield Reading(done=start + len(chunk) * number // (len(self._model.layers) + 1), total=total)
+            yield Reading(done=start + count * number // (len(self._model.layers) + 1), total=total)
         return last
 
     def _step(self, token: int, states: States, past: int) -> torch.Tensor:
-        return deque(self._model.forward([token], states, past), maxlen=1).pop()
+        return deque(self._model.forward([token], states, [past]), maxlen=1).pop()
 
 
 def _is_worth_a_try(answerable: float | None, options: Generation) -> bool:

@@ -68,22 +68,23 @@ class Qwen2:
         self._lm_head = self._packed(head.get("lm_head", head["embed"]), WIDE)
         self._norm = head["norm"]
 
-    def forward(self, tokens: list[int], states: States, past: int) -> Iterator[torch.Tensor]:
-        """Read `tokens` after `past` others; yield after each layer, and last the logits (vocabulary,).
+    def forward(self, tokens: Sequence[int], states: States, places: Sequence[int]) -> Iterator[torch.Tensor]:
+        """Read `tokens` at their `places`; yield after each layer, and last the logits (vocabulary,).
 
+        Places ascend, and `states` hold every other place before the last: a token sees all up to its own.
         All but the last tensor yielded are of no use: they are moments at which to stop.
         """
-        hidden = yield from self._read(tokens, states, past)
+        hidden = yield from self._read(tokens, states, places)
         yield self._multiply(self._normed(hidden[-1:]), self._lm_head)[0]
 
     def score(
-        self, tokens: list[int], states: States, past: int, wanted: Sequence[int]
+        self, tokens: Sequence[int], states: States, places: Sequence[int], wanted: Sequence[int]
     ) -> Iterator[torch.Tensor]:
         """Read as `forward` does; yield last the log-probabilities (len(wanted),) of some tokens.
 
         The last of `wanted` follows all of `tokens`, the one before it all but one, and so on.
         """
-        hidden = yield from self._read(tokens, states, past)
+        hidden = yield from self._read(tokens, states, places)
         normed, columns = self._normed(hidden[-len(wanted) :]), torch.tensor(wanted)
         starts = range(0, len(wanted), SCORED)
         yield torch.cat([self._chances(normed[i : i + SCORED], columns[i : i + SCORED]) for i in starts])
@@ -97,16 +98,17 @@ class Qwen2:
         return rms_norm(hidden, hidden.shape[-1:], self._norm, self._epsilon)
 
     def _read(
-        self, tokens: list[int], states: States, past: int
+        self, tokens: Sequence[int], states: States, places: Sequence[int]
     ) -> Generator[torch.Tensor, None, torch.Tensor]:
         """Yield after each layer, and return what the last one says of each token."""
-        hidden = self._multiply.rows(self._embed, tokens)
-        angles = self._angles(past, len(tokens))
-        mask = _mask(past, len(tokens))
+        hidden = self._multiply.rows(self._embed, list(tokens))
+        angles = self.angles(places)
+        slots, mask = _slots(places), _mask(places)
         for number, layer in enumerate(self.layers):
             normed = rms_norm(hidden, hidden.shape[-1:], layer.input_norm, self._epsilon)
             keys, values = states.keys[number], states.values[number]
-            hidden += self._attend(normed, layer, keys, values, past=past, angles=angles, mask=mask)
+            seen = keys[:, : places[-1] + 1], values[:, : places[-1] + 1]
+            hidden += self._attend(normed, layer, seen, slots=slots, angles=angles, mask=mask)
             normed = rms_norm(hidden, hidden.shape[-1:], layer.post_norm, self._epsilon)
             gate, up = self._multiply(normed, layer.gate_up).chunk(2, dim=-1)
             hidden += self._multiply(silu(gate).mul_(up), layer.down)
@@ -130,23 +132,22 @@ class Qwen2:
         self,
         x: torch.Tensor,
         layer: Layer,
-        keys: torch.Tensor,
-        values: torch.Tensor,
+        seen: tuple[torch.Tensor, torch.Tensor],
         *,
-        past: int,
+        slots: slice | torch.Tensor,
         angles: tuple[torch.Tensor, torch.Tensor],
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
-        count = x.shape[0]
+        count, (keys, values) = x.shape[0], seen
         sizes = [self.heads, self.kv_heads, self.kv_heads]
         qkv = (
             self._multiply(x, layer.qkv).add_(layer.qkv_bias).view(count, -1, self.head_size).transpose(0, 1)
         )
         query, key, value = torch.split(qkv, sizes)
-        keys[:, past : past + count] = _rotate(key, *angles)
-        values[:, past : past + count] = value
-        query = _rotate(query, *angles).view(self.kv_heads, -1, count, self.head_size)
-        seen_keys, seen_values = keys[:, None, : past + count], values[:, None, : past + count]
+        keys[:, slots] = rotate(key, *angles)
+        values[:, slots] = value
+        query = rotate(query, *angles).view(self.kv_heads, -1, count, self.head_size)
+        seen_keys, seen_values = keys[:, None], values[:, None]
         if count == 1:  # the heads of a group are so many queries of the same keys
             query = query.transpose(1, 2)
             attended = scaled_dot_product_attention(query, seen_keys, seen_values).transpose(1, 2)
@@ -162,23 +163,29 @@ class Qwen2:
         mixed = attended.reshape(self.heads, count, self.head_size).transpose(0, 1).reshape(count, -1)
         return self._multiply(mixed, layer.o)
 
-    def _angles(self, past: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and sines (count, head size) of rotary position embeddings (arXiv:2104.09864)."""
+    def angles(self, places: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosines and sines (places, head size) of rotary position embeddings (arXiv:2104.09864)."""
         inverse = self._theta ** (-torch.arange(0, self.head_size, 2) / self.head_size)
-        angles = torch.outer(torch.arange(past, past + count, dtype=torch.float32), inverse).repeat(1, 2)
+        angles = torch.outer(torch.tensor(places, dtype=torch.float32), inverse).repeat(1, 2)
         return angles.cos(), angles.sin()
 
 
-def _rotate(x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch.Tensor:
+def rotate(x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch.Tensor:
+    """Return keys or queries (..., tokens, head size) turned by their angles; by -`sines`, turned back."""
     left, right = x.chunk(2, dim=-1)
     return x * cosines + torch.cat((-right, left), dim=-1) * sines
 
 
-def _mask(past: int, count: int) -> torch.Tensor | None:
-    """Return what the new tokens may see (count, past + count), or None when plain causality will do."""
-    if past == 0 or count == 1:
+def _slots(places: Sequence[int]) -> slice | torch.Tensor:
+    row = places[-1] - places[0] + 1 == len(places)
+    return slice(places[0], places[-1] + 1) if row else torch.tensor(places)
+
+
+def _mask(places: Sequence[int]) -> torch.Tensor | None:
+    """Return what the new tokens may see (new, all), or None when plain causality will do."""
+    if len(places) in {1, places[-1] + 1}:
         return None
-    return torch.ones(count, past + count, dtype=torch.bool).tril(past)
+    return torch.arange(places[-1] + 1) <= torch.tensor(places)[:, None]
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:

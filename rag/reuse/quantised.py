@@ -1,0 +1,44 @@
+"""The states of a passage for the disk: keys turned back to no place, keys and values in eight bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from rag.engines.qwen2 import rotate
+
+if TYPE_CHECKING:
+    from rag.engines.qwen2 import Qwen2, States
+
+MOST: Final = 127
+KEYS, KEY_SCALES, VALUES, VALUE_SCALES = "keys", "key_scales", "values", "value_scales"
+
+
+def quantised(states: States, places: Sequence[int], model: Qwen2) -> dict[str, torch.Tensor]:
+    """Return the states of a row of places, (layers, kv heads, tokens, head size) in int8.
+
+    Some channels of keys are large throughout, so keys share a scale by channel, values by token (Liu et al.
+    2024, KIVI, arXiv:2402.02750).
+    """
+    row = slice(places[0], places[-1] + 1)
+    cosines, sines = model.angles(places)
+    keys, key_scales = _in_eight_bits(rotate(states.keys[:, :, row], cosines, -sines), dim=2)
+    values, value_scales = _in_eight_bits(states.values[:, :, row], dim=3)
+    return {KEYS: keys, KEY_SCALES: key_scales, VALUES: values, VALUE_SCALES: value_scales}
+
+
+def restore(
+    stored: Mapping[str, torch.Tensor], states: States, places: Sequence[int], model: Qwen2, *, skip: int = 0
+) -> None:
+    """Put the last of the stored states into a row of places, all but the first `skip`."""
+    row, last = slice(places[0] + skip, places[-1] + 1), slice(skip - len(places), None)
+    keys = stored[KEYS][:, :, last] * stored[KEY_SCALES]
+    states.keys[:, :, row] = rotate(keys, *model.angles(places[skip:]))
+    states.values[:, :, row] = stored[VALUES][:, :, last] * stored[VALUE_SCALES][:, :, last]
+
+
+def _in_eight_bits(x: torch.Tensor, *, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    scales = (x.abs().amax(dim, keepdim=True) / MOST).clamp_min(torch.finfo(x.dtype).tiny)
+    return (x / scales).round().to(torch.int8), scales

@@ -1,0 +1,134 @@
+"""Tensors on disk under keys: a file each, checked when read, the least recently used first to go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from shutil import disk_usage
+from typing import TYPE_CHECKING, Final
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+if TYPE_CHECKING:
+    import torch
+
+SUFFIX: Final = ".safetensors"
+TORN: Final = ".torn"  # ends the name of a file that is being written
+CHECKSUM: Final = "sha256"
+COUNTS: Final = "counts.json"
+RESERVE: Final = 500_000_000  # bytes that are left free on the disk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Tokens of passages that were asked for, and those of them that were found."""
+
+    wanted: int = 0
+    found: int = 0
+
+
+class Store:
+    """A folder that takes at most `budget` bytes; what is missing or damaged in it counts as not there.
+
+    Any number of threads and processes may use it: a file is put in place whole, and never changed.
+    """
+
+    def __init__(self, folder: Path, budget: int) -> None:
+        self.folder = folder
+        self._budget = budget
+
+    def get(self, key: str) -> dict[str, torch.Tensor] | None:
+        """Return what was put under `key`, mapped from its file; None where it is not there."""
+        file = self._file(key)
+        try:
+            with safe_open(file, framework="pt") as opened:
+                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+                whole = (opened.metadata() or {}).get(CHECKSUM) == _checksum(key, tensors)
+        except FileNotFoundError:
+            return None
+        except (OSError, SafetensorError):
+            whole = False
+        if not whole:
+            with suppress(OSError):
+                file.unlink()
+            return None
+        with suppress(OSError):
+            os.utime(file)
+        return tensors
+
+    def put(self, key: str, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Store tensors under `key`; a full or read-only disk is no fault, they are only made again."""
+        file = self._file(key)
+        size = sum(tensor.nbytes for tensor in tensors.values())
+        if size > self._budget or file.exists():
+            return
+        torn = file.with_name(f"{file.name}.{os.getpid()}{TORN}")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._make_room(size)
+            if disk_usage(file.parent).free < size + RESERVE:
+                return
+            save_file(dict(tensors), torn, metadata={CHECKSUM: _checksum(key, tensors)})
+            torn.replace(file)
+        except (OSError, SafetensorError):
+            with suppress(OSError):
+                torn.unlink(missing_ok=True)
+
+    def has(self, key: str) -> bool:
+        return self._file(key).exists()
+
+    def size(self) -> int:
+        """Return the bytes of all files."""
+        return sum(size for _, size, _ in self._files())
+
+    def counts(self) -> Counts:
+        try:
+            return Counts(**json.loads((self.folder / COUNTS).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return Counts()
+
+    def count(self, *, wanted: int, found: int) -> None:
+        """Add to the counts; of processes that do so at once, one is lost."""
+        known = self.counts()
+        now = replace(known, wanted=known.wanted + wanted, found=known.found + found)
+        torn = self.folder / f"{COUNTS}.{os.getpid()}{TORN}"
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            torn.write_text(json.dumps(asdict(now)), encoding="utf-8")
+            torn.replace(self.folder / COUNTS)
+
+    def _file(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}{SUFFIX}"
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """Return when each file was used last, its bytes and its path."""
+        found: list[tuple[float, int, Path]] = []
+        for file in self.folder.glob(f"*/*{SUFFIX}*"):
+            with suppress(OSError):
+                status = file.stat()
+                found.append((status.st_mtime, status.st_size, file))
+        return found
+
+    def _make_room(self, size: int) -> None:
+        files = sorted(self._files())
+        total = sum(size for _, size, _ in files)
+        for _, bytes_, file in files:
+            if total + size <= self._budget:
+                return
+            with suppress(OSError):
+                file.unlink()
+                total -= bytes_
+
+
+def _checksum(key: str, tensors: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256(key.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()

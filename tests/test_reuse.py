@@ -1,0 +1,226 @@
+"""A passage is read once: what is stored of it gives the same answer, and what is damaged is read anew."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rag.datatypes import Generation, Message, Prompt, Usage
+from rag.engines.chatml import Rendered
+from rag.engines.ipex import IpexEngine
+from rag.engines.lowbit import convert
+from rag.engines.qwen2 import States
+from rag.reuse import FEWEST, READ_ANEW, Store
+from rag.reuse.quantised import quantised, restore
+from tests import tiny_qwen2
+
+MEGABYTE = 10**6
+TEXTS = (
+    "The Heron is a rowing boat for four people.\n\n",
+    "The Kestrel is a sailing dinghy, an hour costs nineteen crowns.\n\n",
+    "The Egret is an electric launch, and half a day of it costs ninety.\n\n",
+)
+CONSTANT = (
+    Message(role="system", parts=("Answer from the passages.",)),
+    Message(role="user", parts=("[1] An example. ", "Who?")),
+    Message(role="assistant", parts=("Nobody [1]",)),
+)
+
+
+def asking(question: str, *texts: str) -> Prompt:
+    passages = (f"[{number}] {text}" for number, text in enumerate(texts, 1))
+    return Prompt(
+        messages=(*CONSTANT, Message(role="user", parts=(*passages, question))), constant=len(CONSTANT)
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("tiny")
+    source = tiny_qwen2.write_folder(base / "source", max_position_embeddings=4096)
+    convert(source, base / "sym_int8", "sym_int8", lambda _: None)
+    return base / "sym_int8"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "read", 50 * MEGABYTE)
+
+
+def told(engine: IpexEngine, prompt: Prompt, tokens: int = 24) -> tuple[str, Usage]:
+    *pieces, usage = engine.stream(prompt, Generation(max_tokens=tokens))
+    assert isinstance(usage, Usage)
+    return "".join(piece for piece in pieces if isinstance(piece, str)), usage
+
+
+def logits_of(engine: IpexEngine, prompt: Prompt) -> torch.Tensor:
+    """Return the first logits as the engine's next answer has them."""
+    rendered = engine._tokenizer.render(prompt)
+    with torch.inference_mode():
+        states, unread = recalled(engine, rendered)
+        tokens = [rendered.tokens[place] for place in unread]
+        return deque(engine._model.forward(tokens, states, unread), maxlen=1).pop()
+
+
+def recalled(engine: IpexEngine, prompt: Rendered) -> tuple[States, Sequence[int]]:
+    states, past = engine._kept.take(prompt.tokens, room=len(prompt.tokens))
+    if engine._reuse is None:
+        return states, range(past, len(prompt.tokens))
+    return states, engine._reuse.recall(prompt, states, past)
+
+
+def test_a_passage_once_read_is_not_read_again_by_another_process(folder: Path, store: Store) -> None:
+    first, second = asking("Which boat is for four people?", TEXTS[0]), asking("How big is it?", TEXTS[0])
+    assert told(IpexEngine(folder, model="tiny", store=store), first)[1].cached_tokens == 0
+    for prompt in (first, second):
+        engine = IpexEngine(folder, model="tiny", store=store)
+        rendered = engine._tokenizer.render(prompt)
+        assert told(engine, prompt)[1].cached_tokens == rendered.passages[0].places.stop
+
+
+def test_eight_bits_change_little(folder: Path, store: Store) -> None:
+    prompt = asking("Which boat is for four people?", TEXTS[0])
+    told(IpexEngine(folder, model="tiny", store=store), prompt, 1)
+    want = logits_of(IpexEngine(folder, model="tiny"), prompt)
+    got = logits_of(IpexEngine(folder, model="tiny", store=store), prompt)
+    assert not torch.equal(got, want)
+    assert (got - want).norm() < 0.15 * want.norm()  # random weights magnify; any other passage is at 1.2
+
+
+def test_what_is_stored_is_each_state_to_half_a_step_at_whatever_place(folder: Path) -> None:
+    model = IpexEngine(folder, model="tiny")._model
+    states, other = States(model, 300), States(model, 300)
+    torch.manual_seed(0)
+    states.keys.normal_(std=3.0)
+    states.values.normal_()
+    stored = quantised(states, range(40, 100), model)
+    restore(stored, other, range(40, 100), model)
+    for name, dim in (("keys", 2), ("values", 3)):
+        was, now = (getattr(each, name)[:, :, 40:100] for each in (states, other))
+        step = was.abs().amax(dim, keepdim=True) / 127
+        assert bool(((was - now).abs() <= (2.5 if name == "keys" else 0.51) * step.amax()).all())
+    restore(stored, other, range(200, 260), model)
+    again = quantised(other, range(200, 260), model)
+    assert int((again["keys"].int() - stored["keys"].int()).abs().max()) <= 1, "turning is exact"
+
+
+def _read_apart(engine: IpexEngine, *texts: str) -> None:
+    for text in texts:
+        told(engine, asking("?", text), 1)
+
+
+def test_of_several_stored_passages_only_the_first_tokens_are_read(folder: Path, store: Store) -> None:
+    _read_apart(IpexEngine(folder, model="tiny", store=store), *TEXTS)
+    engine = IpexEngine(folder, model="tiny", store=store)
+    prompt = asking("Which is the cheapest?", *TEXTS)
+    rendered = engine._tokenizer.render(prompt)
+    _, unread = recalled(engine, rendered)
+    _, second, third = (shown.places for shown in rendered.passages)
+    assert list(unread) == [
+        *second[:READ_ANEW],
+        *third[:READ_ANEW],
+        *range(third.stop, len(rendered.tokens)),
+    ]
+
+
+def test_reading_anew_all_that_is_not_the_beginning_is_reading_in_full(folder: Path) -> None:
+    """Whatever the stored states are, tokens that are read at places between them see what they should."""
+    engine = IpexEngine(folder, model="tiny")
+    model, tokens = engine._model, engine._tokenizer.render(asking("Which?", *TEXTS)).tokens
+    whole, parts = States(model, 512), States(model, 512)
+    with torch.inference_mode():
+        want = deque(model.forward(tokens, whole, range(len(tokens))), maxlen=1).pop()
+        for row in (range(50), range(90, 120)):
+            parts.keys[:, :, row.start : row.stop] = whole.keys[:, :, row.start : row.stop]
+            parts.values[:, :, row.start : row.stop] = whole.values[:, :, row.start : row.stop]
+        places = [*range(50, 90), *range(120, len(tokens))]
+        got = deque(model.forward([tokens[i] for i in places], parts, places), maxlen=1).pop()
+    torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-2)
+
+
+def test_short_passages_and_prompts_without_a_constant_beginning_are_not_stored(
+    folder: Path, store: Store
+) -> None:
+    engine = IpexEngine(folder, model="tiny", store=store)
+    told(engine, asking("Who?", "x" * (FEWEST - 5)), 1)
+    told(engine, replace(asking("Who?", TEXTS[0]), constant=0), 1)
+    assert len(list(store.folder.glob("*/*"))) == 1, "only the beginning"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "another"])
+def test_what_is_damaged_is_read_anew_and_replaced(folder: Path, store: Store, damage: str) -> None:
+    prompt = asking("Which boat is for four people?", TEXTS[0])
+    want, _ = told(IpexEngine(folder, model="tiny", store=store), prompt)
+    files = list(store.folder.glob("*/*"))
+    assert len(files) == 2
+    others = [file.read_bytes() for file in files[::-1]]
+    for file, other in zip(files, others, strict=True):
+        data = file.read_bytes()
+        changed = {
+            "truncated": data[: len(data) // 2],
+            "flipped": data[:-100] + bytes([data[-100] ^ 1]) + data[-99:],
+            "empty": b"",
+            "another": other,
+        }
+        file.write_bytes(changed[damage])
+    got, usage = told(IpexEngine(folder, model="tiny", store=store), prompt)
+    assert (got, usage.cached_tokens) == (want, 0)
+    assert told(IpexEngine(folder, model="tiny", store=store), prompt)[1].cached_tokens > 0
+
+
+def test_other_weights_have_states_of_their_own(folder: Path, store: Store, tmp_path: Path) -> None:
+    prompt = asking("Which boat is for four people?", TEXTS[0])
+    told(IpexEngine(folder, model="tiny", store=store), prompt)
+    convert(
+        tiny_qwen2.write_folder(tmp_path / "s", max_position_embeddings=4096),
+        tmp_path / "q",
+        "sym_int4",
+        print,
+    )
+    assert told(IpexEngine(tmp_path / "q", model="tiny", store=store), prompt)[1].cached_tokens == 0
+
+
+def test_beyond_the_budget_the_least_recently_used_goes(tmp_path: Path) -> None:
+    tensor = torch.zeros(MEGABYTE, dtype=torch.int8)
+    store = Store(tmp_path, int(3.5 * MEGABYTE))
+    for name in ("aa", "bb", "cc"):
+        store.put(name, {"x": tensor})
+        os.utime(store._file(name), (1, 1 + "abc".index(name[0])))
+    assert store.get("aa") is not None
+    time.sleep(0.01)
+    store.put("dd", {"x": tensor})
+    assert [name for name in ("aa", "bb", "cc", "dd") if store.get(name)] == ["aa", "cc", "dd"]
+    assert store.size() < 3.5 * MEGABYTE
+    store.put("ee", {"x": torch.zeros(4 * MEGABYTE, dtype=torch.int8)})
+    assert store.get("ee") is None
+
+
+def test_a_folder_that_cannot_be_written_is_no_fault(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "read").write_text("a file")
+    prompt = asking("Which boat is for four people?", TEXTS[0])
+    engine = IpexEngine(folder, model="tiny", store=Store(tmp_path / "read", MEGABYTE))
+    assert told(engine, prompt)[0] == told(IpexEngine(folder, model="tiny"), prompt)[0]
+
+
+def test_tokens_asked_for_and_found_are_counted(folder: Path, store: Store) -> None:
+    prompt = asking("Which boat is for four people?", TEXTS[0])
+    for _ in range(2):
+        told(IpexEngine(folder, model="tiny", store=store), prompt, 1)
+    (shown,) = IpexEngine(folder, model="tiny")._tokenizer.render(prompt).passages
+    counts = Store(store.folder, 1).counts()
+    assert (counts.wanted, counts.found) == (2 * len(shown.places), len(shown.places))
+
+
+def test_an_answer_that_is_stopped_leaves_what_was_read(folder: Path, store: Store) -> None:
+    prompt = asking("Which boat is for four people?", TEXTS[0])
+    stream = IpexEngine(folder, model="tiny", store=store).stream(prompt, Generation(max_tokens=24))
+    next(piece for piece in stream if isinstance(piece, str))
+    stream.close()  # type: ignore[attr-defined]  # a generator
+    assert told(IpexEngine(folder, model="tiny", store=store), prompt)[1].cached_tokens > 0
