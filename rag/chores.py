@@ -1,4 +1,4 @@
-"""The commands that look after the index: sync, status, export and import."""
+"""The commands that look after the index: sync, status, read, export and import."""
 
 from __future__ import annotations
 
@@ -77,6 +77,21 @@ def status(settings: dict[str, Any], *, as_json: bool) -> int:
         print(json.dumps(status_json(found), ensure_ascii=False))
     else:
         print(*status_lines(found), sep="\n")
+    return OK
+
+
+def read(settings: dict[str, Any]) -> int:
+    """Read ahead until interrupted or done; what was read stays."""
+    from rag.ahead import read_ahead
+    from rag.config import Config
+    from rag.pipeline import Rag
+
+    with Rag(Config(**settings)) as rag, progress_bars() as progress:
+        kept = read_ahead(rag, progress, threading.Event())
+        passages = rag.index.passage_count()
+    print(f"{counted(kept, 'passage')} of {passages} read")
+    if kept < passages:
+        notice(f"there is no room for more in {rag.config.reuse_gb:g} GB; set reuse_gb to more")
     return OK
 
 

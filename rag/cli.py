@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rag.asking import add_scope, add_why, ask, chat
 from rag.bars import progress_bars
-from rag.chores import export_command, import_command, notice, print_report, status, sync
+from rag.chores import export_command, import_command, notice, print_report, read, status, sync
 from rag.errors import RagError
 from rag.exit_status import FAILED, INTERRUPTED, INTERRUPTION, OK
 from rag.measuring import benchmark, calibrate, evaluate
@@ -71,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     syncing = as_json(add("sync", sync, "make the index equal to the data folder"))
     syncing.add_argument("--rebuild", action="store_true", help="set the old index aside and begin anew")
     as_json(add("status", status, "list every file with its state, and what is ignored or not yet read"))
+    add("read", read, "let the LLM read all passages, so that no question waits for it")
     exporting = add("export", export_command, "write the index to one file, for another machine")
     exporting.add_argument("file")
     importing = add("import", import_command, "take over an index that was exported elsewhere")
@@ -207,15 +208,22 @@ def run(settings: dict[str, Any]) -> int:
 def _serve(rag: Any) -> int:
     from rag.ui import serve
 
+    stop = threading.Event()
     with rag:
-        threading.Thread(target=_warm_up, args=(rag,), daemon=True).start()
+        threading.Thread(target=_make_ready, args=(rag, stop), daemon=True).start()
         serve(rag, rag.config, on_ready=lambda url: print(f"Kaoju is at {url}", flush=True))
+        stop.set()
     return OK
 
 
-def _warm_up(rag: Any) -> None:
+def _make_ready(rag: Any, stop: threading.Event) -> None:
+    from rag.ahead import keep_reading
+    from rag.engines import keeps
+
     try:
         rag.warm_up()
+        if keeps(rag.engine):
+            keep_reading(rag, stop)
     except RagError as exc:
         notice(str(exc))
 

@@ -79,7 +79,9 @@ class Config(BaseSettings):
     low_bit: Literal["sym_int4", "asym_int4", "sym_int8"] = Field(
         "sym_int4", description="how the weights are quantised"
     )
-    reuse: bool = Field(True, description="keep on disk what was read of a passage, and read it only once")
+    reuse: Literal["on", "off"] = Field(
+        "on", description="keep on disk what was read of a passage, and read it only once: on or off"
+    )
     reuse_gb: float = Field(4.0, gt=0, le=1000, description="most gigabytes of what was read that are kept")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0: one per physical core")
     # Share of 300 questions each of SQuAD 2 | CMRC 2018, their paragraphs joined to 16 | 8 documents, whose

@@ -42,7 +42,7 @@ def examine(settings: dict[str, Any]) -> list[Finding]:
     except RagError as exc:
         findings.append(Finding(subject="settings", fact=str(exc), well=False, mend="correct it"))
         return findings
-    return [*findings, *_folders(config), *_models(config), _index(config)]
+    return [*findings, *_folders(config), *_models(config), _index(config), *_read(config)]
 
 
 def _packages() -> Iterator[Finding]:
@@ -113,6 +113,22 @@ def _models(config: Config) -> Iterator[Finding]:
 
     for subject, fact, well in model_findings(config):
         yield Finding(subject=subject, fact=fact, well=well, mend="" if well else "rag models pull")
+
+
+def _read(config: Config) -> Iterator[Finding]:
+    """What the LLM has read of the documents."""
+    from rag.reuse import Tally, bytes_kept, states_folder
+
+    folder = states_folder(config)
+    if not folder.is_dir():
+        return
+    tokens = Tally(folder).tokens()
+    share = tokens.reused / tokens.wanted if tokens.wanted else 0.0
+    yield Finding(
+        subject="passages read",
+        fact=f"{bytes_kept(folder) / GIGABYTE:.1f} of {config.reuse_gb:g} GB kept; "
+        f"{share:.0%} of the tokens asked about were read before",
+    )
 
 
 def _index(config: Config) -> Finding:

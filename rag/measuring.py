@@ -75,12 +75,17 @@ def evaluate(  # noqa: PLR0913 - one for each flag
         raise InputError("--withhold measures refusing, which --retrieval-only leaves out; drop one of them")
     for file in filter(None, (json_file, html_file)):
         _writable(file)
+    reuses = settings.get("reuse", "").split(",")
+    if len(reuses) > 1:
+        settings = {name: value for name, value in settings.items() if name != "reuse"}
+        variants = [f"{said},reuse={each}".strip(",") for said in variants or [""] for each in reuses]
     config = Config(**settings)
     plan = Plan(
         size=questions or None,
         withhold=withhold,
         seed=config.seed,
         variants=tuple(parse_variant(said) for said in variants or [""]),
+        read_before=len(reuses) > 1,
         answers=not retrieval_only,
         closed_book=closed_book,
     )

@@ -67,7 +67,7 @@ class Rag:
         self.config = config or Config()
         self._given_engine = engine
         self._given_embedder = embedder
-        self._turnstile = Turnstile()
+        self.turnstile = Turnstile()
         self._syncing = threading.Lock()
         self._readings: list[Reading] = []
 
@@ -158,7 +158,7 @@ class Rag:
 
         question = check_question(question)
         asked = time.perf_counter()
-        with self._turnstile.ticket() as ticket:
+        with self.turnstile.ticket() as ticket:
             for place in ticket.places():
                 yield Queued(place=place)
             run = Run(self, question, history, scope, asked=asked)
@@ -208,6 +208,10 @@ class Rag:
             )
             return replace(report, notice=index.notice)
 
+    @property
+    def is_syncing(self) -> bool:
+        return self._syncing.locked()
+
     def follow(
         self,
         sync: Callable[[Callable[[Found], bool]], SyncReport] | None = None,
@@ -238,7 +242,7 @@ class Rag:
         """Load the models and read the prompt's constant prefix, so that the first question need not wait."""
         from rag.retrieve.languages import cohort
 
-        with self._turnstile.ticket() as ticket:
+        with self.turnstile.ticket() as ticket:
             for _ in ticket.places():
                 pass
             cohort(self.embedder)

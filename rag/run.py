@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rag.cite import Cited, Citer
 from rag.datatypes import Answer, Event, Hit, Reading, Retrieved, Scope, Timings, Token, Usage, together
+from rag.engines import keeps
 from rag.explain import Start, accounted, nowhere, start_of
 from rag.prompt import Fitted
+from rag.reuse import Tally, states_folder
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk
@@ -58,7 +60,10 @@ class Run:
         rest = self._citer.flush()
         silent = "first_token" not in self._timings and not rest
         yield from self._token(self._cited.text if silent else rest)
-        yield self._answer()
+        answer = self._answer()
+        if keeps(self._rag.engine):
+            Tally(states_folder(self._rag.config)).add_found(hit.passage.id for hit in answer.hits)
+        yield answer
 
     def _readings(self, chunk: dict[str, Any]) -> Iterator[Reading]:
         """Yield how far the engine has read, again for each word of a rewriting, which can so be stopped."""

@@ -27,6 +27,11 @@ class Turnstile:
             self._line.remove(ticket)
             self._changed.notify_all()
 
+    def is_waited_for(self, ticket: Ticket) -> bool:
+        """Tell whether anybody stands behind a ticket."""
+        with self._changed:
+            return self._line[-1] is not ticket
+
     def wait(self, ticket: Ticket, *, seconds: float) -> int:
         """Return the ticket's place, 0 when it is its turn, as soon as that changes or time is up."""
         with self._changed:
@@ -50,6 +55,9 @@ class Ticket:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._turnstile.leave(self)
+
+    def is_waited_for(self) -> bool:
+        return self._turnstile.is_waited_for(self)
 
     def places(self, *, seconds: float = 0.5) -> Iterator[int]:
         """Yield the place, at least every so many seconds, until it is this ticket's turn."""

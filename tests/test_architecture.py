@@ -17,7 +17,7 @@ LAYERS = [
     {"embed", "engines", "index", "load", "models", "prompt", "render", "reuse", "split"},
     {"evidence", "quantities", "refuse"},
     {"as_written", "cite", "chat_model", "folder", "follow_up", "nearness", "portable", "rerank", "retrieve"},
-    {"status", "unmentioned"},
+    {"ahead", "status", "unmentioned"},
     {"chain", "choice", "explain"},
     {"collection", "run"},
     {"pipeline", "setup"},

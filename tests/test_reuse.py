@@ -17,8 +17,10 @@ from rag.engines.chatml import Rendered
 from rag.engines.ipex import IpexEngine
 from rag.engines.lowbit import convert
 from rag.engines.qwen2 import States
-from rag.reuse import FEWEST, READ_ANEW, Store
+from rag.reuse import Tally, Tokens
 from rag.reuse.quantised import quantised, restore
+from rag.reuse.recall import FEWEST, READ_ANEW
+from rag.reuse.store import Store
 from tests import tiny_qwen2
 
 MEGABYTE = 10**6
@@ -214,8 +216,8 @@ def test_tokens_asked_for_and_found_are_counted(folder: Path, store: Store) -> N
     for _ in range(2):
         told(IpexEngine(folder, model="tiny", store=store), prompt, 1)
     (shown,) = IpexEngine(folder, model="tiny")._tokenizer.render(prompt).passages
-    counts = Store(store.folder, 1).counts()
-    assert (counts.wanted, counts.found) == (2 * len(shown.places), len(shown.places))
+    count = len(shown.places)
+    assert Tally(store.folder).tokens() == Tokens(wanted=2 * count, reused=count)
 
 
 def test_an_answer_that_is_stopped_leaves_what_was_read(folder: Path, store: Store) -> None:
@@ -224,3 +226,34 @@ def test_an_answer_that_is_stopped_leaves_what_was_read(folder: Path, store: Sto
     next(piece for piece in stream if isinstance(piece, str))
     stream.close()  # type: ignore[attr-defined]  # a generator
     assert told(IpexEngine(folder, model="tiny", store=store), prompt)[1].cached_tokens > 0
+
+
+def test_a_passage_is_read_before_it_is_asked_about_and_only_once(folder: Path, store: Store) -> None:
+    engine = IpexEngine(folder, model="tiny", store=store)
+    asked = asking("Which boat is for four people?", TEXTS[0])
+    told(engine, asked, 1)
+    ahead = list(engine.read(asking("", TEXTS[1])))
+    assert ahead[-1].done == ahead[-1].total
+    assert list(engine.read(asking("Whatever?", TEXTS[1]))) == []
+    assert told(engine, asked, 1)[1].cached_tokens == engine.count_tokens(asked) - 1, "what was recent stays"
+    prompt = asking("How much is it?", TEXTS[1])
+    other = IpexEngine(folder, model="tiny", store=store)
+    assert told(other, prompt)[1].cached_tokens == other._tokenizer.render(prompt).passages[0].places.stop
+
+
+def test_reading_ahead_that_is_stopped_keeps_nothing_of_the_passage(folder: Path, store: Store) -> None:
+    engine = IpexEngine(folder, model="tiny", store=store)
+    reading = engine.read(asking("", TEXTS[0]))
+    next(reading)
+    reading.close()
+    assert list(store.folder.glob("*/*")) == []
+    assert list(engine.read(asking("", TEXTS[0]))) != []
+
+
+def test_passages_are_counted_as_often_as_they_are_found(tmp_path: Path) -> None:
+    for passages in (["a", "b"], ["b"], []):
+        Tally(tmp_path).add_found(passages)
+    assert Tally(tmp_path).times_found() == {"a": 1, "b": 2}
+    (tmp_path / "tally.sqlite").write_bytes(b"no database" * 99)
+    Tally(tmp_path).add_found(["a"])
+    assert Tally(tmp_path).times_found() == {}

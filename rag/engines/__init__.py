@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeGuard, runtime_checkable
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.errors import MissingExtraError
@@ -61,6 +61,29 @@ class Scorer(Protocol):
             EngineError: when both do not fit the engine's `context` or the model fails.
         """
         ...
+
+
+@runtime_checkable
+class Reader(Engine, Protocol):
+    """An engine that keeps what it read of passages, and can read them before they are asked about."""
+
+    keeps: bool  # else it does so only with another setting
+
+    def read(self, prompt: Prompt) -> Generator[Reading, None, bool]:
+        """Read a prompt's first passage, unless it is kept already, and tell whether it is now.
+
+        It is not where there is no room for another. Yields `Reading` as `stream` does, and may be closed as
+        it.
+
+        Raises:
+            EngineError: when the model fails.
+        """
+        ...
+
+
+def keeps(engine: Engine) -> TypeGuard[Reader]:
+    """Tell whether what an engine reads of a passage is kept for the next question."""
+    return isinstance(engine, Reader) and engine.keeps
 
 
 def open_engine(config: Config) -> Engine:

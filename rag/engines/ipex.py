@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,13 +22,14 @@ from rag.engines.qwen2 import Qwen2, States
 from rag.engines.stopwords import StopWords
 from rag.engines.tuning import tuned_matmul
 from rag.errors import EngineError
-from rag.reuse import Reuse, Store
+from rag.reuse import states_folder
+from rag.reuse.recall import Reuse
+from rag.reuse.store import Store
 
 if TYPE_CHECKING:
     from rag.config import Config
 
 CONTEXT: Final = 8192  # tokens: states of a 1.5B model take 57 kB each
-STATES: Final = "read"  # of passages that were read, a folder of the index
 GIGABYTE: Final = 1e9
 SPEEDS: Final = "speeds.json"  # what was measured on this machine
 CHUNK: Final = 1024  # tokens read at a time, to bound the memory of a layer
@@ -70,7 +72,7 @@ class IpexEngine:
         from rag.models import lowbit_folder
 
         budget = int(config.reuse_gb * GIGABYTE)
-        store = Store(config.index_dir / STATES, budget) if config.reuse else None
+        store = Store(states_folder(config), budget) if config.reuse == "on" else None
         folder = lowbit_folder(config.model, config)
         return cls(folder, model=config.model, threads=config.threads, store=store)
 
@@ -99,6 +101,36 @@ class IpexEngine:
             return 0.0
         with self._failing("reading"):
             return (yield from self._score(tokens, wanted))
+
+    @property
+    def keeps(self) -> bool:
+        return self._reuse is not None
+
+    def read(self, prompt: Prompt) -> Generator[Reading, None, bool]:
+        rendered = self._tokenizer.render(prompt)
+        if self._reuse is None or not rendered.passages:
+            return False
+        if self._reuse.holds(rendered):
+            return True
+        if not self._reuse.has_room:
+            return False
+        with self._failing("reading"):
+            yield from self._read_ahead(rendered, self._reuse)
+        return self._reuse.holds(rendered)
+
+    @torch.inference_mode()
+    def _read_ahead(self, prompt: Rendered, reuse: Reuse) -> Iterator[Reading]:
+        """Read into states of their own: those of recent prompts stay."""
+        self._matmul.use_threads()
+        total = prompt.passages[0].places.stop
+        states = States(self._model, total)
+        begun = replace(prompt, tokens=prompt.tokens[:total], passages=())
+        unread = [*reuse.recall(begun, states, 0)]
+        for start in range(0, len(unread), CHUNK):
+            places = unread[start : start + CHUNK]
+            steps = self._model.forward([prompt.tokens[place] for place in places], states, places)
+            yield from self._told(steps, len(places), total - len(unread) + start, total)
+        reuse.remember(prompt, states)
 
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:

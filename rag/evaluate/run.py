@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from rag.ahead import alone
 from rag.config import Config
 from rag.datatypes import Answer, Generation, Hit, Message, Passage, Progress, ProgressCallback, Prompt
 from rag.embed import Embedder, open_embedder
-from rag.engines import Engine, open_engine
+from rag.engines import Engine, keeps, open_engine
 from rag.errors import ConfigError, InputError
 from rag.evaluate.scoring import CitationScored, Scored, score_answer, score_citations
 from rag.evaluate.sets import Question, QuestionSet
@@ -48,6 +50,7 @@ class Plan:
     variants: tuple[Variant, ...] = (Variant(name="as set"),)
     answers: bool = True  # False: only retrieval is judged
     closed_book: bool = False  # ask without documents, too
+    read_before: bool = False  # an engine that keeps what it reads has read the passages before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,8 @@ def run_questions(
             progress(Progress(stage="asking", done=done, total=total, unit="questions"))
             for name, rag in rags.items():
                 found = _search(rag, question, variant=name)
+                if plan.read_before:
+                    _read_before(rag, question)
                 found = _answered(rag, found) if plan.answers else found
                 remembers = plan.closed_book and question.answerable
                 asked.append(_from_memory(rag, found) if remembers else found)
@@ -158,7 +163,7 @@ def _share_engines(rags: Iterable[Rag]) -> None:
     engines: dict[str, Engine] = {}
     for rag in rags:
         config = rag.config
-        key = f"{config.engine} {config.model} {config.low_bit} {config.threads}"
+        key = f"{config.engine} {config.model} {config.low_bit} {config.threads} {config.reuse}"
         if key not in engines:
             engines[key] = open_engine(config)
         rag.engine = engines[key]
@@ -215,6 +220,21 @@ def is_right(passage: Passage, question: Question, places: Sequence[tuple[int, i
     if question.page is not None and question.page not in pages:
         return False
     return not places or any(passage.start < end and start < passage.end for start, end in places)
+
+
+def _read_before(rag: Rag, question: Question) -> None:
+    """Read what will be found, as if it had been asked about before."""
+    engine = rag.engine
+    if keeps(engine):
+        hits = retrieve(
+            question.text,
+            index=rag.index,
+            embedder=rag.embedder,
+            top_k=rag.config.top_k,
+            reranker=rag.reranker,
+        )
+        for hit in hits:
+            deque(engine.read(alone(hit.passage, engine)), maxlen=0)
 
 
 def _answered(rag: Rag, asked: Asked) -> Asked:

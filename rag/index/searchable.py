@@ -71,6 +71,11 @@ class Searchable:
         with self._store.reading() as connection:
             return rows.read_states(connection)
 
+    def generation(self) -> int:
+        """Return a number that grows whenever the index changes."""
+        with self._store.reading() as connection:
+            return int(read_meta(connection, "generation"))
+
     def passage_count(self) -> int:
         with self._store.reading() as connection:
             return int(read_meta(connection, "passages"))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shutil import disk_usage
 from typing import TYPE_CHECKING, Final
@@ -21,16 +19,7 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".safetensors"
 TORN: Final = ".torn"  # ends the name of a file that is being written
 CHECKSUM: Final = "sha256"
-COUNTS: Final = "counts.json"
 RESERVE: Final = 500_000_000  # bytes that are left free on the disk
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Tokens of passages that were asked for, and those of them that were found."""
-
-    wanted: int = 0
-    found: int = 0
 
 
 class Store:
@@ -83,25 +72,13 @@ class Store:
     def has(self, key: str) -> bool:
         return self._file(key).exists()
 
+    def has_room(self, size: int) -> bool:
+        """Tell whether so many bytes can be put without another file's going."""
+        return self.size() + size <= self._budget
+
     def size(self) -> int:
         """Return the bytes of all files."""
         return sum(size for _, size, _ in self._files())
-
-    def counts(self) -> Counts:
-        try:
-            return Counts(**json.loads((self.folder / COUNTS).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return Counts()
-
-    def count(self, *, wanted: int, found: int) -> None:
-        """Add to the counts; of processes that do so at once, one is lost."""
-        known = self.counts()
-        now = replace(known, wanted=known.wanted + wanted, found=known.found + found)
-        torn = self.folder / f"{COUNTS}.{os.getpid()}{TORN}"
-        with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            torn.write_text(json.dumps(asdict(now)), encoding="utf-8")
-            torn.replace(self.folder / COUNTS)
 
     def _file(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}{SUFFIX}"

@@ -1,0 +1,112 @@
+"""The states of a prompt: what is stored of them is put in place, and what was read of them is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from rag.reuse.quantised import quantised, restore
+from rag.reuse.store import Store
+from rag.reuse.tally import Tally, Tokens
+
+if TYPE_CHECKING:
+    import torch
+
+    from rag.engines.chatml import Rendered, Shown
+    from rag.engines.qwen2 import Qwen2, States
+
+FORMAT: Final = 1
+READ_ANEW: Final = 16  # first tokens of a passage that does not stand first
+MOST_TOKENS: Final = 1024  # of a passage, as a model may count them
+FEWEST: Final = 2 * READ_ANEW  # tokens of a passage worth keeping
+
+
+class Reuse:
+    """The stored states of one model's passages and of the beginning of its prompts."""
+
+    def __init__(self, store: Store, model: Qwen2, made_of: Mapping[str, Any]) -> None:
+        """`made_of` tells the weights and their quantisation apart from any other."""
+        self._store = store
+        self._tally = Tally(store.folder)
+        self._model = model
+        self._values_a_token = len(model.layers) * model.kv_heads * model.head_size
+        self._made_of = json.dumps({"format": FORMAT, **made_of}, sort_keys=True)
+
+    def recall(self, prompt: Rendered, states: States, past: int) -> list[int]:
+        """Fill in what is stored of the prompt after `past` tokens; return the places still to be read.
+
+        The last is always among them.
+        """
+        if past < prompt.constant and self._recall_beginning(prompt, states):
+            past = prompt.constant
+        recalled: set[int] = set()
+        wanted = [each for each in enumerate(prompt.passages) if past < each[1].places.stop]
+        if past >= prompt.constant:
+            for number, shown in wanted:
+                recalled.update(self._recall(prompt, shown, states, skip=READ_ANEW if number else 0))
+        tokens = Tokens(wanted=sum(len(shown.places) for _, shown in wanted), reused=len(recalled))
+        if tokens.wanted:
+            self._tally.add_tokens(tokens)
+        return [place for place in range(past, len(prompt.tokens)) if place not in recalled]
+
+    @property
+    def has_room(self) -> bool:
+        return self._store.has_room(MOST_TOKENS * 2 * self._values_a_token)
+
+    def holds(self, prompt: Rendered) -> bool:
+        """Tell whether the first passage of a prompt is stored, or too short to be."""
+        return all(
+            len(shown.places) < FEWEST
+            or self._store.has(self._key(prompt.tokens[: prompt.constant], shown.text))
+            for shown in prompt.passages[:1]
+        )
+
+    def remember(self, prompt: Rendered, states: States) -> None:
+        """Store the beginning and the first passage: those after it have seen more than the beginning."""
+        if not prompt.constant:
+            return
+        beginning = slice(0, prompt.constant)
+        key = self._key(prompt.tokens[beginning])
+        if not self._store.has(key):
+            self._store.put(
+                key,
+                {
+                    "keys": states.keys[:, :, beginning].contiguous(),
+                    "values": states.values[:, :, beginning].contiguous(),
+                },
+            )
+        for shown in prompt.passages[:1]:
+            key = self._key(prompt.tokens[beginning], shown.text)
+            if len(shown.places) >= FEWEST and not self._store.has(key):
+                self._store.put(key, quantised(states, shown.places, self._model))
+
+    def _recall_beginning(self, prompt: Rendered, states: States) -> bool:
+        count = prompt.constant
+        stored = self._store.get(self._key(prompt.tokens[:count]))
+        if stored is None or not self._holds(stored, count):
+            return False
+        states.keys[:, :, :count], states.values[:, :, :count] = stored["keys"], stored["values"]
+        return True
+
+    def _recall(self, prompt: Rendered, shown: Shown, states: States, *, skip: int) -> range:
+        """Fill in a passage; return its places that need not be read."""
+        count = len(shown.places)
+        stored = self._store.get(self._key(prompt.tokens[: prompt.constant], shown.text))
+        if stored is None or not self._holds(stored, count, give=1 if skip else 0):
+            return range(0)
+        restore(stored, states, shown.places, self._model, skip=skip)
+        return shown.places[skip:]
+
+    def _holds(self, stored: Mapping[str, torch.Tensor], count: int, *, give: int = 0) -> bool:
+        """Tell whether these are states of this model, of so many tokens; a number may `give` one."""
+        layers, heads, tokens, size = stored["keys"].shape
+        model = self._model
+        same = (layers, heads, size) == (len(model.layers), model.kv_heads, model.head_size)
+        return same and abs(tokens - count) <= give
+
+    def _key(self, beginning: Sequence[int], text: str = "") -> str:
+        tokens = array("I", beginning).tobytes()
+        return hashlib.sha256(b"\0".join([self._made_of.encode(), tokens, text.encode()])).hexdigest()
