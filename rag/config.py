@@ -80,7 +80,7 @@ class Config(BaseSettings):
         "sym_int4", description="how the weights are quantised"
     )
     reuse: Literal["on", "off"] = Field(
-        "on", description="keep on disk what was read of a passage, and read it only once: on or off"
+        "off", description="keep on disk what was read of a passage, and read it only once: on or off"
     )
     reuse_gb: float = Field(4.0, gt=0, le=1000, description="most gigabytes of what was read that are kept")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0: one per physical core")

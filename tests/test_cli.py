@@ -231,6 +231,13 @@ def test_models_list_names_every_model_of_the_catalogue(folder: Path) -> None:
         assert f"{name} " in shown
 
 
+def test_an_engine_that_keeps_nothing_need_not_read(folder: Path) -> None:
+    rag(folder, "sync")
+    run = rag(folder, "read")
+    assert run.returncode == 1
+    assert "the echo engine keeps nothing of what it reads; use ipex, with reuse=on" in run.stderr
+
+
 def test_doctor_says_what_is_missing_and_how_to_mend_it(folder: Path) -> None:
     examined = rag(folder, "doctor", RAG_ENGINE="ipex")
     assert examined.returncode == 1

@@ -101,6 +101,17 @@ def test_variants_are_asked_the_same_questions_side_by_side(config: Config, tmp_
     assert "max_tokens=2, top-k=1" in to_table(report)
 
 
+def test_reuse_is_asked_with_and_without_by_one_flag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = ["--engine", "echo", "--embedder", "hashing", "--reuse", "on,off"]
+    assert main(["evaluate", str(squad(tmp_path)), *flags, "--json", "figures.json"]) == 0
+    told = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert list(told["variants"]) == ["reuse=on", "reuse=off"]
+    assert "reuse=off" in capsys.readouterr().out
+
+
 def test_what_nobody_chose_stays_unchosen_in_a_variant() -> None:
     """Else the LLM that stands in for the default where no hub is reached would not be used."""
     changed = _changed(Config(engine="echo"), parse_variant("top_k=2"))
