@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from rag.datatypes import Hit, Passage, Progress, ProgressCallback, Prompt
@@ -15,7 +16,6 @@ from rag.reuse import Tally, states_folder
 
 if TYPE_CHECKING:
     from rag.pipeline import Rag
-
 
 LOWEST: Final = 19  # of the priorities that a thread may have
 SECONDS: Final = 5.0  # between two looks at the index
@@ -50,7 +50,7 @@ def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> i
 
 def keep_reading(rag: Rag, stop: threading.Event) -> None:
     """Read ahead whenever the index has changed, at low priority, until told to stop."""
-    with suppress(AttributeError, OSError):  # other systems have no priority of a thread
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST)
     done = -1
     while not stop.is_set():
