@@ -105,7 +105,7 @@ def _stock(config: Config) -> Speak:
     tokenizer, model = ChatTokenizer(folder / TOKENIZER), stock_model(folder)
 
     def speak(prompt: Prompt, tokens: int) -> Iterator[object]:
-        ids, past = torch.tensor([tokenizer.render(prompt)]), None
+        ids, past = torch.tensor([tokenizer.render(prompt).tokens]), None
         for _ in range(tokens):
             with torch.inference_mode():
                 output = model(input_ids=ids, past_key_values=past, use_cache=True)
