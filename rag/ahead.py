@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from rag.datatypes import Hit, Passage, Progress, ProgressCallback, Prompt
 from rag.engines import Engine, Reader, keeps
-from rag.errors import ConfigError
+from rag.errors import ConfigError, RagError
 from rag.prompt import fit
 from rag.reuse import Tally, states_folder
 
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from rag.pipeline import Rag
 
 LOWEST: Final = 19  # of the priorities that a thread may have
-SECONDS: Final = 5.0  # between two looks at the index
+SECONDS: Final = 2.0  # between two looks at the index
 
 
-def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> int:
-    """Read every passage that is not kept, the most found first, while there is room; return how many are.
+def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> tuple[int, int]:
+    """Read every passage that is not kept, the most found first, while there is room.
 
-    Whoever asks a question meanwhile is answered at once, and the passage at hand read later.
+    Whoever asks a question meanwhile is answered at once, and the passage at hand read later; so it is while
+    a sync runs. Return how many passages are kept, and of how many.
 
     Raises:
         ConfigError: when the engine keeps nothing.
@@ -41,22 +43,28 @@ def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> i
         prompt, was_read = alone(passage, engine), None
         while was_read is None and not stop.is_set():
             was_read = _was_read(rag, engine, prompt, stop)
-        if stop.is_set():
+        if not was_read:
             break
-        kept += bool(was_read)
+        kept += 1
     progress(Progress(stage="reading", done=kept, total=len(passages), unit="passages"))
-    return kept
+    return kept, len(passages)
 
 
-def keep_reading(rag: Rag, stop: threading.Event) -> None:
-    """Read ahead whenever the index has changed, at low priority, until told to stop."""
+def keep_reading(rag: Rag, stop: threading.Event, tell: Callable[[str], None]) -> None:
+    """Read ahead whenever the index has changed, at low priority, until told to stop.
+
+    Call it from a thread of its own. What goes wrong is told, and tried again when the index has changed.
+    """
     if sys.platform == "linux":  # elsewhere a thread has no priority of its own
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST)
-    done = -1
+    done = ""
     while not stop.is_set():
-        if not rag.is_syncing and (generation := rag.index.generation()) != done:
-            read_ahead(rag, lambda _: None, stop)
-            done = generation
+        try:
+            if not rag.is_syncing and (version := rag.index.version()) != done:
+                done = version
+                read_ahead(rag, lambda _: None, stop)
+        except RagError as exc:
+            tell(str(exc))
         stop.wait(SECONDS)
 
 
@@ -68,12 +76,16 @@ def alone(passage: Passage, engine: Engine) -> Prompt:
 
 def _most_found_first(rag: Rag) -> list[Passage]:
     times = Tally(states_folder(rag.config)).times_found()
-    found = [passage for file in rag.index.titles() for passage in rag.index.passages(file.source)]
-    return sorted(found, key=lambda passage: -times.get(passage.id, 0))
+    names = [file.source for file in rag.index.titles()]
+    found = {passage.id: passage for name in names for passage in rag.index.passages(name)}
+    return sorted(found.values(), key=lambda passage: -times.get(passage.id, 0))
 
 
 def _was_read(rag: Rag, engine: Reader, prompt: Prompt, stop: threading.Event) -> bool | None:
-    """Tell whether a passage is kept now; None where a question came between."""
+    """Tell whether a passage is kept now; None where a question or a sync came between."""
+    if rag.is_syncing:
+        stop.wait(SECONDS)
+        return None
     with rag.turnstile.ticket() as ticket:
         if any(stop.is_set() for _ in ticket.places()):
             return None

@@ -164,7 +164,8 @@ def _written(
     """Yield what the model writes piece by piece as the stages pass it on, and return the whole of it."""
     pieces: list[str] = []
     answerable = -inf
-    with closing(cast("Generator[AIMessageChunk]", model.stream(from_prompt(prompt)))) as chunks:
+    bound = model.bind(constant=prompt.constant)
+    with closing(cast("Generator[AIMessageChunk]", bound.stream(from_prompt(prompt)))) as chunks:
         for chunk in chunks:
             text, ends = str(chunk.text), chunk.chunk_position == "last"
             for stage in stages:

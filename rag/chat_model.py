@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
@@ -74,7 +75,8 @@ class EngineChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         with self._one_at_a_time:
-            for event in self.engine.stream(to_prompt(messages), self._options(stop, kwargs)):
+            prompt = replace(to_prompt(messages), constant=kwargs.get("constant", 0))
+            for event in self.engine.stream(prompt, self._options(stop, kwargs)):
                 chunk = self._chunk(event)
                 if run_manager and isinstance(event, str):
                     run_manager.on_llm_new_token(event, chunk=chunk)

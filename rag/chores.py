@@ -87,11 +87,13 @@ def read(settings: dict[str, Any]) -> int:
     from rag.pipeline import Rag
 
     with Rag(Config(**settings)) as rag, progress_bars() as progress:
-        kept = read_ahead(rag, progress, threading.Event())
-        passages = rag.index.passage_count()
+        kept, passages = read_ahead(rag, progress, threading.Event())
     print(f"{counted(kept, 'passage')} of {passages} read")
     if kept < passages:
-        notice(f"there is no room for more in {rag.config.reuse_gb:g} GB; set reuse_gb to more")
+        notice(
+            f"there is no room for more: reuse_gb is {rag.config.reuse_gb:g}, and "
+            f"`rag doctor` tells what the disk has left"
+        )
     return OK
 
 

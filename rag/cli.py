@@ -209,10 +209,14 @@ def _serve(rag: Any) -> int:
     from rag.ui import serve
 
     stop = threading.Event()
+    making_ready = threading.Thread(target=_make_ready, args=(rag, stop), daemon=True)
     with rag:
-        threading.Thread(target=_make_ready, args=(rag, stop), daemon=True).start()
-        serve(rag, rag.config, on_ready=lambda url: print(f"Kaoju is at {url}", flush=True))
-        stop.set()
+        making_ready.start()
+        try:
+            serve(rag, rag.config, on_ready=lambda url: print(f"Kaoju is at {url}", flush=True))
+        finally:
+            stop.set()
+            making_ready.join()  # torch aborts a process that ends while a thread computes
     return OK
 
 
@@ -221,9 +225,12 @@ def _make_ready(rag: Any, stop: threading.Event) -> None:
     from rag.engines import keeps
 
     try:
-        rag.warm_up()
-        if keeps(rag.engine):
-            keep_reading(rag, stop)
+        rag.warm_up(stop)
+        if not stop.is_set() and keeps(rag.engine):
+            # in a thread of its own, since those that compute for it take over its priority
+            reading = threading.Thread(target=keep_reading, args=(rag, stop, notice), daemon=True)
+            reading.start()
+            reading.join()
     except RagError as exc:
         notice(str(exc))
 

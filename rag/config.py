@@ -23,7 +23,7 @@ PREFIX: Final = "RAG_"
 TOML: Final = Path("rag.toml")
 PLACES: Final = frozenset(
     {"data_dir", "index_dir", "models_dir", "host", "port", "root_path", "threads", "offline", "hub_timeout"}
-    | {"hf_endpoint", "modelscope_endpoint", "upload_mb", "watch"}
+    | {"hf_endpoint", "modelscope_endpoint", "reuse_gb", "upload_mb", "watch"}
 )
 TELEMETRY_OFF: Final = {
     "ANONYMIZED_TELEMETRY": "False",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self, TypedDict, cast
 
 from rag.config import Config
 from rag.datatypes import (
@@ -238,7 +238,7 @@ class Rag:
         report = self.sync(progress)
         return replace(report, notice=f"the old index is kept in {kept}/" if kept else report.notice)
 
-    def warm_up(self) -> None:
+    def warm_up(self, stop: threading.Event | None = None) -> None:
         """Load the models and read the prompt's constant prefix, so that the first question need not wait."""
         from rag.retrieve.languages import cohort
 
@@ -248,8 +248,10 @@ class Rag:
             cohort(self.embedder)
             self.index.warm_up()
             prompt = fit("", (), count=self.engine.count_tokens, budget=self.engine.context).prompt
-            for _ in self.engine.stream(prompt, Generation(max_tokens=1)):
-                pass
+            with closing(
+                cast("Generator[object]", self.engine.stream(prompt, Generation(max_tokens=1)))
+            ) as steps:
+                any(stop is not None and stop.is_set() for _ in steps)
 
     def documents(self) -> list[DocumentState]:
         """Return every file of the last sync, with its state and why it failed."""

@@ -13,7 +13,7 @@ from rag.ahead import keep_reading, read_ahead
 from rag.config import Config
 from rag.datatypes import Answer, Progress, Prompt, Queued, Reading
 from rag.engines.echo import EchoEngine
-from rag.errors import ConfigError
+from rag.errors import ConfigError, EngineError
 from rag.pipeline import Rag
 
 BOATS = ("Heron", "Kestrel", "Egret", "Plover")
@@ -61,7 +61,7 @@ def test_all_passages_are_read_and_those_that_were_found_first(config: Config) -
         rag.ask("What does the Plover cost?")
     rag.ask("What does the Kestrel cost?")
     told: list[Progress] = []
-    assert read_ahead(rag, told.append, threading.Event()) == 4
+    assert read_ahead(rag, told.append, threading.Event()) == (4, 4)
     assert engine.read_so_far == ["Plover", "Kestrel", "Egret", "Heron"]
     assert [(each.done, each.total) for each in told] == [(done, 4) for done in range(5)]
 
@@ -92,7 +92,7 @@ def test_a_question_stops_the_reading_at_once_and_the_passage_is_read_after_it(c
     engine.at_step = at_step
     asking = threading.Thread(target=ask)
     asking.start()
-    assert read_ahead(rag, lambda _: None, threading.Event()) == 4
+    assert read_ahead(rag, lambda _: None, threading.Event()) == (4, 4)
     asking.join(10)
     assert answered.is_set()
     assert steps[:3] == [("Egret", 0), ("Egret", 1), ("Egret", 0)]
@@ -101,9 +101,9 @@ def test_a_question_stops_the_reading_at_once_and_the_passage_is_read_after_it(c
 def test_it_stops_when_told_and_where_there_is_no_room(config: Config) -> None:
     engine, stop = Keeping(), threading.Event()
     engine.at_step = lambda boat, step: stop.set() if (boat, step) == ("Heron", 1) else None
-    assert read_ahead(opened(config, engine), lambda _: None, stop) == 1
+    assert read_ahead(opened(config, engine), lambda _: None, stop) == (1, 4)
     assert engine.read_so_far == ["Egret"]
-    assert read_ahead(opened(config, Keeping(room=2)), lambda _: None, threading.Event()) == 2
+    assert read_ahead(opened(config, Keeping(room=2)), lambda _: None, threading.Event()) == (2, 4)
 
 
 def test_an_engine_that_keeps_nothing_says_so(config: Config) -> None:
@@ -116,11 +116,11 @@ def test_the_service_reads_what_a_sync_has_brought_and_waits_while_one_runs(
     config: Config, write: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag.ahead.SECONDS", 0.01)
-    engine, stop = Keeping(), threading.Event()
+    engine, stop, told = Keeping(), threading.Event(), list[str]()
     rag = opened(config, engine)
     (config.data_dir / "Heron.md").unlink()
     rag.sync()
-    reading = threading.Thread(target=keep_reading, args=(rag, stop))
+    reading = threading.Thread(target=keep_reading, args=(rag, stop, told.append))
     with rag._syncing:
         reading.start()
         reading.join(0.2)
@@ -132,6 +132,34 @@ def test_the_service_reads_what_a_sync_has_brought_and_waits_while_one_runs(
     stop.set()
     reading.join(10)
     assert not reading.is_alive()
+
+
+def test_what_goes_wrong_is_told_and_tried_again_when_the_index_has_changed(
+    config: Config, write: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.ahead.SECONDS", 0.01)
+    engine, stop, told = Keeping(), threading.Event(), list[str]()
+    engine.at_step = fail
+    rag = opened(config, engine)
+    reading = threading.Thread(target=keep_reading, args=(rag, stop, told.append))
+    reading.start()
+    wait_for(lambda: told == ["the model is tired"])
+    engine.at_step = lambda *_: None
+    write("Heron.md", "The Heron is back, for twelve crowns.")
+    rag.sync()
+    wait_for(lambda: len(engine.read_so_far) == 4)
+    stop.set()
+    reading.join(10)
+    assert len(told) == 1
+
+
+def fail(boat: str, step: int) -> None:
+    raise EngineError("the model is tired")
+
+
+def test_a_file_that_is_there_twice_is_read_once(config: Config) -> None:
+    (config.data_dir / "copy.md").write_bytes((config.data_dir / "Heron.md").read_bytes())
+    assert read_ahead(opened(config, Keeping()), lambda _: None, threading.Event()) == (4, 4)
 
 
 def wait_for(reached: Callable[[], bool]) -> None:

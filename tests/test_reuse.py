@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from rag.ahead import read_ahead
+from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Usage
 from rag.engines.chatml import Rendered
 from rag.engines.ipex import IpexEngine
 from rag.engines.lowbit import convert
 from rag.engines.qwen2 import States
-from rag.reuse import Tally, Tokens
+from rag.pipeline import Rag
+from rag.reuse import Tally, Tokens, states_folder
 from rag.reuse.quantised import quantised, restore
 from rag.reuse.recall import FEWEST, READ_ANEW
 from rag.reuse.store import Store
@@ -254,6 +260,41 @@ def test_passages_are_counted_as_often_as_they_are_found(tmp_path: Path) -> None
     for passages in (["a", "b"], ["b"], []):
         Tally(tmp_path).add_found(passages)
     assert Tally(tmp_path).times_found() == {"a": 1, "b": 2}
-    (tmp_path / "tally.sqlite").write_bytes(b"no database" * 99)
-    Tally(tmp_path).add_found(["a"])
-    assert Tally(tmp_path).times_found() == {}
+
+
+@pytest.mark.parametrize("spared", [0, 4096])
+def test_a_damaged_tally_begins_anew(tmp_path: Path, spared: int) -> None:
+    tally, file = Tally(tmp_path), tmp_path / "tally.sqlite"
+    tally.add_found(map(str, range(9999)))
+    data = file.read_bytes()
+    file.write_bytes(data[:spared] + b"\xff" * (len(data) - spared))
+    for _ in range(2):
+        tally.add_found(["a"])
+    assert tally.times_found() == {"a": 1}
+
+
+def test_nobody_waits_for_a_tally_that_another_process_holds(tmp_path: Path) -> None:
+    tally = Tally(tmp_path)
+    tally.add_found(["a"])
+    with closing(sqlite3.connect(tmp_path / "tally.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        begun = time.monotonic()
+        tally.add_found(["a"])
+        assert time.monotonic() - begun < 2
+    assert tally.times_found() == {"a": 1}
+
+
+def test_what_is_read_ahead_serves_the_questions_of_another_process(config: Config, folder: Path) -> None:
+    store = Store(states_folder(config), 50 * MEGABYTE)
+    config.data_dir.mkdir(exist_ok=True)
+    for number, text in enumerate(TEXTS):
+        (config.data_dir / f"{number}.md").write_text(text * 3, encoding="utf-8")
+    with Rag(config, engine=IpexEngine(folder, model="tiny", store=store)) as rag:
+        rag.sync()
+        assert read_ahead(rag, lambda _: None, threading.Event()) == (3, 3)
+    with Rag(config, engine=IpexEngine(folder, model="tiny", store=store)) as rag:
+        usage = rag.ask("Which boat is a sailing dinghy, an hour at nineteen crowns?").usage
+    tokens = Tally(states_folder(config)).tokens()
+    assert tokens.reused > 0.8 * tokens.wanted > 0
+    assert usage.cached_tokens > usage.prompt_tokens - 150
+    assert sorted(Tally(states_folder(config)).times_found().values())[-1] == 1

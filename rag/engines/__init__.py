@@ -27,7 +27,11 @@ class Engine(Protocol):
     name: str
     model: str  # names the weights in every answer
     context: int  # tokens of prompt and answer together
-    judges: bool  # it tells in `Usage.answerable` whether a prompt holds the answer
+
+    @property
+    def judges(self) -> bool:
+        """Whether it tells in `Usage.answerable` if a prompt holds the answer."""
+        ...
 
     def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
         """Yield `Reading` after each chunk of prefill, the answer's text piece by piece, then one `Usage`.
@@ -67,7 +71,10 @@ class Scorer(Protocol):
 class Reader(Engine, Protocol):
     """An engine that keeps what it read of passages, and can read them before they are asked about."""
 
-    keeps: bool  # else it does so only with another setting
+    @property
+    def keeps(self) -> bool:
+        """Whether it does so with the present settings."""
+        ...
 
     def read(self, prompt: Prompt) -> Generator[Reading, None, bool]:
         """Read a prompt's first passage, unless it is kept already, and tell whether it is now.

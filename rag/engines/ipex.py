@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,7 +58,11 @@ class IpexEngine:
         )
         self._model = Qwen2(folder, manifest, self._matmul)
         self._kept = KeptStates(self._model, self.context)
-        made_of = {"weights": manifest.source.get("sha256"), "low_bit": manifest.low_bit}
+        made_of = {
+            "weights": manifest.source.get("sha256"),
+            "low_bit": manifest.low_bit,
+            "tokenizer": hashlib.sha256((folder / TOKENIZER).read_bytes()).hexdigest(),
+        }
         self._reuse = Reuse(store, self._model, made_of) if store else None
         self.probe = read_probe(folder, manifest.source)
         self._probed = self.probe.layer if self.probe else probed_layer(len(self._model.layers))
@@ -112,7 +117,7 @@ class IpexEngine:
             return False
         if self._reuse.holds(rendered):
             return True
-        if not self._reuse.has_room:
+        if not self._reuse.has_room(rendered):
             return False
         with self._failing("reading"):
             yield from self._read_ahead(rendered, self._reuse)

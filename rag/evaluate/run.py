@@ -96,7 +96,7 @@ def run_questions(
             progress(Progress(stage="asking", done=done, total=total, unit="questions"))
             for name, rag in rags.items():
                 found = _search(rag, question, variant=name)
-                if plan.read_before:
+                if plan.read_before and plan.answers:
                     _read_before(rag, question)
                 found = _answered(rag, found) if plan.answers else found
                 remembers = plan.closed_book and question.answerable

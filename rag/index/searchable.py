@@ -71,10 +71,10 @@ class Searchable:
         with self._store.reading() as connection:
             return rows.read_states(connection)
 
-    def generation(self) -> int:
-        """Return a number that grows whenever the index changes."""
+    def version(self) -> str:
+        """Return what is another whenever the index has changed."""
         with self._store.reading() as connection:
-            return int(read_meta(connection, "generation"))
+            return f"{read_meta(connection, 'origin')} {read_meta(connection, 'generation')}"
 
     def passage_count(self) -> int:
         with self._store.reading() as connection:

@@ -9,6 +9,7 @@ tokens, their number among them, are read anew (Hu et al. 2024, EPIC, arXiv:2410
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,4 +28,8 @@ def states_folder(config: Config) -> Path:
 
 def bytes_kept(folder: Path) -> int:
     """Return the size of all that is kept in `states_folder`."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):  # it may be gone by now
+            total += file.stat().st_size if file.is_file() else 0
+    return total

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 READ_ANEW: Final = 16  # first tokens of a passage that does not stand first
-MOST_TOKENS: Final = 1024  # of a passage, as a model may count them
 FEWEST: Final = 2 * READ_ANEW  # tokens of a passage worth keeping
 
 
@@ -52,9 +51,10 @@ class Reuse:
             self._tally.add_tokens(tokens)
         return [place for place in range(past, len(prompt.tokens)) if place not in recalled]
 
-    @property
-    def has_room(self) -> bool:
-        return self._store.has_room(MOST_TOKENS * 2 * self._values_a_token)
+    def has_room(self, prompt: Rendered) -> bool:
+        """Tell whether there is room for the first passage of a prompt."""
+        tokens = sum(len(shown.places) for shown in prompt.passages[:1])
+        return self._store.has_room(2 * tokens * self._values_a_token)
 
     def holds(self, prompt: Rendered) -> bool:
         """Tell whether the first passage of a prompt is stored, or too short to be."""
@@ -85,8 +85,8 @@ class Reuse:
 
     def _recall_beginning(self, prompt: Rendered, states: States) -> bool:
         count = prompt.constant
-        stored = self._store.get(self._key(prompt.tokens[:count]))
-        if stored is None or not self._holds(stored, count):
+        stored = self._fitting(self._key(prompt.tokens[:count]), count)
+        if stored is None:
             return False
         states.keys[:, :, :count], states.values[:, :, :count] = stored["keys"], stored["values"]
         return True
@@ -94,18 +94,20 @@ class Reuse:
     def _recall(self, prompt: Rendered, shown: Shown, states: States, *, skip: int) -> range:
         """Fill in a passage; return its places that need not be read."""
         count = len(shown.places)
-        stored = self._store.get(self._key(prompt.tokens[: prompt.constant], shown.text))
-        if stored is None or not self._holds(stored, count, give=1 if skip else 0):
+        key = self._key(prompt.tokens[: prompt.constant], shown.text)
+        stored = self._fitting(key, count, give=1 if skip else 0)
+        if stored is None:
             return range(0)
         restore(stored, states, shown.places, self._model, skip=skip)
         return shown.places[skip:]
 
-    def _holds(self, stored: Mapping[str, torch.Tensor], count: int, *, give: int = 0) -> bool:
-        """Tell whether these are states of this model, of so many tokens; a number may `give` one."""
-        layers, heads, tokens, size = stored["keys"].shape
-        model = self._model
-        same = (layers, heads, size) == (len(model.layers), model.kv_heads, model.head_size)
-        return same and abs(tokens - count) <= give
+    def _fitting(self, key: str, count: int, *, give: int = 0) -> dict[str, torch.Tensor] | None:
+        """Return what is stored, if it is of so many tokens; a passage's number may `give` one."""
+        stored = self._store.get(key)
+        if stored is not None and abs(stored["keys"].shape[2] - count) > give:
+            self._store.drop(key)
+            return None
+        return stored
 
     def _key(self, beginning: Sequence[int], text: str = "") -> str:
         tokens = array("I", beginning).tobytes()

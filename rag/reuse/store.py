@@ -44,8 +44,7 @@ class Store:
         except (OSError, SafetensorError):
             whole = False
         if not whole:
-            with suppress(OSError):
-                file.unlink()
+            self.drop(key)
             return None
         with suppress(OSError):
             os.utime(file)
@@ -61,7 +60,7 @@ class Store:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._make_room(size)
-            if disk_usage(file.parent).free < size + RESERVE:
+            if not self._has_disk(size):
                 return
             save_file(dict(tensors), torn, metadata={CHECKSUM: _checksum(key, tensors)})
             torn.replace(file)
@@ -74,11 +73,19 @@ class Store:
 
     def has_room(self, size: int) -> bool:
         """Tell whether so many bytes can be put without another file's going."""
-        return self.size() + size <= self._budget
+        return self.size() + size <= self._budget and self._has_disk(size)
+
+    def drop(self, key: str) -> None:
+        with suppress(OSError):
+            self._file(key).unlink()
 
     def size(self) -> int:
         """Return the bytes of all files."""
         return sum(size for _, size, _ in self._files())
+
+    def _has_disk(self, size: int) -> bool:
+        existing = next(each for each in (self.folder, *self.folder.absolute().parents) if each.is_dir())
+        return disk_usage(existing).free >= size + RESERVE
 
     def _file(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}{SUFFIX}"

@@ -15,6 +15,7 @@ SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS found (passage TEXT PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS tokens (kind TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 """
+PATIENCE: Final = 0.2  # seconds for another process; nobody should wait for a count
 ADD_FOUND: Final = "INSERT INTO found VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
 ADD_TOKENS: Final = (
     "INSERT INTO tokens VALUES (?, ?) ON CONFLICT DO UPDATE SET number = number + excluded.number"
@@ -58,11 +59,11 @@ class Tally:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._file, timeout=5.0)) as connection, connection:
-            try:
+        try:
+            with closing(sqlite3.connect(self._file, timeout=PATIENCE)) as connection, connection:
                 connection.executescript(SCHEMA)
-            except sqlite3.DatabaseError as exc:
-                if not isinstance(exc, sqlite3.OperationalError):
-                    self._file.unlink()  # it is damaged; the next count begins anew
-                raise
-            yield connection
+                yield connection
+        except sqlite3.DatabaseError as exc:
+            if not isinstance(exc, sqlite3.OperationalError):
+                self._file.unlink()  # it is damaged; the next count begins anew
+            raise
