@@ -1,6 +1,7 @@
 """Reranking by a cross-encoder of sentence-transformers, which reads the question with each passage.
 
-Not measured yet: no weights could be had where the other figures were.
+Ten passages of 200 tokens take a model of the shape of mMiniLMv2-L12-H384 1 s on two cores, and one of that
+of bge-reranker-v2-m3 10 s (medians of three). What they gain is not measured: no weights could be had there.
 """
 
 from __future__ import annotations
