@@ -273,14 +273,13 @@ def test_a_damaged_tally_begins_anew(tmp_path: Path, spared: int) -> None:
     assert tally.times_found() == {"a": 1}
 
 
+@pytest.mark.timeout(4)
 def test_nobody_waits_for_a_tally_that_another_process_holds(tmp_path: Path) -> None:
     tally = Tally(tmp_path)
     tally.add_found(["a"])
     with closing(sqlite3.connect(tmp_path / "tally.sqlite")) as other:
         other.execute("BEGIN EXCLUSIVE")
-        begun = time.monotonic()
         tally.add_found(["a"])
-        assert time.monotonic() - begun < 2
     assert tally.times_found() == {"a": 1}
 
 
