@@ -92,7 +92,7 @@ def read(settings: dict[str, Any]) -> int:
     if kept < passages:
         notice(
             f"there is no room for more: reuse_gb is {rag.config.reuse_gb:g}, and "
-            f"`rag doctor` tells what the disk has left"
+            "`rag doctor` tells what the disk has left"
         )
     return OK
 

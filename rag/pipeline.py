@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from rag.config import Config
 from rag.datatypes import (
@@ -248,10 +248,9 @@ class Rag:
             cohort(self.embedder)
             self.index.warm_up()
             prompt = fit("", (), count=self.engine.count_tokens, budget=self.engine.context).prompt
-            with closing(
-                cast("Generator[object]", self.engine.stream(prompt, Generation(max_tokens=1)))
-            ) as steps:
-                any(stop is not None and stop.is_set() for _ in steps)
+            for _ in self.engine.stream(prompt, Generation(max_tokens=1)):
+                if stop is not None and stop.is_set():
+                    break
 
     def documents(self) -> list[DocumentState]:
         """Return every file of the last sync, with its state and why it failed."""

@@ -65,7 +65,7 @@ class EchoEngine:
 
 
 def _reply(prompt: Prompt) -> str:
-    for message in reversed(prompt.messages):  # the passages stand before what was said
+    for message in prompt.messages[prompt.constant :]:
         for part in message.parts[:-1]:
             if found := BODY.match(part):
                 return f"{found[2].strip()} [{found[1]}]"
