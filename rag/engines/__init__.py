@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 ENGINES: Final = {
     "echo": "rag.engines.echo:EchoEngine",
     "ipex": "rag.engines.ipex:IpexEngine",
+    "llamacpp": "rag.engines.llamacpp:LlamaCppEngine",
 }
-EXTRAS: Final = {"ipex": "make clean install"}
+EXTRAS: Final = {"ipex": "make clean install", "llamacpp": ".venv/bin/pip install -e '.[llamacpp]'"}
 
 
 @runtime_checkable

@@ -17,11 +17,15 @@ COUNT = "Count from one to ten: one, two, three, four, five, six, seven, eight, 
 CHINESE = "重复这句话：我们要去北京看长城，然后吃烤鸭。"
 
 
-@pytest.fixture(scope="module", params=["echo", pytest.param("ipex", marks=pytest.mark.model)])
+MODELS = [pytest.param(name, marks=pytest.mark.model) for name in ("ipex", "llamacpp")]
+
+
+@pytest.fixture(scope="module", params=["echo", *MODELS])
 def engine(request: pytest.FixtureRequest) -> Engine:
     if request.param == "echo":
         return open_engine(Config(engine="echo"))
-    return open_engine(request.getfixturevalue("real_config"))
+    config: Config = request.getfixturevalue("real_config")
+    return open_engine(config.model_copy(update={"engine": request.param}))
 
 
 def user(text: str) -> Prompt:
