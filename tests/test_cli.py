@@ -235,7 +235,7 @@ def test_an_engine_that_keeps_nothing_need_not_read(folder: Path) -> None:
     rag(folder, "sync")
     run = rag(folder, "read")
     assert run.returncode == 1
-    assert "the echo engine keeps nothing of what it reads; use ipex, with reuse=on" in run.stderr
+    assert "the echo engine keeps nothing of what it reads; use ipex or llamacpp, with reuse=on" in run.stderr
 
 
 def test_doctor_says_what_is_missing_and_how_to_mend_it(folder: Path) -> None:
