@@ -100,7 +100,6 @@ def source(hit: Hit, turn: Turn, texts: Texts) -> str:
 def build(rag: Rag) -> gr.Blocks:
     def ask(question: str, turns: list[Turn], request: gr.Request) -> Iterator[tuple[str, list[Turn], str]]:
         texts = texts_for(request.headers.get("accept-language", ""))
-        turns = [stop(each) for each in turns]
         turn = Turn(number=len(turns) + 1, question=question)
         history = [each.answer for each in turns if each.answer]
         yield "", [*turns, turn], conversation([*turns, turn], texts)
@@ -112,6 +111,10 @@ def build(rag: Rag) -> gr.Blocks:
         except RagError as exc:
             turn = fail(turn, str(exc))
             yield "", [*turns, turn], conversation([*turns, turn], texts)
+
+    def end(turns: list[Turn], request: gr.Request) -> tuple[list[Turn], str]:
+        turns = [stop(each) for each in turns]
+        return turns, conversation(turns, texts_for(request.headers.get("accept-language", "")))
 
     def greet(request: gr.Request) -> tuple[Any, ...]:
         texts = texts_for(request.headers.get("accept-language", ""))
@@ -133,7 +136,8 @@ def build(rag: Rag) -> gr.Blocks:
             [question, turns, talk],
             show_progress="hidden",
         )
-        halt.click(None, None, None, cancels=[asked])
+        halt.click(None, None, None, cancels=[asked])  # which closes the generator, and so the engine's
+        halt.click(end, turns, [turns, talk], show_progress="hidden")
     return page
 
 

@@ -68,6 +68,7 @@ def show(turn: Turn, texts: Texts) -> None:
     with st.chat_message("user"):
         st.html(plain(turn.question))
     with st.chat_message("assistant"):
+        st.empty()  # the place of what `ask` waits for: on another, what is below would be shown twice
         st.html(plain(turn.text))
         conclude(turn, texts)
 

@@ -311,9 +311,9 @@ def test_the_gradio_page_streams_with_sources_and_stops(chromium: Any, folder: P
         ask(page, "What does the endless litany of the lighthouse say?")
         page.wait_for_selector(".turn.writing:has-text('verse3')")
         page.click("#stop")
+        page.wait_for_selector(f".turn.stopped:has-text('{ENGLISH.stopped}')")
         ask(page, "What is the zebra protocol?")
         page.wait_for_selector(".turn.done >> nth=2", timeout=20_000)
-        assert ENGLISH.stopped in page.inner_text(".turn.stopped")
         page.click(".turn.done >> nth=2 >> summary")
         for text in MARKUP:
             assert text in page.inner_text(".turn.done >> nth=2 >> .said")
@@ -346,8 +346,10 @@ def test_the_streamlit_page_streams_with_sources_and_remembers(chromium: Any, fo
             page.locator(sources).last.locator("summary").click()
             page.wait_for_selector(f"{sources} :text('harbour.md')")
             ask(page, "Where is it?")
-            page.wait_for_selector(f"{sources} >> nth=1")
+            page.wait_for_selector(f"{messages} >> nth=3")
+            page.locator(messages).last.locator(sources).wait_for()
             assert page.locator(messages).count() == 4
+            assert page.locator(sources).count() == 2
             assert f"{QUESTION} Where is it?" in last(page)
             page.click(f"button:has-text('{CHINESE.clear}')")
             page.wait_for_selector(messages, state="detached")
