@@ -54,7 +54,7 @@ def load(folder: Path, name: str) -> IpexEngine:
 
 def answer(engine: IpexEngine) -> str:
     """Return the greedy answer, which is always the same."""
-    model = EngineChatModel(engine=engine, max_tokens=48, temperature=0.0)
+    model = EngineChatModel(engine=engine, max_tokens=32, temperature=0.0)
     return model.invoke([HumanMessage(QUESTION)]).text
 
 
