@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from examples.console_streaming import SYSTEM, ModelChat
 from examples.low_bit_save_load import QUESTION as LOW_BIT_QUESTION
@@ -251,6 +252,7 @@ def served(*command: str | Path, folder: Path, **more: object) -> Iterator[str]:
     try:
         line = next(line for line in process.stdout if "http://" in line)
         assert f"http://127.0.0.1:{port}" in line
+        requests.get(f"http://127.0.0.1:{port}", timeout=60).raise_for_status()
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGINT)
@@ -366,4 +368,4 @@ def test_the_streamlit_page_streams_with_sources_and_remembers(chromium: Any, fo
 
 def test_the_streamlit_page_can_be_started_as_any_script(folder: Path) -> None:
     with served(EXAMPLES / "streamlit_app.py", folder=folder) as url:
-        assert url
+        assert "Streamlit" in requests.get(url, timeout=60).text
