@@ -6,8 +6,10 @@
 With --documents the answers come from data/, with their sources. Ctrl-C stops an answer, Ctrl-D ends.
 """
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, trim_messages
@@ -29,7 +31,7 @@ class ModelChat:
         self.room = rag.engine.context - rag.config.max_tokens  # tokens
         self.messages: list[BaseMessage] = [SYSTEM]
 
-    def stream(self, question: str) -> Iterator[str]:
+    def stream(self, question: str) -> Generator[str]:
         self.messages.append(HumanMessage(question))
         prompt = trim_messages(  # the oldest turns go when there is no more room
             self.messages,
@@ -54,7 +56,7 @@ class DocumentChat:
         self.rag = rag
         self.answers: list[Answer] = []
 
-    def stream(self, question: str) -> Iterator[str]:
+    def stream(self, question: str) -> Generator[str]:
         with closing(self.rag.stream(question, history=self.answers)) as events:
             for event in events:
                 if isinstance(event, Token):
@@ -64,11 +66,12 @@ class DocumentChat:
                     yield "\n\n" + "\n".join(source_lines(event))
 
 
-def show(pieces: Iterator[str]) -> None:
-    """Print an answer piece by piece; closing its iterator stops the model at once."""
+def show(answer: Generator[str]) -> None:
+    """Print an answer piece by piece; closing its generator stops the model at once."""
     try:
-        for piece in pieces:
-            print(piece, end="", flush=True)
+        with closing(answer) as pieces:
+            for piece in pieces:
+                print(piece, end="", flush=True)
         print()
     except KeyboardInterrupt:
         print("\n(stopped)")
