@@ -110,6 +110,7 @@ def test_a_joined_passage_knows_its_pages_boxes_and_surest_signals() -> None:
         (hit("Second.", start=7, cells="A1:B2"), "First. Second."),
         (hit("Second.", start=7, source="b.txt"), "First. Second."),
         (hit("Second.", start=7, unit="slide"), "First. Second."),
+        (hit("Second.", start=7, heading="Another section"), "First. Second."),
         (hit("Second.", start=11), "First. and Second."),
         (hit("Second.", start=7), "First. changed"),
         (hit("Second.", start=7), ""),

@@ -53,9 +53,9 @@ def interleaved(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
 
 
 def joined(hits: Sequence[Hit], *, between: TextBetween, fits: Callable[[str], bool]) -> list[Hit]:
-    """Join hits that follow one another in a document, white space between them, where the whole `fits`.
+    """Join hits that follow one another below one heading, white space between them, where the whole `fits`.
 
-    The whole stands where the better one stood, with the best of both signals and ranks.
+    Sections are read apart: each is short, and what was read of it serves every question. The whole stands where the better one stood, with the best of both signals and ranks.
     """
     for first, second in combinations(hits, 2):
         whole = _whole(first, second, between)
@@ -89,11 +89,12 @@ def _whole(first: Hit, second: Hit, between: TextBetween) -> Hit | None:
 
 
 def _may_be_one(before: Passage, after: Passage) -> bool:
-    same = (before.source, before.digest, before.part, before.unit) == (
+    same = (before.source, before.digest, before.part, before.unit, before.heading) == (
         after.source,
         after.digest,
         after.part,
         after.unit,
+        after.heading,
     )
     return same and after.start - before.end <= GAP and not (before.cells or after.cells)
 
