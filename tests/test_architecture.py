@@ -24,7 +24,7 @@ LAYERS = [
     {"default"},
     {"benchmark", "doctor"},
     {"evaluate"},
-    {"asking", "bars", "chores", "cli", "measuring", "ui"},
+    {"asking", "bars", "chores", "cli", "measuring", "timing", "ui"},
     {"__init__", "__main__"},
 ]
 

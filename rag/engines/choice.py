@@ -66,6 +66,15 @@ class Measured:
         return min(self.speeds, key=lambda name: self.speeds[name].seconds)
 
 
+def told(speed: Speed) -> str:
+    """Return for example "8.4 s: first token 1.2 s (passages read before), then 8.2 tokens/s"."""
+    read = "passages read before" if speed.warm else "passages read then"
+    return (
+        f"{speed.seconds:.1f} s: first token {speed.first_token:.1f} s ({read}), "
+        f"then {speed.decode_tps:.1f} tokens/s"
+    )
+
+
 def chosen_engine(config: Config) -> str:
     """Return the name of the engine to open: `config.engine`, or what "auto" comes to."""
     if config.engine != AUTO:
@@ -89,7 +98,7 @@ def recall(config: Config) -> Measured | None:
 
 
 def _is_still_so(name: str, speed: Speed, config: Config) -> bool:
-    known = speed.seconds > 0 and speed.versions == versions_of(name)
+    known = name in candidates() and speed.first_token > 0 and speed.versions == versions_of(name)
     return known and not why_missing(name, config)
 
 
@@ -147,9 +156,8 @@ def why_missing(name: str, config: Config) -> str:
     """Tell why an engine cannot run, and what to do about it; "" where it can."""
     if how := how_to_install(name):
         return f"it is not installed: {how}"
-    model = chosen_model(config)
     try:
-        return _missing_files(name, model, config)
+        return _missing_files(name, chosen_model(config), config)
     except ModelError as exc:
         return str(exc)
 
@@ -176,3 +184,26 @@ def _missing_files(name: str, model: str, config: Config) -> str:
         if name == "llamacpp" and path.is_dir():
             return f"{model} is here as safetensors, and llama.cpp reads GGUF; choose another with --model"
     return ""
+
+
+def findings(config: Config) -> list[tuple[str, str]]:
+    """Return (subject, fact): which engine is chosen and why, and of each that is not there how to get it."""
+    found = [("engine", f"{chosen_engine(config)}, {_why_chosen(config)}")]
+    for name in candidates():
+        why = why_missing(name, config)
+        if why and name != chosen_engine(config):
+            found.append((f"engine {name}", f"cannot run: {why}"))
+    return found
+
+
+def _why_chosen(config: Config) -> str:
+    if config.engine != AUTO:
+        return "as set"
+    measured = recall(config)
+    if measured is None:
+        return "as nothing was measured here; `rag benchmark --engines` finds out which is fastest"
+    ordered = sorted(measured.speeds, key=lambda name: measured.speeds[name].seconds)
+    speeds = "; ".join(f"{name} {told(measured.speeds[name])}" for name in ordered)
+    tried = [*(f"{name} failed: {why}" for name, why in measured.failed.items())]
+    waiting = [f"{name} was not measured: `rag benchmark --engines`" for name in unmeasured(config)]
+    return "; ".join([f"the fastest here for a typical question: {speeds}", *tried, *waiting])
