@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from rag.benchmark.cases import CASES, WARM_UP, Case
-from rag.benchmark.processes import DIED, Processes, processes
+from rag.benchmark.processes import DIED, Processes, opened
 from rag.benchmark.prompts import Count, make_prompt
 from rag.benchmark.report import Report, Row, row_of
 from rag.benchmark.runners import KEEPS_NOTHING, RUNNERS, Task, Timing, threads_of
@@ -64,7 +64,7 @@ def benchmark(
     names = _checked(engines, config, rounds)
     count = token_counter(names, config)
     results = _Results()
-    with processes(names, config) as group:
+    with opened(names, config) as group:
         tasks = list(_tasks(cases, rounds))
         for done, (number, case) in enumerate(tasks):
             asked = make_prompt(case, number, count)

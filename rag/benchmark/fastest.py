@@ -13,7 +13,7 @@ from typing import Final
 
 from rag.benchmark import token_counter
 from rag.benchmark.cases import WARM, WARM_UP, Case
-from rag.benchmark.processes import processes
+from rag.benchmark.processes import opened
 from rag.benchmark.prompts import Count, make_prompt
 from rag.benchmark.runners import Task, Timing
 from rag.config import Config
@@ -72,13 +72,13 @@ def _timed(name: str, config: Config, count: Count) -> Timing | str:
     """Return the timing of a typical question after a warm-up, or why there is none."""
     answered: Timing | str = ""
     try:
-        with processes([name], config) as group:
+        with opened([name], config) as group:
             for number, case in enumerate((WARM_UP, TYPICAL), start=1):
                 answered = group.ask(name, _task(case, number, count))
                 if isinstance(answered, str):
                     return answered
     except EngineError as exc:
-        return str(exc)
+        return str(exc).removeprefix(f"{name} cannot run: ")
     return answered
 
 

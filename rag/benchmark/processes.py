@@ -48,7 +48,7 @@ class Processes:
 
 
 @contextmanager
-def processes(engines: Sequence[str], config: Config) -> Iterator[Processes]:
+def opened(engines: Sequence[str], config: Config) -> Iterator[Processes]:
     """Open every engine; those that fail are told with the reason.
 
     What they keep of passages goes to a folder that is deleted at the end: nothing of the user's is touched.

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final, Protocol, TypeGuard, runtime_checkable
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
-from rag.engines.choice import chosen_engine
+from rag.engines.choice import chosen_engine as chosen_engine
 from rag.errors import MissingExtraError
 from rag.models import chosen_model
 
