@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rag.bars import progress_bars
 from rag.chores import notice
-from rag.errors import RagError
+from rag.errors import InputError, RagError
 from rag.exit_status import OK
 from rag.measuring import writable
 
@@ -84,6 +84,8 @@ def benchmark(  # noqa: PLR0913 - one for each flag
 
     config = Config(**settings)
     if engines == "":
+        if json_file or html_file:
+            raise InputError("--json and --html go with a comparison: name the engines after --engines")
         return _choose(config)
     for file in filter(None, (json_file, html_file)):
         writable(file)

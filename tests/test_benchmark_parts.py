@@ -121,3 +121,10 @@ def test_a_file_that_cannot_be_written_is_found_before_anything_is_measured(
     flags = ["--engines", "echo", "--html", str(tmp_path / "none" / "page.html")]
     assert main(["benchmark", *flags]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_choice_of_an_engine_goes_into_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["benchmark", "--engines", "--json", str(tmp_path / "file.json")]) == 1
+    assert "name the engines after --engines" in capsys.readouterr().err

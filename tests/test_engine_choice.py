@@ -28,7 +28,7 @@ from rag.engines.lowbit import convert
 from rag.errors import EngineError
 from rag.models import lowbit_folder
 from rag.timing import choose_engine
-from tests.given_speeds import GIVEN, given
+from tests.given_speeds import given
 from tests.tiny_qwen2 import write_folder
 
 
@@ -137,8 +137,8 @@ def test_llama_cpp_needs_a_gguf_file(tiny: Config, monkeypatch: pytest.MonkeyPat
     assert "llama.cpp reads GGUF" in why_missing("llamacpp", tiny)
 
 
-@pytest.mark.parametrize("name", ["echo", "openai"])
-def test_what_has_no_weights_of_its_own_is_never_chosen(
+@pytest.mark.parametrize("name", ["echo", "openai", "hf"])
+def test_what_has_no_weights_of_its_own_or_float_ones_is_never_chosen(
     name: str, tiny: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ENGINES, name, "rag.engines.echo:EchoEngine")
@@ -151,11 +151,12 @@ def test_measuring_remembers_the_fastest_and_why_others_failed(
     tiny: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag.benchmark.processes.serve", given)
-    monkeypatch.setitem(ENGINES, "slow", "rag.engines.echo:EchoEngine")
+    for name in ("slow", "brief"):
+        monkeypatch.setitem(ENGINES, name, "rag.engines.echo:EchoEngine")
     found = measure_fastest(tiny)
     assert found.fastest == chosen_engine(tiny) == "quick"
     assert found.speeds["ipex"].seconds == 8 + 59 / 5
-    assert found.failed == {"slow": "out of ink"}
+    assert found.failed == {"slow": "out of ink", "brief": "it wrote too little to tell its pace"}
     assert unmeasured(tiny) == []
     lines = to_table(found, tiny).splitlines()
     assert lines[1] == "quick        15.8 s: first token 4.0 s (passages read before), then 5.0 tokens/s"
@@ -165,7 +166,7 @@ def test_measuring_remembers_the_fastest_and_why_others_failed(
 
 def test_when_none_answers_nothing_is_remembered(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rag.benchmark.processes.serve", given)
-    for name in GIVEN:
+    for name in ("ipex", "quick"):
         monkeypatch.delitem(ENGINES, name)
     monkeypatch.setitem(ENGINES, "slow", "rag.engines.echo:EchoEngine")
     with pytest.raises(EngineError, match="slow cannot run: out of ink"):

@@ -22,14 +22,13 @@ from rag.config import Config
 from rag.datatypes import Progress, ProgressCallback
 from rag.engines import ENGINES as OURS
 from rag.engines.chatml import ChatTokenizer
-from rag.engines.choice import WITHOUT_WEIGHTS, why_missing
+from rag.engines.choice import candidates, why_missing
 from rag.engines.lowbit import TOKENIZER, read_manifest
 from rag.errors import ConfigError
 from rag.models import chosen_model, lowbit_folder
 
 __all__ = ["benchmark", "known_engines", "machine", "token_counter", "usual_engines"]
 
-SLOW: Final = frozenset({"hf"})  # measured only when asked for by name: it needs all the memory there is
 SHARED: Final = 16  # tokens that every two prompts begin with, at most
 PACKAGES: Final = ("ipex-llm", "torch", "transformers", "llama-cpp-python", "openvino-genai")
 
@@ -41,8 +40,7 @@ def known_engines() -> list[str]:
 
 def usual_engines(config: Config) -> list[str]:
     """Return what is timed unless others are named: those of ours that can run here, and all rivals."""
-    ours = [n for n in OURS if n not in WITHOUT_WEIGHTS | SLOW and not why_missing(n, config)]
-    return [*ours, *RUNNERS]
+    return [*(name for name in candidates() if not why_missing(name, config)), *RUNNERS]
 
 
 def benchmark(

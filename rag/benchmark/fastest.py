@@ -58,6 +58,8 @@ def measure_fastest(
         answered = _timed(name, placed, count)
         if isinstance(answered, str):
             failed[name] = answered
+        elif not answered.decode_tps:
+            failed[name] = "it wrote too little to tell its pace"
         else:
             speeds[name] = _speed(name, answered)
     if not speeds:

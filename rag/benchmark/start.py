@@ -24,9 +24,9 @@ from rag.reuse import bytes_kept, states_folder
 
 CASE: Final = "start"
 READY, FIRST, WHOLE, MEMORY = (
-    "process started, engine loaded",
-    "first token since then",
-    "whole answer since then",
+    "process start to engine loaded",
+    "process start to first token",
+    "process start to last word",
     "memory",
 )
 MEGABYTE: Final = 1e6

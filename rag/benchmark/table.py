@@ -12,15 +12,16 @@ HEADER: Final = (
     f"{'engine':15} {'first token, s':>24} {'tokens/s after it':>24} {'total, s':>24} {'MB':>6} "
     f"{'answer':>7} {'known':>6}"
 )
-LEGEND: Final = (
-    "median of {rounds} rounds after a warm-up [least - most]; answer: tokens written; known: tokens of the "
-    "prompt that the engine says it need not read"
+LEGEND: Final = "medians of {rounds} rounds after a warm-up [least - most]"
+COLUMNS: Final = (
+    "answer: tokens written; known: tokens of the prompt that the engine says it had read before; "
+    "MB: most memory of its process"
 )
 
 
 def to_table(report: Report) -> str:
     """Return the figures, then how many times sooner our engines answer, and what did not run."""
-    lines = [report.machine, LEGEND.format(rounds=report.rounds), ""]
+    lines = [report.machine, LEGEND.format(rounds=report.rounds), *([COLUMNS] if report.rows else []), ""]
     for case in dict.fromkeys(row.case for row in report.rows):
         lines += [*_case([row for row in report.rows if row.case == case]), ""]
     for case in dict.fromkeys(fact.case for fact in report.facts):

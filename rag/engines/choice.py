@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 AUTO: Final = "auto"
 DEFAULT: Final = "ipex"
 FILE: Final = "engines.json"  # in models_dir
-WITHOUT_WEIGHTS: Final = frozenset({"echo", "openai"})  # of their own: never chosen unasked
+WITHOUT_WEIGHTS: Final = frozenset({"echo", "openai"})  # of their own
+# hf reads float weights for each word, so that it cannot be the fastest, and may need all the memory.
+NEVER_CHOSEN: Final = WITHOUT_WEIGHTS | {"hf"}
 MODULES: Final = {"ipex": "ipex_llm", "llamacpp": "llama_cpp", "openvino": "openvino_genai"}
 PACKAGES: Final = {  # whose version makes an engine fast or slow
     "ipex": ("ipex-llm", "torch"),
     "llamacpp": ("llama-cpp-python",),
     "openvino": ("openvino-genai",),
-    "hf": ("transformers", "torch"),
 }
 WRITTEN: Final = 60  # tokens of the answer to a typical question
 
@@ -139,7 +140,7 @@ def candidates() -> list[str]:
     """Return the engines that may be chosen by themselves, whether they are installed or not."""
     from rag.engines import ENGINES
 
-    return [name for name in ENGINES if name not in WITHOUT_WEIGHTS]
+    return [name for name in ENGINES if name not in NEVER_CHOSEN]
 
 
 def unmeasured(config: Config) -> list[str]:
@@ -177,7 +178,7 @@ def _missing_files(name: str, model: str, config: Config) -> str:
 
     if name == "ipex" and not is_converted(lowbit_folder(model, config), None, config.low_bit):
         return f"{model} is not converted to {config.low_bit}: rag models pull"
-    if name in MODULES or name == "hf":
+    if name in MODULES:
         path = find_model(model, config)
         if path is None:
             return f"{model} is not on this machine: rag models pull"
