@@ -168,11 +168,13 @@ def test_the_json_is_a_list_of_the_rows() -> None:
 
 
 def test_the_page_draws_the_figures_and_takes_no_text_for_markup() -> None:
-    grown = [row(f"{n} tokens", "ipex", n / 100, prompt_tokens=n) for n in (1000, 2000, 4000)]
+    sizes = zip(LENGTHS[2:], (1000, 2000, 4000), strict=True)
+    grown = [row(case.name, "ipex", n / 100, prompt_tokens=n) for case, n in sizes]
     page = to_html(Report(machine="<b>", rounds=3, rows=(*RUN, *grown), skipped={"x": "<script>"}))
     assert "<b>" not in page
     assert "<script>" not in page
-    assert page.count('aria-label="seconds to the first token"') == 1
+    assert page.count('aria-label="How cost grows with the prompt"') == 1
+    assert "How cost grows with the passages" not in page
     # 4000 tokens take 40 s, the most of both axes; 2000 and 20 s lie in the middle
     assert "336.0 206.0L616.0 56.0" in page
     assert "8.0 times sooner than llamacpp-plain&#x27;s" in page

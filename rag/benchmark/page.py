@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
+from rag.benchmark.cases import LENGTHS, PASSAGES
 from rag.benchmark.report import Fact, Figure, Report, Row
 from rag.benchmark.table import ratios
 from rag.plots import END, Bar, Point, bars, head, lines, table
 
 TITLE: Final = "Benchmark of Kaoju"
+SWEEPS: Final = {"How cost grows with the prompt": LENGTHS, "How cost grows with the passages": PASSAGES}
 COLUMNS: Final = (
     "engine", "model", "reuse", "prompt tokens", "known", "answer tokens", "first token, s", "tokens/s",
     "total, s", "MB",
@@ -59,16 +61,17 @@ def _cells(row: Row) -> list[str]:
 
 
 def _growth(rows: Sequence[Row]) -> Iterator[str]:
-    """Draw how the first token waits for longer prompts, where there are prompts of several lengths."""
-    series: dict[str, list[Point]] = {}
-    for row in rows:
-        if row.reuse != "prefix":
-            label = row.engine + (", passages read before" if row.reuse == "passages" else "")
-            series.setdefault(label, []).append((row.prompt_tokens, row.first_token.median))
-    grown = {label: sorted(points) for label, points in series.items() if len(dict(points)) > 2}  # noqa: PLR2004
-    if grown:
-        yield "<h2>How cost grows</h2>"
-        yield lines("seconds to the first token", grown, x="prompt tokens", y="seconds to the first token")
+    """Draw how the wait for the first token grows, of each sweep that was measured."""
+    for title, cases in SWEEPS.items():
+        names = {case.name for case in cases}
+        series: dict[str, list[Point]] = {}
+        for row in rows:
+            if row.case in names:
+                label = row.engine + (", passages read before" if row.reuse == "passages" else "")
+                series.setdefault(label, []).append((row.prompt_tokens, row.first_token.median))
+        if series:
+            drawn = {label: sorted(points) for label, points in series.items()}
+            yield f"<h2>{title}</h2>" + lines(title, drawn, x="prompt tokens", y="seconds to the first token")
 
 
 def _facts(case: str, facts: Sequence[Fact]) -> Iterator[str]:
