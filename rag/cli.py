@@ -15,7 +15,8 @@ from rag.bars import progress_bars
 from rag.chores import export_command, import_command, notice, print_report, read, status, sync
 from rag.errors import RagError
 from rag.exit_status import FAILED, INTERRUPTED, INTERRUPTION, OK
-from rag.measuring import benchmark, calibrate, evaluate
+from rag.measuring import calibrate, evaluate
+from rag.timing import add_benchmark, benchmark, choose_engine
 
 EPILOG: Final = """\
 exit status: 0 done or answered, 1 failed, 2 wrong command line,
@@ -87,15 +88,9 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument("action", choices=("list", "pull", "show"))
     models.add_argument("name", nargs="?", help="of a model; by default those in the settings")
     add("doctor", doctor, "say what is installed, what is wrong and how to mend it")
-    timing = add("benchmark", benchmark, "time the first word and decoding, the embedder, or a large index")
-    timing.add_argument(
-        "--case", choices=("engines", "embedding", "index"), default="engines", help="what to measure"
+    add_benchmark(
+        add("benchmark", benchmark, "time the first word and decoding, the embedder, or a large index")
     )
-    timing.add_argument("--engines", help="comma-separated; by default all that are installed")
-    timing.add_argument("--rounds", type=int, default=3, help="counted rounds after the warm-up (default 3)")
-    timing.add_argument("--passages", type=int, default=100_000, help="of the index made (default 100000)")
-    timing.add_argument("--questions", type=Path, metavar="FILE", help="asked of that index, one a line")
-    timing.add_argument("--json", metavar="FILE", dest="file", help="write the figures there, too")
     _add_evaluate(
         add("evaluate", evaluate, "score retrieval, answers, citations and refusals on a question set")
     )
@@ -199,6 +194,7 @@ def run(settings: dict[str, Any]) -> int:
     with progress_bars() as progress:
         config = Config(**settings)
         prepare(config, progress, notice=notice)
+        choose_engine(config, progress)
         rag = Rag(config)
         report = rag.sync(progress)
     print_report(report, as_json=False)

@@ -23,7 +23,7 @@ PREFIX: Final = "RAG_"
 TOML: Final = Path("rag.toml")
 PLACES: Final = frozenset(
     {"data_dir", "index_dir", "models_dir", "host", "port", "root_path", "threads", "offline", "hub_timeout"}
-    | {"hf_endpoint", "modelscope_endpoint", "reuse_gb", "upload_mb", "watch"}
+    | {"hf_endpoint", "modelscope_endpoint", "reuse_gb", "upload_mb", "watch", "measure_engines"}
 )
 TELEMETRY_OFF: Final = {
     "ANONYMIZED_TELEMETRY": "False",
@@ -75,8 +75,13 @@ class Config(BaseSettings):
         description="what orders the best passages anew: none, sentences, or a cross-encoder by catalogue "
         "name, hub id or local folder",
     )
-    engine: Literal["ipex", "llamacpp", "echo"] = Field(
-        "ipex", description="LLM engine: ipex, llamacpp (GGUF files), or echo (no model)"
+    engine: Literal["auto", "ipex", "llamacpp", "echo"] = Field(
+        "auto",
+        description="LLM engine: auto (of those installed the fastest here), ipex, llamacpp (GGUF files), "
+        "or echo (no model)",
+    )
+    measure_engines: bool = Field(
+        True, description="with engine=auto `rag run` times the installed engines once, for a minute or two"
     )
     low_bit: Literal["sym_int4", "asym_int4", "sym_int8"] = Field(
         "sym_int4", description="how the weights are quantised"

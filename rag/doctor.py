@@ -42,7 +42,7 @@ def examine(settings: dict[str, Any]) -> list[Finding]:
     except RagError as exc:
         findings.append(Finding(subject="settings", fact=str(exc), well=False, mend="correct it"))
         return findings
-    return [*findings, *_folders(config), *_models(config), _index(config), *_read(config)]
+    return [*findings, *_folders(config), *_engines(config), *_models(config), _index(config), *_read(config)]
 
 
 def _packages() -> Iterator[Finding]:
@@ -106,6 +106,14 @@ def _folders(config: Config) -> Iterator[Finding]:
 
 def _existing(folder: Path) -> Path:
     return next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
+
+
+def _engines(config: Config) -> Iterator[Finding]:
+    """Which LLM engine answers, and why; an optional one that is not there is no fault."""
+    from rag.engines.choice import findings
+
+    for subject, fact in findings(config):
+        yield Finding(subject=subject, fact=fact)
 
 
 def _models(config: Config) -> Iterator[Finding]:

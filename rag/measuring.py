@@ -1,4 +1,4 @@
-"""The commands that measure: `rag benchmark`, `rag evaluate` and `rag calibrate`."""
+"""The commands that judge answers: `rag evaluate` and `rag calibrate`."""
 
 from __future__ import annotations
 
@@ -9,40 +9,6 @@ from typing import Any
 from rag.bars import progress_bars
 from rag.errors import ConfigError, InputError
 from rag.exit_status import OK
-
-
-def benchmark(
-    settings: dict[str, Any],
-    *,
-    case: str,
-    engines: str | None,
-    rounds: int,
-    passages: int,
-    questions: Path | None,
-    file: str | None,
-) -> int:
-    from rag import benchmark as timing
-    from rag.benchmark import embedding, scale
-    from rag.config import Config
-
-    config = Config(**settings)
-    names = engines.split(",") if engines else timing.ENGINES
-    if file:
-        _writable(Path(file))
-    with progress_bars() as progress:
-        if case == "index":
-            measured = scale.measure_index(config, passages=passages, questions=questions, progress=progress)
-            table, figures = scale.to_table(measured), scale.to_json(measured)
-        elif case == "embedding":
-            compared = embedding.measure_embedding(config, rounds=rounds, progress=progress)
-            table, figures = embedding.to_table(compared), embedding.to_json(compared)
-        else:
-            report = timing.benchmark(config, engines=names, rounds=rounds, progress=progress)
-            table, figures = timing.to_table(report), timing.to_json(report)
-    print(table)
-    if file:
-        Path(file).write_text(figures, encoding="utf-8")
-    return OK
 
 
 def evaluate(  # noqa: PLR0913 - one for each flag
@@ -74,7 +40,7 @@ def evaluate(  # noqa: PLR0913 - one for each flag
     if withhold and retrieval_only:
         raise InputError("--withhold measures refusing, which --retrieval-only leaves out; drop one of them")
     for file in filter(None, (json_file, html_file)):
-        _writable(file)
+        writable(file)
     reuses = settings.get("reuse", "").split(",")
     if len(reuses) > 1:
         settings = {name: value for name, value in settings.items() if name != "reuse"}
@@ -137,7 +103,7 @@ def _draft(settings: dict[str, Any], file: Path, *, size: int) -> int:
         raise ConfigError(f"{file} is there already; name a new file")
     if not size:
         raise InputError("--draft needs to know how many questions to propose; say --questions 20")
-    _writable(file)
+    writable(file)
     count = 0
     try:
         with (
@@ -163,7 +129,8 @@ def _draft(settings: dict[str, Any], file: Path, *, size: int) -> int:
     return OK
 
 
-def _writable(file: Path) -> None:
+def writable(file: Path) -> None:
+    """See that a file can be written; raises ConfigError."""
     try:
         file.touch()
     except OSError as exc:

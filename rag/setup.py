@@ -9,6 +9,7 @@ from rag import models
 from rag.config import Config
 from rag.datatypes import ProgressCallback
 from rag.embed import HashingEmbedder, SentenceEmbedder, open_embedder
+from rag.engines.choice import AUTO, DEFAULT, WITHOUT_WEIGHTS, chosen_engine
 from rag.errors import ModelError
 from rag.rerank import names_model
 
@@ -26,10 +27,12 @@ def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> No
         _take_embedder(config, progress, notice)
     if names_model(config.reranker):
         _tell(models.fetch_reranker(config.reranker, config, progress), notice)
-    if config.engine == "ipex":
+    engine = chosen_engine(config)
+    if engine not in WITHOUT_WEIGHTS:
         fetched = models.choose_model(config, progress)
         _tell(fetched, notice)
-        _convert(fetched, config, progress)
+        if engine == DEFAULT or config.engine == AUTO:  # which falls back on it
+            _convert(fetched, config, progress)
 
 
 def pull(name: str, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
@@ -86,7 +89,7 @@ def model_findings(config: Config) -> Iterator[tuple[str, str, bool]]:
         yield "embedder", *_state(config.embedder, config)
     if names_model(config.reranker):
         yield "reranker", *_state(config.reranker, config)
-    if config.engine == "ipex":
+    if chosen_engine(config) not in WITHOUT_WEIGHTS:
         yield "model", *_state(models.chosen_model(config), config)
 
 
@@ -97,7 +100,7 @@ def _state(name: str, config: Config) -> tuple[str, bool]:
         return str(exc), False
     if state.path is None:
         return f"{name} is not on this machine", False
-    if state.kind == "llm" and not _is_converted(name, config):
+    if state.kind == "llm" and chosen_engine(config) == DEFAULT and not _is_converted(name, config):
         return f"{name} is at {state.path} but not, or not wholly, converted to {config.low_bit}", False
     return f"{name} at {state.path}", True
 

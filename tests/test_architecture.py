@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"datatypes", "errors", "exit_status"},
     {"chinese", "config", "harmless", "places", "race", "scope", "sentences", "turnstile"},
-    {"embed", "engines", "index", "load", "models", "prompt", "render", "reuse", "split"},
+    {"embed", "engines", "index", "load", "models", "plots", "prompt", "render", "reuse", "split"},
     {"evidence", "quantities", "refuse"},
     {"as_written", "cite", "chat_model", "folder", "follow_up", "nearness", "portable", "rerank", "retrieve"},
     {"ahead", "status", "unmentioned"},
@@ -24,7 +24,7 @@ LAYERS = [
     {"default"},
     {"benchmark", "doctor"},
     {"evaluate"},
-    {"asking", "bars", "chores", "cli", "measuring", "ui"},
+    {"asking", "bars", "chores", "cli", "measuring", "timing", "ui"},
     {"__init__", "__main__"},
 ]
 

@@ -199,7 +199,7 @@ def test_chat_keeps_the_conversation(folder: Path) -> None:
         (
             ("ask", "Leave?"),
             {"RAG_ENGINE": "warp"},
-            "RAG_ENGINE='warp' is not valid: Input should be 'ipex', 'llamacpp' or 'echo'",
+            "RAG_ENGINE='warp' is not valid: Input should be 'auto', ",
         ),
         (("ask", "Leave?"), {"RAG_ENGINE": "ipex", "RAG_EMBEDDER": "nowhere"}, "'nowhere'"),
         (("ask", "Leave?", "--top-k", "0"), {}, "top_k='0' is not valid"),

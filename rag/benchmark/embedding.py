@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from rag.benchmark import machine
+from rag.benchmark.report import Fact, Figure
 from rag.config import Config
 from rag.datatypes import Progress, ProgressCallback
 from rag.embed import Embedder, SentenceEmbedder, open_embedder, text_for_embedding
@@ -108,6 +109,20 @@ def _seconds(embedder: Embedder, texts: Sequence[str]) -> float:
 def _speed(passages: int, seconds: Sequence[float]) -> Speed:
     rates = [passages / each for each in seconds]
     return Speed(median=statistics.median(rates), least=min(rates), most=max(rates))
+
+
+def facts(report: EmbeddingReport) -> tuple[Fact, ...]:
+    """Return the figures as facts of the case "embedding"."""
+    speeds = {"PyTorch, float32": report.plain, "OpenVINO, int8": report.converted}
+    return tuple(
+        Fact(
+            case="embedding",
+            name=name,
+            unit=f"passages/s of {report.tokens:.0f} tokens",
+            figure=Figure(median=speed.median, min=speed.least, max=speed.most),
+        )
+        for name, speed in speeds.items()
+    )
 
 
 def to_json(report: EmbeddingReport) -> str:

@@ -1,11 +1,12 @@
-"""What `rag benchmark` times, each in a process of its own: our engine, ipex-llm as shipped, llama.cpp."""
+"""What `rag benchmark` times, each in a process of its own: our engines, and their rivals as they come."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -13,12 +14,17 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from rag.config import Config
-from rag.datatypes import Generation, Prompt
+from rag.datatypes import Generation, Message, Prompt, Reading, Usage
+from rag.engines import keeps, open_engine
 from rag.engines.lowbit import TOKENIZER
 from rag.errors import EngineError, MissingExtraError, ModelError
 from rag.models import find_model, lowbit_folder
 
-Speak: TypeAlias = Callable[[Prompt, int], Iterator[object]]  # yields once for each token, as it comes
+# Yields once for each token, as it comes, or anything at all and last a Usage, which counts them.
+Speak: TypeAlias = Callable[[Prompt, int], Iterator[object]]
+KEEPS_NOTHING: Final = "it keeps nothing of what it reads"
+BETWEEN: Final = Prompt(messages=(Message(role="user", parts=("Count from one to three.",)),))
+CONTEXT: Final = 4608  # tokens of a rival: the longest prompt and its answer
 PEAK: Final = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
@@ -31,6 +37,18 @@ class Timing:
     total: float
     answer_tokens: int
     rss_mb: float  # most memory the process has held so far
+    cached_tokens: int = 0  # of the prompt, not read again
+    kept: bool = False  # its passages had been read before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A prompt to answer; an engine that keeps what it reads has read the passages `alone` before."""
+
+    prompt: Prompt
+    answer_tokens: int
+    alone: tuple[Prompt, ...] = ()
+    keepers_only: bool = False  # any other engine need not answer
 
 
 def serve(engine: str, settings: dict[str, Any], pipe: Connection) -> None:
@@ -39,19 +57,29 @@ def serve(engine: str, settings: dict[str, Any], pipe: Connection) -> None:
     Each prompt is answered by a Timing, or by the reason why there is none.
     """
     try:
-        speak = RUNNERS[engine](Config(**settings))
+        speak = open_runner(engine, Config(**settings))
     except Exception as exc:  # noqa: BLE001 - whatever a vendor raises becomes the reason in the table
         pipe.send(_reason(exc))
         return
     pipe.send("")
     with suppress(EOFError):  # nobody asks any more
         while True:
-            pipe.send(_timing(speak, *pipe.recv()))
+            pipe.send(_timing(speak, pipe.recv()))
 
 
-def _timing(speak: Speak, prompt: Prompt, tokens: int) -> Timing | str:
+def open_runner(engine: str, config: Config) -> Speak:
+    """Open a rival, or one of our engines, by name; raises whatever it does."""
+    if engine in RUNNERS:
+        return RUNNERS[engine](config)
+    return Ours(config.model_copy(update={"engine": engine}))
+
+
+def _timing(speak: Speak, task: Task) -> Timing | str:
     try:
-        return _time(speak(prompt, tokens))
+        kept = isinstance(speak, Ours) and speak.read(task.alone)
+        if task.keepers_only and not kept:
+            return KEEPS_NOTHING
+        return _time(speak(task.prompt, task.answer_tokens), kept=kept)
     except Exception as exc:  # noqa: BLE001 - as above
         return _reason(exc)
 
@@ -60,37 +88,68 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _time(tokens: Iterator[object]) -> Timing:
+def _time(events: Iterator[object], *, kept: bool) -> Timing:
     start = time.perf_counter()
-    moments = [time.perf_counter() for _ in tokens]
+    moments, usage = [], None
+    for event in events:
+        if isinstance(event, Usage):
+            usage = event
+        else:
+            moments.append(time.perf_counter())
     if not moments:
         raise EngineError("it answered nothing")
     first, last = moments[0] - start, moments[-1] - start
+    count = usage.answer_tokens if usage else len(moments)
     return Timing(
         first_token=first,
-        decode_tps=(len(moments) - 1) / (last - first) if len(moments) > 1 else 0.0,
+        decode_tps=(count - 1) / (last - first) if last > first else 0.0,
         total=last,
-        answer_tokens=len(moments),
-        rss_mb=_peak_mb(),
+        answer_tokens=count,
+        rss_mb=peak_mb(),
+        cached_tokens=usage.cached_tokens if usage else 0,
+        kept=kept,
     )
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Return the most memory of this process; getrusage would count what its parent held when it forked."""
     found = PEAK.search(Path("/proc/self/status").read_text(encoding="ascii"))
     return int(found[1]) / 1000 if found else 0.0
 
 
-def _ours(config: Config) -> Speak:
-    from rag.engines.ipex import IpexEngine
+class Ours:
+    """One of our engines, whichever the settings name."""
 
-    engine = IpexEngine.open(config)
+    def __init__(self, config: Config) -> None:
+        self._engine = open_engine(config)
 
-    def speak(prompt: Prompt, tokens: int) -> Iterator[object]:
-        events = engine.stream(prompt, Generation(max_tokens=tokens))
-        return (event for event in events if isinstance(event, str))
+    def __call__(self, prompt: Prompt, tokens: int) -> Iterator[object]:
+        events = self._engine.stream(prompt, Generation(max_tokens=tokens))
+        return (event for event in events if not isinstance(event, Reading))
 
-    return speak
+    def read(self, alone: Sequence[Prompt]) -> bool:
+        """Read passages each by itself, where the engine keeps them, and tell whether it does.
+
+        The last comes first, and something else is asked at the end, so that what is kept of the passages is
+        all that helps with the question.
+
+        Raises:
+            EngineError: when there is no room for them.
+        """
+        if not alone or not keeps(self._engine):
+            return False
+        if not all([_returned(self._engine.read(prompt)) for prompt in reversed(alone)]):  # noqa: C419 - all
+            raise EngineError("there is no room to keep what it reads; raise reuse_gb or free some disk")
+        deque(self(BETWEEN, 1), maxlen=0)
+        return True
+
+
+def _returned(steps: Iterator[Reading]) -> bool:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return bool(end.value)
 
 
 def _stock(config: Config) -> Speak:
@@ -130,7 +189,7 @@ def _llamacpp(config: Config) -> Speak:
     if path is None or path.is_dir():
         raise ModelError(f"{config.model} is not here as a GGUF file, which llama.cpp reads")
     count = threads_of(config)
-    llama = llama_cpp.Llama(str(path), n_ctx=4096, n_threads=count, n_threads_batch=count, verbose=False)
+    llama = llama_cpp.Llama(str(path), n_ctx=CONTEXT, n_threads=count, n_threads_batch=count, verbose=False)
 
     def speak(prompt: Prompt, tokens: int) -> Iterator[object]:
         messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
@@ -140,8 +199,8 @@ def _llamacpp(config: Config) -> Speak:
     return speak
 
 
+# The rivals. What is not among them is one of our engines.
 RUNNERS: Final[dict[str, Callable[[Config], Speak]]] = {
-    "ipex": _ours,
     "ipex-stock": _stock,
     "llamacpp-plain": _llamacpp,
 }

@@ -12,7 +12,7 @@ import multiprocessing
 import re
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,9 +22,11 @@ import numpy as np
 
 from rag.benchmark import machine
 from rag.benchmark.exact import NEAREST, RANKS, exact_dense, exact_lexical, recall
+from rag.benchmark.known import Known, timed, vectors_of
+from rag.benchmark.report import Fact, figure_of
 from rag.benchmark.synthetic import documents, questions_of, sentences
 from rag.config import Config
-from rag.datatypes import Progress, ProgressCallback, Vector, Vectors
+from rag.datatypes import Progress, ProgressCallback, Vectors
 from rag.embed import Embedder, open_embedder
 from rag.errors import ConfigError, EngineError
 from rag.index import Index
@@ -99,7 +101,7 @@ def measure_index(
     asked = questions_of(questions, pool)
     with tempfile.TemporaryDirectory(prefix="kaoju-scale-") as place:
         folder = Path(place) / "index"
-        vectors = _embedded(pool, embedder, progress)
+        vectors = embedded(pool, embedder, progress)
         seconds = build(folder, pool, vectors, embedder, passages=passages, progress=progress)
         return report(config, folder, asked, embedder, passages=passages, seconds=seconds)
 
@@ -139,7 +141,7 @@ def report(
     seconds: float,
 ) -> ScaleReport:
     """Measure the index in `folder` in a new process, and compare what it finds with exact search."""
-    vectors = np.stack([embedder.embed_query(question) for question in questions])
+    vectors = vectors_of(questions, embedder)
     measured = _in_new_process(config, folder, questions, vectors)
     ranked = questions[:: max(1, len(questions) // RANKED_QUESTIONS)]
     chosen = [measured.lexical_found[questions.index(question)] for question in ranked]
@@ -157,39 +159,27 @@ def report(
     )
 
 
-class _Known:
-    """An embedder whose questions are embedded already, so that what is timed is the index alone.
-
-    What a question that compares two things asks of each is embedded when it comes up.
-    """
-
-    def __init__(self, embedder: Embedder, questions: Sequence[str], vectors: Vectors) -> None:
-        self.name, self.dim, self.max_tokens = embedder.name, embedder.dim, embedder.max_tokens
-        self.embed_passages, self.token_offsets = embedder.embed_passages, embedder.token_offsets
-        self._embed_query = embedder.embed_query
-        self._vectors = dict(zip(questions, vectors, strict=True))
-
-    def embed_query(self, text: str) -> Vector:
-        known: Vector | None = self._vectors.get(text)
-        return self._embed_query(text) if known is None else known
+def open_built(folder: Path, embedder: Embedder) -> Index:
+    """Open what `build` made."""
+    return Index.open(folder, **_settings(embedder))
 
 
 def measure(folder: Path, questions: Sequence[str], vectors: Vectors, embedder: Embedder) -> Measured:
     """Start with the index in `folder` and ask it every question."""
-    known = _Known(embedder, questions, vectors)
+    known = Known(embedder, questions, vectors)
     started = time.perf_counter()
-    with Index.open(folder, **_settings(embedder)) as index:
+    with open_built(folder, embedder) as index:
         index.warm_up()
         start_seconds, start_mb = time.perf_counter() - started, _resident_mb()
-        asked = _timed(questions, lambda q: retrieve(q, index=index, embedder=known, top_k=TOP_K))
-        dense = _timed(questions, lambda q: index.search_dense(known.embed_query(q), NEAREST))
-        lexical = _timed(questions, lambda q: index.search_lexical(q, RANKS))
+        asked = timed(questions, lambda q: retrieve(q, index=index, embedder=known, top_k=TOP_K))
+        dense = timed(questions, lambda q: index.search_dense(known.embed_query(q), NEAREST))
+        lexical = timed(questions, lambda q: index.search_lexical(q, RANKS))
         end_mb = _resident_mb()
         started = time.perf_counter()
         index.documents()
         documents_seconds = time.perf_counter() - started
         embedder.embed_query("")
-        whole = _timed(questions, lambda q: retrieve(q, index=index, embedder=embedder, top_k=TOP_K))
+        whole = timed(questions, lambda q: retrieve(q, index=index, embedder=embedder, top_k=TOP_K))
     return Measured(
         start_seconds=start_seconds,
         documents_seconds=documents_seconds,
@@ -225,22 +215,12 @@ def _serve(
     pipe.send(measure(folder, questions, vectors, open_embedder(Config(**settings))))
 
 
-def _timed(questions: Sequence[str], ask: Callable[[str], Any]) -> list[tuple[float, Any]]:
-    """Return (milliseconds, answer) of each question."""
-    answers = []
-    for question in questions:
-        started = time.perf_counter()
-        answer = ask(question)
-        answers.append((1000 * (time.perf_counter() - started), answer))
-    return answers
-
-
 def _spread(answers: Sequence[tuple[float, Any]]) -> Spread:
     times = [milliseconds for milliseconds, _ in answers]
     return Spread(median=float(np.median(times)), p95=float(np.percentile(times, 95)), max=max(times))
 
 
-def _embedded(pool: Sequence[str], embedder: Embedder, progress: ProgressCallback) -> Vectors:
+def embedded(pool: Sequence[str], embedder: Embedder, progress: ProgressCallback) -> Vectors:
     vectors = []
     for start in range(0, len(pool), EMBEDDED_AT_ONCE):
         progress(Progress(stage="Embedding", done=start, total=len(pool), unit="passages"))
@@ -259,6 +239,27 @@ def _mb(path: Path) -> float:
 def _resident_mb() -> float:
     found = RESIDENT.search(Path("/proc/self/status").read_text(encoding="ascii"))
     return int(found[1]) / 1000 if found else 0.0
+
+
+def facts(scale: ScaleReport) -> tuple[Fact, ...]:
+    """Return the figures as facts of the case "index"."""
+    measured = scale.measured
+    told = {
+        ("passages", ""): scale.passages,
+        ("stored, embedding excluded", "s"): scale.store_seconds,
+        ("database", "MB"): scale.database_mb,
+        ("FAISS", "MB"): scale.faiss_mb,
+        ("started", "s"): measured.start_seconds,
+        ("memory after the questions", "MB"): measured.end_mb,
+        (f"recall@{NEAREST} of the vectors", ""): scale.dense_recall,
+        (f"recall@{RANKS} of BM25", ""): scale.lexical_recall,
+        ("retrieval", "ms"): measured.retrieve.median,
+        ("retrieval, question embedded too", "ms"): measured.whole.median,
+    }
+    return tuple(
+        Fact(case="index", name=name, unit=unit, figure=figure_of([value]))
+        for (name, unit), value in told.items()
+    )
 
 
 def to_json(scale: ScaleReport) -> str:

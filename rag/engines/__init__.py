@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final, Protocol, TypeGuard, runtime_checkable
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
+from rag.engines.choice import chosen_engine as chosen_engine
 from rag.errors import MissingExtraError
 from rag.models import chosen_model
 
@@ -95,13 +96,13 @@ def keeps(engine: Engine) -> TypeGuard[Reader]:
 
 
 def open_engine(config: Config) -> Engine:
-    """Open `config.engine`, fetching and converting nothing: that is `rag.models`' work.
+    """Open the engine chosen by `config`, fetching and converting nothing: that is `rag.models`' work.
 
     Raises:
         MissingExtraError: when its packages are not installed.
         ModelError: when its model is not on this machine.
     """
-    config = config.model_copy(update={"model": chosen_model(config)})
+    config = config.model_copy(update={"engine": chosen_engine(config), "model": chosen_model(config)})
     module, _, name = ENGINES[config.engine].partition(":")
     try:
         engine_class = getattr(importlib.import_module(module), name)

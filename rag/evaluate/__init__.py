@@ -60,19 +60,18 @@ def parse_variant(said: str) -> Variant:
 def _made(config: Config, questions: QuestionSet, plan: Plan, *, n: int) -> dict[str, str | int]:
     import rag
     from rag.benchmark import machine
+    from rag.engines import chosen_engine
     from rag.models import chosen_model
 
     asks = plan.answers or plan.closed_book
-    model = (
-        {"model": chosen_model(config), "low_bit": config.low_bit, "engine": config.engine} if asks else {}
-    )
+    using = {"model": chosen_model(config), "low_bit": config.low_bit, "engine": chosen_engine(config)}
     return {
         "set": questions.name,
         "n": n,
         **({"withheld": plan.withhold} if plan.withhold else {}),
         "seed": plan.seed,
         "embedder": config.embedder,
-        **model,
+        **(using if asks else {}),
         "config": config.hash,
         "kaoju": rag.__version__,
         "machine": machine(config),

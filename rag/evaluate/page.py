@@ -9,27 +9,10 @@ from typing import Any, Final
 from rag.evaluate.curve import Point, RefusalCurve
 from rag.evaluate.figures import Figure
 from rag.evaluate.report import Block, Report, question_record, show
+from rag.plots import END, Bar, bars, head
 
-HEAD: Final = """\
-<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark; --bar: #3b7a78; --line: #8886; }}
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem }}
-table {{ border-collapse: collapse; width: 100% }}
-td, th {{ text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line) }}
-svg text {{ fill: currentColor; font: 12px system-ui, sans-serif }}
-.bar {{ fill: var(--bar) }} .whisker, .axis {{ stroke: currentColor; stroke-width: 1.5; fill: none }}
-.curve {{ stroke: var(--bar); stroke-width: 2; fill: none }} .chance {{ stroke: var(--line) }}
-.wrong {{ color: #b3261e }} small {{ opacity: .75 }}
-</style></head><body>
-"""
 TITLE: Final = "Evaluation of {set}"
-WIDTH: Final = 640  # pixels of a plot
-LABEL: Final = 220
-ROW: Final = 24
-SQUARE: Final = 320  # of the curve
+SQUARE: Final = 320  # pixels of the curve
 MARGIN: Final = 40
 SHARES: Final = ("retrieval", "answer", "citation", "refusal", "closed_book")
 UNITS: Final = {"latency": " in seconds, medians", "tokens": " and passages a question"}
@@ -38,15 +21,14 @@ NO_ANSWER: Final = {False: "no answer", True: "no answer: its document was withh
 
 def to_html(report: Report) -> str:
     """Return the whole page; every text in it is escaped."""
-    title = escape(TITLE.format(set=report.made.get("set", "")))
     made = ", ".join(f"{key} {value}" for key, value in report.made.items())
-    parts = [HEAD.format(title=title), f"<h1>{title}</h1><p>{escape(made)}</p>"]
+    parts = [head(TITLE.format(set=report.made.get("set", ""))), f"<p>{escape(made)}</p>"]
     for name, blocks in report.variants.items():
         parts.append(f"<h2>{escape(name)}</h2>")
         parts += [_section(key, block) for key, block in blocks.items()]
         if name in report.curves:
             parts.append(_curve(report.curves[name]))
-    parts += ["<h2>Questions</h2>", *_questions(report), "</body></html>\n"]
+    parts += ["<h2>Questions</h2>", *_questions(report), END]
     return "\n".join(parts)
 
 
@@ -56,28 +38,12 @@ def _section(name: str, block: Block) -> str:
         return ""
     is_share = name.startswith(SHARES)
     full = 1.0 if is_share else max(figure.high for figure in known.values())
-    return f"<h3>{escape(name)}{UNITS.get(name, '')}</h3>{_bars(name, known, full=full or 1.0)}"
+    drawn = bars(name, [_bar(key, figure) for key, figure in known.items()], full=full or 1.0)
+    return f"<h3>{escape(name)}{UNITS.get(name, '')}</h3>{drawn}"
 
 
-def _bars(name: str, figures: Mapping[str, Figure], *, full: float) -> str:
-    """Draw a bar for each figure, a whisker over its interval; `full` is as wide as the plot."""
-    size = f"0 0 {WIDTH + LABEL + 190} {ROW * len(figures)}"
-    rows = "".join(_bar(key, figure, row, full) for row, (key, figure) in enumerate(figures.items()))
-    return f'<svg role="img" aria-label="{escape(name)}" width="100%" viewBox="{size}">{rows}</svg>'
-
-
-def _bar(key: str, figure: Figure, row: int, full: float) -> str:
-    top, middle = row * ROW + 4, row * ROW + ROW / 2
-
-    def at(value: float) -> float:
-        return round(LABEL + WIDTH * min(value / full, 1.0), 1)
-
-    return (
-        f'<text x="0" y="{middle + 4}">{escape(key)}</text>'
-        f'<rect class="bar" x="{LABEL}" y="{top}" width="{at(figure.value) - LABEL:.1f}" height="{ROW - 8}"/>'
-        f'<line class="whisker" x1="{at(figure.low)}" x2="{at(figure.high)}" y1="{middle}" y2="{middle}"/>'
-        f'<text x="{LABEL + WIDTH + 8}" y="{middle + 4}">{escape(show(figure))}</text>'
-    )
+def _bar(key: str, figure: Figure) -> Bar:
+    return Bar(label=key, value=figure.value, low=figure.low, high=figure.high, shown=show(figure))
 
 
 def _curve(curve: RefusalCurve) -> str:

@@ -15,7 +15,7 @@ from rag.ahead import alone
 from rag.config import Config
 from rag.datatypes import Answer, Generation, Hit, Message, Passage, Progress, ProgressCallback, Prompt
 from rag.embed import Embedder, open_embedder
-from rag.engines import Engine, keeps, open_engine
+from rag.engines import Engine, chosen_engine, keeps, open_engine
 from rag.errors import ConfigError, InputError
 from rag.evaluate.scoring import CitationScored, Scored, score_answer, score_citations
 from rag.evaluate.sets import Question, QuestionSet
@@ -163,7 +163,7 @@ def _share_engines(rags: Iterable[Rag]) -> None:
     engines: dict[str, Engine] = {}
     for rag in rags:
         config = rag.config
-        key = f"{config.engine} {config.model} {config.low_bit} {config.threads} {config.reuse}"
+        key = f"{chosen_engine(config)} {config.model} {config.low_bit} {config.threads} {config.reuse}"
         if key not in engines:
             engines[key] = open_engine(config)
         rag.engine = engines[key]
