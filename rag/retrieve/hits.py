@@ -55,7 +55,8 @@ def interleaved(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
 def joined(hits: Sequence[Hit], *, between: TextBetween, fits: Callable[[str], bool]) -> list[Hit]:
     """Join hits that follow one another below one heading, white space between them, where the whole `fits`.
 
-    Sections are read apart: each is short, and what was read of it serves every question. The whole stands where the better one stood, with the best of both signals and ranks.
+    Sections are read apart: each is short, and what was read of it serves every question. The whole stands
+    where the better one stood, with the best of both signals and ranks.
     """
     for first, second in combinations(hits, 2):
         whole = _whole(first, second, between)
