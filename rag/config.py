@@ -76,8 +76,10 @@ class Config(BaseSettings):
         description="what orders the best passages anew: none, sentences, or a cross-encoder by catalogue "
         "name, hub id or local folder",
     )
-    engine: Literal["ipex", "openai", "echo"] = Field(
-        "ipex", description="LLM engine: ipex, openai (a server of that API), or echo (no model)"
+    engine: Literal["ipex", "llamacpp", "hf", "openai", "echo"] = Field(
+        "ipex",
+        description="LLM engine: ipex, llamacpp (GGUF files), hf (plain transformers), openai (a server of "
+        "that API), or echo (no model)",
     )
     low_bit: Literal["sym_int4", "asym_int4", "sym_int8"] = Field(
         "sym_int4", description="how the weights are quantised"

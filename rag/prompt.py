@@ -169,7 +169,8 @@ def _cuts(hit: Hit) -> Iterator[Hit]:
 
 def _cut(hit: Hit, length: int) -> Hit:
     text = hit.passage.text[:length].rstrip()
-    return replace(hit, passage=replace(hit.passage, text=text, end=hit.passage.start + len(text)))
+    passage = replace(hit.passage, text=text, end=hit.passage.start + len(text))
+    return replace(hit, passage=passage, joined=())
 
 
 def _numbered(hits: Sequence[Hit]) -> tuple[Hit, ...]:
@@ -178,7 +179,7 @@ def _numbered(hits: Sequence[Hit]) -> tuple[Hit, ...]:
 
 def _prompt(question: str, hits: Sequence[Hit], before: Sequence[Answer]) -> Prompt:
     said: list[Message] = []
-    passages = [*map(passage_part, _numbered(hits))]
+    passages = [part for hit in _numbered(hits) for part in passage_parts(hit)]
     for turn in before:
         said.append(_asking(turn.question[:TURN_CHARACTERS], passages))
         answer = UNANSWERABLE[language(turn.question)] if turn.refused else MARKERS.sub("", turn.text)
@@ -195,10 +196,10 @@ def _title(passage: Passage) -> str:
     return " ".join(" > ".join(part for part in (passage.source, passage.heading) if part).split())
 
 
-def passage_part(hit: Hit) -> str:
-    """Return a passage as a prompt shows it."""
-    title, text = harmless(_title(hit.passage)), harmless(hit.passage.text)
-    return PASSAGE.format(marker=hit.marker, title=title, text=text)
+def passage_parts(hit: Hit) -> Iterator[str]:
+    """Yield a hit as a prompt shows it: each unit by itself, so that it reads as when it is found alone."""
+    for unit in hit.units:
+        yield PASSAGE.format(marker=hit.marker, title=harmless(_title(unit)), text=harmless(unit.text))
 
 
 TRANSLATION: Final[dict[Language, str]] = {

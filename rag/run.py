@@ -62,7 +62,9 @@ class Run:
         yield from self._token(self._cited.text if silent else rest)
         answer = self._answer()
         if keeps(self._rag.engine):
-            Tally(states_folder(self._rag.config)).add_found(hit.passage.id for hit in answer.hits)
+            Tally(states_folder(self._rag.config)).add_found(
+                unit.id for hit in answer.hits for unit in hit.units
+            )
         yield answer
 
     def _readings(self, chunk: dict[str, Any]) -> Iterator[Reading]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -86,6 +87,28 @@ def test_a_passage_is_shown_alike_for_whatever_question() -> None:
     first, second = built("How much leave?", [leave, other]), built("年假几天？", [leave])
     assert asked_after(first)[0].parts[0] == asked_after(second)[0].parts[0]
     assert first.prompt.messages[:-1] == second.prompt.messages[:-1] == BEFORE
+
+
+def test_neighbours_that_were_joined_are_shown_as_each_would_be_alone() -> None:
+    one, two = hit("27 days.", heading="Staff > Leave"), hit("By March.", heading="Staff > Notice")
+    whole = replace(
+        one,
+        passage=replace(one.passage, text="27 days. By March.", end=18),
+        joined=(one.passage, two.passage),
+    )
+    shown = asked_after(built("How much?", [whole, hit("Else.")]))[0].parts[:-1]
+    alone = [asked_after(built("How much?", [each]))[0].parts[0] for each in (one, two, hit("Else."))]
+    assert [part.partition("] ")[2] for part in shown] == [part.partition("] ")[2] for part in alone]
+    assert [part[:3] for part in shown] == ["[1]", "[1]", "[2]"]
+
+
+def test_joined_neighbours_without_room_for_all_are_cut_as_one() -> None:
+    one, two = hit("One two. Three four."), hit("Five six. Seven eight.")
+    passage = replace(one.passage, text="One two. Three four. Five six. Seven eight.", end=43)
+    whole = replace(one, passage=passage, joined=(one.passage, two.passage))
+    budget = words(built("How?", []).prompt) + 8  # "[1] a.md" and six words
+    (cut,) = built("How?", [whole], budget).shown
+    assert (cut.passage.text, cut.units) == ("One two. Three four. Five six.", (cut.passage,))
 
 
 def said(question: str, text: str, *, refused: bool = False) -> Answer:

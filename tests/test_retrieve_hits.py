@@ -58,6 +58,11 @@ def at_most(characters: int) -> Callable[[str], bool]:
 def test_joined_passages_are_spans_of_their_document_and_nothing_is_lost(seed: int) -> None:
     texts, hits = made_up(seed)
     found = joined(hits, between=part_of(texts), fits=at_most(60))
+    units = [unit.id for each in found for unit in each.units]
+    assert sorted(units) == sorted(each.passage.id for each in hits)
+    assert all(
+        [unit.start for unit in each.units] == sorted(unit.start for unit in each.units) for each in found
+    )
     for each in found:
         passage = each.passage
         assert texts[passage.source][passage.start : passage.end] == passage.text

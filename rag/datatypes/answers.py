@@ -39,6 +39,12 @@ class Hit:
     log_odds: float | None = None  # that it holds the answer, where the model has read it by itself
     left_out: LeftOut | None = None  # why the answer is not made from it
     cut: int = 0  # characters of it that were not shown
+    joined: tuple[Passage, ...] = ()  # the neighbours that `passage` was made of; empty: it is one
+
+    @property
+    def units(self) -> tuple[Passage, ...]:
+        """The passages of the index that it shows, in order."""
+        return self.joined or (self.passage,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 ENGINES: Final = {
     "echo": "rag.engines.echo:EchoEngine",
     "ipex": "rag.engines.ipex:IpexEngine",
+    "llamacpp": "rag.engines.llamacpp:LlamaCppEngine",
+    "hf": "rag.engines.hf:HfEngine",
     "openai": "rag.engines.openai:OpenAIEngine",
 }
-EXTRAS: Final = {"ipex": "make clean install"}
+EXTRAS: Final = {"ipex": "make clean install", "llamacpp": ".venv/bin/pip install -e '.[llamacpp]'"}
 
 
 @runtime_checkable

@@ -7,21 +7,21 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
 
-from rag.datatypes import Finish, Generation, Prompt, Reading, Usage
+from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, probed_layer, read_probe
 from rag.engines.chatml import ChatTokenizer, Rendered
 from rag.engines.cores import usable_cores
 from rag.engines.kept import KeptStates
 from rag.engines.lowbit import TOKENIZER, read_manifest
 from rag.engines.qwen2 import Qwen2, States
-from rag.engines.stopwords import StopWords
 from rag.engines.tuning import tuned_matmul
+from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
 from rag.reuse import states_folder
 from rag.reuse.recall import Reuse
@@ -86,12 +86,7 @@ class IpexEngine:
 
     def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
         rendered = self._tokenizer.render(prompt)
-        count = len(rendered.tokens)
-        if count + options.max_tokens > self.context:
-            raise EngineError(
-                f"the prompt takes {count} tokens and the answer up to {options.max_tokens}, but "
-                f"{self.model} has room for {self.context}; give fewer passages or lower max_tokens"
-            )
+        check_room(len(rendered.tokens), options.max_tokens, model=self.model, context=self.context)
         with self._failing("answering"):
             yield from self._answer(rendered, options)
 
@@ -152,65 +147,20 @@ class IpexEngine:
         unread = self._reuse.recall(prompt, states, past) if self._reuse else range(past, len(tokens))
         logits, state = yield from self._read(tokens, states, unread)
         answerable = self.probe.log_odds(state.numpy()) if self.probe else None
+        writing = Writing(self._tokenizer, options, answerable)
+        written = Written(self._model, self._kept, tokens, states)
         try:
-            count, finish = yield from self._written(tokens, states, logits, answerable, options)
+            yield from writing.pieces(tokens, logits.numpy(), written)
         finally:
             if self._reuse:
                 self._reuse.remember(prompt, states)
         yield Usage(
             prompt_tokens=len(tokens),
-            answer_tokens=count,
+            answer_tokens=writing.count,
             cached_tokens=len(tokens) - len(unread),
-            finish=finish,
+            finish=writing.finish,
             answerable=answerable,
         )
-
-    def _written(
-        self,
-        tokens: list[int],
-        states: States,
-        logits: torch.Tensor,
-        answerable: float | None,
-        options: Generation,
-    ) -> Generator[str, None, tuple[int, Finish]]:
-        """Yield the answer piece by piece; return its tokens and why it ended."""
-        if not _is_worth_a_try(answerable, options):
-            return 0, "unanswerable"
-        if answerable is not None and answerable >= options.answer_from:
-            self._forbid(options.refusals, logits, states, len(tokens))
-        text, stop = self._tokenizer.decoder(), StopWords(options.stop)
-        generator = torch.Generator().manual_seed(options.seed)
-        answer: list[int] = []
-        finish: Finish = "length"
-        while len(answer) < options.max_tokens:
-            token = _choose(logits, options.temperature, generator)
-            answer.append(token)
-            if token in self._tokenizer.ends:
-                finish = "stop"
-                break
-            if piece := stop.feed(text.feed(token)):
-                yield piece
-            if stop.found:
-                finish = "stop"
-                break
-            logits = self._step(token, states, len(tokens) + len(answer) - 1)
-            self._kept.keep([*tokens, *answer], states)
-        if rest := stop.rest():
-            yield rest
-        return len(answer), finish
-
-    def _forbid(self, texts: tuple[str, ...], logits: torch.Tensor, states: States, past: int) -> None:
-        """Keep the answer from beginning with one of the texts; what shares only its first token, may.
-
-        A token is looked ahead; where it stood, the answer will be written over it.
-        """
-        forms = [form for text in texts for form in (text, text.capitalize(), f" {text}")]
-        rest = {first: others for first, *others in map(self._tokenizer.encode, forms)}
-        while (token := int(logits.argmax())) in rest:
-            followed = rest[token] and int(self._step(token, states, past).argmax()) != rest[token][0]
-            if followed:
-                return
-            logits[token] = -inf
 
     @torch.inference_mode()
     def look(self, prompt: Prompt) -> Generator[Reading, None, Looked]:
@@ -274,17 +224,30 @@ class IpexEngine:
             yield Reading(done=start + count * number // (len(self._model.layers) + 1), total=total)
         return last
 
-    def _step(self, token: int, states: States, past: int) -> torch.Tensor:
-        return deque(self._model.forward([token], states, [past]), maxlen=1).pop()
 
+class Written:
+    """What follows a prompt in its states."""
 
-def _is_worth_a_try(answerable: float | None, options: Generation) -> bool:
-    least = options.least_answerable
-    return answerable is None or least is None or answerable >= least
+    guesses = 0  # the kernel's time grows with the tokens: reading several at once gains nothing
 
+    def __init__(self, model: Qwen2, kept: KeptStates, tokens: Sequence[int], states: States) -> None:
+        self._model = model
+        self._kept = kept
+        self._tokens = list(tokens)
+        self._states = states
 
-def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> int:
-    if temperature == 0:
-        return int(logits.argmax())
-    chances = torch.softmax(logits / temperature, dim=-1)
-    return int(torch.multinomial(chances, 1, generator=generator))
+    def extend(self, tokens: Sequence[int]) -> Logits:
+        rows = [self._step(token) for token in tokens]
+        self._kept.keep(self._tokens, self._states)
+        return np.stack(rows)
+
+    def take_back(self, count: int) -> None:
+        del self._tokens[len(self._tokens) - count :]
+        self._kept.keep(self._tokens, self._states)
+
+    def _step(self, token: int) -> Logits:
+        """Read one token; a row of its own, since several would be multiplied by another method."""
+        steps = self._model.forward([token], self._states, [len(self._tokens)])
+        self._tokens.append(token)
+        row: Logits = deque(steps, maxlen=1).pop().numpy()
+        return row

@@ -78,6 +78,7 @@ def _whole(first: Hit, second: Hit, between: TextBetween) -> Hit | None:
     return replace(
         first,
         passage=_spanning(before, after, text),
+        joined=tuple(sorted((*first.units, *second.units), key=lambda unit: unit.start)),
         dense=_best(first.dense, second.dense),
         lexical=_best(first.lexical, second.lexical),
         covered=_best(first.covered, second.covered),

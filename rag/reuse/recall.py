@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import torch
+
+from rag.reuse.keys import Keys
 from rag.reuse.quantised import quantised, restore
 from rag.reuse.store import Store
 from rag.reuse.tally import Tally, Tokens
 
 if TYPE_CHECKING:
-    import torch
-
     from rag.engines.chatml import Rendered, Shown
     from rag.engines.qwen2 import Qwen2, States
 
@@ -32,7 +30,7 @@ class Reuse:
         self._tally = Tally(store.folder)
         self._model = model
         self._values_a_token = len(model.layers) * model.kv_heads * model.head_size
-        self._made_of = json.dumps({"format": FORMAT, **made_of}, sort_keys=True)
+        self._keys = Keys({"format": FORMAT, **made_of})
 
     def recall(self, prompt: Rendered, states: States, past: int) -> list[int]:
         """Fill in what is stored of the prompt after `past` tokens; return the places still to be read.
@@ -60,7 +58,7 @@ class Reuse:
         """Tell whether the first passage of a prompt is stored, or too short to be."""
         return all(
             len(shown.places) < FEWEST
-            or self._store.has(self._key(prompt.tokens[: prompt.constant], shown.text))
+            or self._store.has(self._keys.key(prompt.tokens[: prompt.constant], shown.text))
             for shown in prompt.passages[:1]
         )
 
@@ -69,23 +67,24 @@ class Reuse:
         if not prompt.constant:
             return
         beginning = slice(0, prompt.constant)
-        key = self._key(prompt.tokens[beginning])
+        key = self._keys.key(prompt.tokens[beginning])
         if not self._store.has(key):
             self._store.put(
                 key,
                 {
-                    "keys": states.keys[:, :, beginning].contiguous(),
-                    "values": states.values[:, :, beginning].contiguous(),
+                    "keys": states.keys[:, :, beginning].contiguous().numpy(),
+                    "values": states.values[:, :, beginning].contiguous().numpy(),
                 },
             )
         for shown in prompt.passages[:1]:
-            key = self._key(prompt.tokens[beginning], shown.text)
+            key = self._keys.key(prompt.tokens[beginning], shown.text)
             if len(shown.places) >= FEWEST and not self._store.has(key):
-                self._store.put(key, quantised(states, shown.places, self._model))
+                packed = quantised(states, shown.places, self._model)
+                self._store.put(key, {name: tensor.numpy() for name, tensor in packed.items()})
 
     def _recall_beginning(self, prompt: Rendered, states: States) -> bool:
         count = prompt.constant
-        stored = self._fitting(self._key(prompt.tokens[:count]), count)
+        stored = self._fitting(self._keys.key(prompt.tokens[:count]), count)
         if stored is None:
             return False
         states.keys[:, :, :count], states.values[:, :, :count] = stored["keys"], stored["values"]
@@ -94,7 +93,7 @@ class Reuse:
     def _recall(self, prompt: Rendered, shown: Shown, states: States, *, skip: int) -> range:
         """Fill in a passage; return its places that need not be read."""
         count = len(shown.places)
-        key = self._key(prompt.tokens[: prompt.constant], shown.text)
+        key = self._keys.key(prompt.tokens[: prompt.constant], shown.text)
         stored = self._fitting(key, count, give=1 if skip else 0)
         if stored is None:
             return range(0)
@@ -104,11 +103,9 @@ class Reuse:
     def _fitting(self, key: str, count: int, *, give: int = 0) -> dict[str, torch.Tensor] | None:
         """Return what is stored, if it is of so many tokens; a passage's number may `give` one."""
         stored = self._store.get(key)
-        if stored is not None and abs(stored["keys"].shape[2] - count) > give:
+        if stored is None:
+            return None
+        if abs(stored["keys"].shape[2] - count) > give:
             self._store.drop(key)
             return None
-        return stored
-
-    def _key(self, beginning: Sequence[int], text: str = "") -> str:
-        tokens = array("I", beginning).tobytes()
-        return hashlib.sha256(b"\0".join([self._made_of.encode(), tokens, text.encode()])).hexdigest()
+        return {name: torch.from_numpy(array) for name, array in stored.items()}

@@ -1,4 +1,4 @@
-"""Tensors on disk under keys: a file each, checked when read, the least recently used first to go."""
+"""Arrays on disk under keys: a file each, checked when read, the least recently used first to go."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from shutil import disk_usage
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
-if TYPE_CHECKING:
-    import torch
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 SUFFIX: Final = ".safetensors"
 TORN: Final = ".torn"  # ends the name of a file that is being written
@@ -32,13 +33,13 @@ class Store:
         self.folder = folder
         self._budget = budget
 
-    def get(self, key: str) -> dict[str, torch.Tensor] | None:
-        """Return what was put under `key`, mapped from its file; None where it is not there."""
+    def get(self, key: str) -> Arrays | None:
+        """Return what was put under `key`; None where it is not there."""
         file = self._file(key)
         try:
-            with safe_open(file, framework="pt") as opened:
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-                whole = (opened.metadata() or {}).get(CHECKSUM) == _checksum(key, tensors)
+            with safe_open(file, framework="np") as opened:
+                arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+                whole = (opened.metadata() or {}).get(CHECKSUM) == _checksum(key, arrays)
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError):
@@ -48,12 +49,12 @@ class Store:
             return None
         with suppress(OSError):
             os.utime(file)
-        return tensors
+        return arrays
 
-    def put(self, key: str, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Store tensors under `key`; a full or read-only disk is no fault, they are only made again."""
+    def put(self, key: str, arrays: Arrays) -> None:
+        """Store arrays under `key`; a full or read-only disk is no fault, they are only made again."""
         file = self._file(key)
-        size = sum(tensor.nbytes for tensor in tensors.values())
+        size = sum(array.nbytes for array in arrays.values())
         if size > self._budget or file.exists():
             return
         torn = file.with_name(f"{file.name}.{os.getpid()}{TORN}")
@@ -62,7 +63,7 @@ class Store:
             self._make_room(size)
             if not self._has_disk(size):
                 return
-            save_file(dict(tensors), torn, metadata={CHECKSUM: _checksum(key, tensors)})
+            save_file(dict(arrays), torn, metadata={CHECKSUM: _checksum(key, arrays)})
             torn.replace(file)
         except (OSError, SafetensorError):
             with suppress(OSError):
@@ -110,9 +111,9 @@ class Store:
                 total -= bytes_
 
 
-def _checksum(key: str, tensors: Mapping[str, torch.Tensor]) -> str:
+def _checksum(key: str, arrays: Arrays) -> str:
     digest = hashlib.sha256(key.encode())
-    for name in sorted(tensors):
+    for name in sorted(arrays):
         digest.update(name.encode())
-        digest.update(tensors[name].contiguous().numpy().tobytes())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
     return digest.hexdigest()

@@ -1,0 +1,104 @@
+"""What an engine that reads a GGUF file itself needs beside it: its tokenizer, its hash, its probe.
+
+Made once, from the file, into a folder beside the model's conversions, and made again when the file changes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rag.engines.answerable import Probe, read_probe
+from rag.engines.origin import describe, is_same
+from rag.errors import DiskError, ModelError
+
+if TYPE_CHECKING:
+    from rag.config import Config
+
+FOLDER: Final = "gguf"
+MANIFEST: Final = "manifest.json"
+TOKENIZER: Final = "tokenizer.json"
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufModel:
+    """A GGUF file, and what was made from it."""
+
+    gguf: Path
+    tokenizer: Path
+    sha256: str
+    layers: int
+    probe: Probe | None
+
+
+def gguf_model(name: str, config: Config) -> GgufModel:
+    """Return the GGUF file of the LLM `name`, and what lies beside it, which is made if need be.
+
+    Raises:
+        ModelError: when the model is not on this machine, or not as a GGUF file, or damaged.
+        DiskError: when the disk is full or read-only.
+    """
+    from rag.models import find_model, lowbit_folder
+
+    gguf = find_model(name, config)
+    if gguf is None:
+        raise ModelError(f"{name} is not on this machine; run `rag models pull`")
+    if gguf.is_dir():
+        raise ModelError(
+            f"{name} is here as safetensors, and this engine reads GGUF files only; "
+            "name one in --model, or use --engine ipex"
+        )
+    conversion = lowbit_folder(name, config)
+    folder = conversion.with_name(FOLDER)
+    made = _made(folder, gguf) or _make(folder, gguf)
+    return GgufModel(
+        gguf=gguf,
+        tokenizer=folder / TOKENIZER,
+        sha256=made["source"]["sha256"],
+        layers=made["layers"],
+        probe=read_probe(conversion, made["source"]),
+    )
+
+
+def _made(folder: Path, gguf: Path) -> Mapping[str, Any] | None:
+    """Return what the manifest tells, if it was made from this file."""
+    try:
+        made: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        whole = made["format"] == FORMAT and (folder / TOKENIZER).stat().st_size == made["bytes"]
+        return made if whole and made["layers"] > 0 and is_same(made["source"], gguf) else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _make(folder: Path, gguf: Path) -> Mapping[str, Any]:
+    from rag.engines.sources import open_source
+
+    source = open_source(gguf)
+    tokenizer = source.tokenizer().encode()
+    made = {
+        "format": FORMAT,
+        "source": describe(gguf),
+        "layers": source.config["num_hidden_layers"],
+        "bytes": len(tokenizer),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / TOKENIZER, tokenizer)
+        _write(folder / MANIFEST, json.dumps(made, indent=1).encode())  # last: it stands for "whole"
+    except OSError as exc:
+        raise DiskError(f"{folder} cannot be written: {exc.strerror or exc}; free space or mend it") from exc
+    return made
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,168 @@
+"""A prompt put together in llama.cpp's memory from passages that were each read by itself.
+
+Every passage is read once after the constant beginning, seeing nothing else, and its states are kept. In a
+prompt all passages stand at that same position, and what follows them stands after the longest (as in APE,
+Yang et al. 2025, arXiv:2502.05431, without its temperature and scale): so nothing is turned or read anew, and
+each looks the same in whatever company. A passage alone is exactly as if it had been read there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from rag.datatypes import Reading
+from rag.engines.chatml import ChatTokenizer, Rendered
+from rag.engines.llama_library import Llama
+from rag.reuse import Tokens
+from rag.reuse.keys import Keys
+from rag.reuse.store import Store
+from rag.reuse.tally import Tally
+
+BEGINNING, WHOLE, PASSAGE, ALONE = range(4)  # sequences
+SEQUENCES: Final = 4
+CHUNK: Final = 64  # tokens read at a time: about a second, after which a question can be stopped
+STATES: Final = "states"  # the name of the array on disk
+FIRST: Final = "[1] "  # the number under which every passage is read: another would be another text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The tokens of a prompt, and where each stands."""
+
+    tokens: Sequence[int]
+    places: Sequence[int]
+    constant: int = 0  # the first so many are the beginning
+    passages: tuple[range, ...] = ()  # of the tokens, those read apart; all begin at the same place
+
+    @property
+    def apart(self) -> int:
+        """How many tokens come before the rest, which is read in one row."""
+        return self.passages[-1].stop if self.passages else self.constant
+
+
+@dataclass(slots=True)
+class Held:
+    """What a sequence of the memory holds."""
+
+    tokens: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+    def shared(self, layout: Layout) -> int:
+        """Return how many of the layout's tokens are held already, from its beginning on."""
+        mine = zip(self.tokens, self.places, strict=True)
+        theirs = zip(layout.tokens, layout.places, strict=True)
+        pairs = enumerate(zip(mine, theirs, strict=False))
+        least = min(len(self.tokens), len(layout.tokens))
+        return next((number for number, (one, other) in pairs if one != other), least)
+
+
+def plain(prompt: Rendered) -> Layout:
+    """Return the layout of a prompt that is read from its beginning to its end."""
+    return Layout(tokens=prompt.tokens, places=range(len(prompt.tokens)))
+
+
+def spliced(prompt: Rendered, tokenizer: ChatTokenizer) -> Layout:
+    """Return the layout of a prompt whose passages are read apart."""
+    if not prompt.constant:
+        return plain(prompt)
+    tokens = list(prompt.tokens[: prompt.constant])
+    places = list(range(prompt.constant))
+    passages: list[range] = []
+    for shown in prompt.passages:
+        start = len(tokens)
+        tokens += tokenizer.encode(f"{FIRST}{shown.text}")
+        passages.append(range(start, len(tokens)))
+        places += range(prompt.constant, prompt.constant + len(passages[-1]))
+    rest = prompt.tokens[prompt.passages[-1].places.stop if passages else prompt.constant :]
+    first = prompt.constant + max(map(len, passages), default=0)
+    return Layout(
+        tokens=[*tokens, *rest],
+        places=[*places, *range(first, first + len(rest))],
+        constant=prompt.constant,
+        passages=tuple(passages),
+    )
+
+
+class Passages:
+    """The beginning and the passages in a model's memory and on disk."""
+
+    def __init__(self, llama: Llama, store: Store, keys: Keys) -> None:
+        self._llama = llama
+        self._store = store
+        self._keys = keys
+        self._tally = Tally(store.folder)
+        self._beginning: Sequence[int] = ()  # what the sequence of that name holds
+
+    def bring(self, layout: Layout) -> Generator[Reading, None, int]:
+        """Let the sequence `WHOLE` hold the beginning and all passages; return how many tokens were read."""
+        read = yield from self._bring_beginning(layout)
+        self._llama.remove(WHOLE)
+        self._llama.copy(BEGINNING, WHOLE)
+        wanted = reused = 0
+        for places in layout.passages:
+            key = self.key(layout, places)
+            found = self._store.get(key)
+            wanted += len(places)
+            if found is not None and self._llama.load(found[STATES], ALONE):
+                reused += len(places)
+            else:
+                self._llama.remove(ALONE)
+                yield from self._read(layout, places, key)
+                read += len(places)
+            self._llama.copy(ALONE, WHOLE)
+            self._llama.remove(ALONE)
+        self._tally.add_tokens(Tokens(wanted=wanted, reused=reused))
+        return read
+
+    def read_first(self, layout: Layout) -> Generator[Reading, None, None]:
+        """Read and keep the first passage, unless it is."""
+        if not self.holds(layout):
+            yield from self._bring_beginning(layout)
+            yield from self._read(layout, layout.passages[0], self.key(layout, layout.passages[0]))
+            self._llama.remove(ALONE)
+
+    def holds(self, layout: Layout) -> bool:
+        return self._store.has(self.key(layout, layout.passages[0]))
+
+    def has_room(self, layout: Layout) -> bool:
+        """Tell whether the first passage would push out no other; a token takes as much as another."""
+        found = self._store.get(self._keys.key(layout.tokens[: layout.constant]))
+        bytes_ = found[STATES].nbytes // layout.constant if found else 0
+        return self._store.has_room(bytes_ * len(layout.passages[0]))
+
+    def key(self, layout: Layout, places: range) -> str:
+        tokens = layout.tokens[places.start : places.stop]
+        return self._keys.key([*layout.tokens[: layout.constant], *tokens])
+
+    def _bring_beginning(self, layout: Layout) -> Generator[Reading, None, int]:
+        beginning = layout.tokens[: layout.constant]
+        if beginning == self._beginning:
+            return 0
+        key = self._keys.key(beginning)
+        found = self._store.get(key)
+        self._beginning = ()
+        if found is not None and self._llama.load(found[STATES], BEGINNING):
+            self._beginning = beginning
+            return 0
+        self._llama.remove(BEGINNING)
+        yield from self._in_chunks(layout, range(layout.constant), BEGINNING)
+        self._beginning = beginning
+        self._store.put(key, {STATES: self._llama.save(BEGINNING)})
+        return layout.constant
+
+    def _read(self, layout: Layout, places: range, key: str) -> Iterator[Reading]:
+        """Read a passage after the beginning, keep it, and leave it, without that, in `ALONE`."""
+        self._llama.remove(PASSAGE)
+        self._llama.copy(BEGINNING, PASSAGE)
+        yield from self._in_chunks(layout, places, PASSAGE)
+        self._llama.copy(PASSAGE, ALONE, layout.constant)
+        self._llama.remove(PASSAGE)
+        self._store.put(key, {STATES: self._llama.save(ALONE)})
+
+    def _in_chunks(self, layout: Layout, places: range, sequence: int) -> Iterator[Reading]:
+        for start in range(places.start, places.stop, CHUNK):
+            stop = min(start + CHUNK, places.stop)
+            self._llama.read(layout.tokens[start:stop], layout.places[start], sequence)
+            yield Reading(done=stop, total=len(layout.tokens))
