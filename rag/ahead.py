@@ -1,19 +1,21 @@
-"""Passages read before anyone asks about them, while nobody waits for an answer."""
+"""Passages read by the LLM while nobody waits for an answer, and forgotten when they are gone."""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rag.datatypes import Hit, Passage, Progress, ProgressCallback, Prompt
 from rag.engines import Engine, Reader, keeps
 from rag.errors import ConfigError, RagError
-from rag.prompt import fit
-from rag.reuse import Tally, states_folder
+from rag.index import Index
+from rag.prompt import as_shown, fit
+from rag.reuse import Tally, keep_only, states_folder
 
 if TYPE_CHECKING:
     from rag.pipeline import Rag
@@ -34,7 +36,9 @@ def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> t
     """
     engine = rag.engine
     if not keeps(engine):
-        raise ConfigError(f"the {engine.name} engine keeps nothing of what it reads; use ipex, with reuse=on")
+        raise ConfigError(
+            f"the {engine.name} engine keeps nothing of what it reads; use ipex or llamacpp, with reuse=on"
+        )
     passages, kept = _most_found_first(rag), 0
     for passage in passages:
         progress(
@@ -74,10 +78,20 @@ def alone(passage: Passage, engine: Engine) -> Prompt:
     return fit("", [hit], count=engine.count_tokens, budget=engine.context).prompt
 
 
+def forget_gone(folder: Path, index: Index) -> None:
+    """Delete from `folder` what an LLM has read of passages that are no longer in the index."""
+    if folder.is_dir():
+        keep_only(folder, map(as_shown, _passages(index)))
+
+
+def _passages(index: Index) -> Iterator[Passage]:
+    for file in index.titles():
+        yield from index.passages(file.source)
+
+
 def _most_found_first(rag: Rag) -> list[Passage]:
     times = Tally(states_folder(rag.config)).times_found()
-    names = [file.source for file in rag.index.titles()]
-    found = {passage.id: passage for name in names for passage in rag.index.passages(name)}
+    found = {passage.id: passage for passage in _passages(rag.index)}
     return sorted(found.values(), key=lambda passage: -times.get(passage.id, 0))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
+from rag.ahead import forget_gone
 from rag.config import Config
 from rag.datatypes import (
     Answer,
@@ -32,6 +33,7 @@ from rag.index import Index, set_aside
 from rag.index.schema import Manifest
 from rag.prompt import check_question, fit
 from rag.rerank import Reranker, open_reranker
+from rag.reuse import states_folder
 from rag.run import Run
 from rag.scope import EVERYTHING, check_scope
 from rag.turnstile import Turnstile
@@ -206,6 +208,8 @@ class Rag:
                 progress=progress or (lambda _: None),
                 is_steady=is_steady,
             )
+            if report.changed or report.removed:
+                forget_gone(states_folder(self.config), index)
             return replace(report, notice=index.notice)
 
     @property

@@ -31,7 +31,7 @@ SYSTEM: Final = (
     "用编号段落中的原话尽量简短地回答，并注明编号，如 [1]。"
     f"如果段落没有说明所问的内容，就回答：{UNANSWERABLE['zh']}"
 )
-PASSAGE: Final = "[{marker}] {title}\n{text}\n\n"
+PASSAGE: Final = "{title}\n{text}\n\n"  # after its number, "[1] "
 QUESTION: Final[dict[Language, str]] = {
     "en": "Question: {question}\nAnswer in English:",
     "zh": "问题：{question}\n用中文回答：",
@@ -199,7 +199,12 @@ def _title(passage: Passage) -> str:
 def passage_parts(hit: Hit) -> Iterator[str]:
     """Yield a hit as a prompt shows it: each unit by itself, so that it reads as when it is found alone."""
     for unit in hit.units:
-        yield PASSAGE.format(marker=hit.marker, title=harmless(_title(unit)), text=harmless(unit.text))
+        yield f"[{hit.marker}] {as_shown(unit)}"
+
+
+def as_shown(passage: Passage) -> str:
+    """Return a passage as every prompt shows it after its number."""
+    return PASSAGE.format(title=harmless(_title(passage)), text=harmless(passage.text))
 
 
 TRANSLATION: Final[dict[Language, str]] = {

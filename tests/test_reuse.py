@@ -298,3 +298,24 @@ def test_what_is_read_ahead_serves_the_questions_of_another_process(config: Conf
     assert tokens.reused > 0.8 * tokens.wanted > 0
     assert usage.cached_tokens > usage.prompt_tokens - 150
     assert sorted(Tally(states_folder(config)).times_found().values())[-1] == 1
+
+
+def test_what_was_read_of_a_document_goes_with_it(config: Config, folder: Path) -> None:
+    store = Store(states_folder(config), 50 * MEGABYTE)
+    for number, text in enumerate(TEXTS):
+        (config.data_dir / f"{number}.md").write_text(text * 3, encoding="utf-8")
+    with Rag(config, engine=IpexEngine(folder, model="tiny", store=store)) as rag:
+        rag.sync()
+        read_ahead(rag, lambda _: None, threading.Event())
+        before = set(store.folder.glob("*/*"))
+        assert len(before) == 4, "the beginning and three passages"
+        (config.data_dir / "new.md").write_text("A new one.", encoding="utf-8")
+        rag.sync()
+        assert set(store.folder.glob("*/*")) == before
+        (config.data_dir / "0.md").unlink()
+        (config.data_dir / "1.md").write_text(TEXTS[1] * 4, encoding="utf-8")
+        rag.sync()
+        left = set(store.folder.glob("*/*"))
+        assert (len(left), left - before) == (2, set())
+        assert read_ahead(rag, lambda _: None, threading.Event()) == (3, 3)
+        assert set(store.folder.glob("*/*")) > left

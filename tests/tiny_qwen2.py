@@ -60,21 +60,24 @@ def write_folder(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def write_gguf(path: Path, *, architecture: str = "qwen2", scaling: str = "") -> Path:
+def write_gguf(path: Path, *, architecture: str = "qwen2", scaling: str = "", **changes: Any) -> Path:
     """Write the same model as a GGUF file of float32 tensors; return it."""
     import gguf
 
+    config = {**CONFIG, **changes}
     writer = gguf.GGUFWriter(path, architecture)
     for name, key in GGUF_KEYS.items():
-        add = writer.add_float32 if isinstance(CONFIG[name], float) else writer.add_uint32
-        add(f"{architecture}.{key}", CONFIG[name])
+        add = writer.add_float32 if isinstance(config[name], float) else writer.add_uint32
+        add(f"{architecture}.{key}", config[name])
     if scaling:
         writer.add_string(f"{architecture}.rope.scaling.type", scaling)
+    writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
+    writer.add_eos_token_id(TOKENS.index("<|im_end|>"))
     writer.add_token_list(TOKENS)
     writer.add_token_types(TYPES)
     writer.add_token_merges(MERGES)
-    for name, tensor in hugging_face_model().state_dict().items():
+    for name, tensor in hugging_face_model(**changes).state_dict().items():
         writer.add_tensor(gguf_name(name), tensor.numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -184,7 +184,9 @@ class Log:
             logger.debug("%s", line)
 
     def __str__(self) -> str:
-        return self._lines[-1] if self._lines else "it does not say why"
+        """The last error that it told."""
+        errors = [line for line in self._lines if "error" in line]
+        return (errors or list(self._lines) or ["it does not say why"])[-1]
 
 
 @cache

@@ -35,6 +35,7 @@ class Layout:
     places: Sequence[int]
     constant: int = 0  # the first so many are the beginning
     passages: tuple[range, ...] = ()  # of the tokens, those read apart; all begin at the same place
+    texts: tuple[str, ...] = ()  # of the passages, without their numbers
 
     @property
     def apart(self) -> int:
@@ -82,6 +83,7 @@ def spliced(prompt: Rendered, tokenizer: ChatTokenizer) -> Layout:
         places=[*places, *range(first, first + len(rest))],
         constant=prompt.constant,
         passages=tuple(passages),
+        texts=tuple(shown.text for shown in prompt.passages),
     )
 
 
@@ -101,15 +103,14 @@ class Passages:
         self._llama.remove(WHOLE)
         self._llama.copy(BEGINNING, WHOLE)
         wanted = reused = 0
-        for places in layout.passages:
-            key = self.key(layout, places)
-            found = self._store.get(key)
+        for places, text in zip(layout.passages, layout.texts, strict=True):
+            found = self._store.get(self._key(layout, text))
             wanted += len(places)
             if found is not None and self._llama.load(found[STATES], ALONE):
                 reused += len(places)
             else:
                 self._llama.remove(ALONE)
-                yield from self._read(layout, places, key)
+                yield from self._read(layout, places, text)
                 read += len(places)
             self._llama.copy(ALONE, WHOLE)
             self._llama.remove(ALONE)
@@ -120,27 +121,26 @@ class Passages:
         """Read and keep the first passage, unless it is."""
         if not self.holds(layout):
             yield from self._bring_beginning(layout)
-            yield from self._read(layout, layout.passages[0], self.key(layout, layout.passages[0]))
+            yield from self._read(layout, layout.passages[0], layout.texts[0])
             self._llama.remove(ALONE)
 
     def holds(self, layout: Layout) -> bool:
-        return self._store.has(self.key(layout, layout.passages[0]))
+        return self._store.has(self._key(layout, layout.texts[0]))
 
     def has_room(self, layout: Layout) -> bool:
         """Tell whether the first passage would push out no other; a token takes as much as another."""
-        found = self._store.get(self._keys.key(layout.tokens[: layout.constant]))
+        found = self._store.get(self._key(layout))
         bytes_ = found[STATES].nbytes // layout.constant if found else 0
         return self._store.has_room(bytes_ * len(layout.passages[0]))
 
-    def key(self, layout: Layout, places: range) -> str:
-        tokens = layout.tokens[places.start : places.stop]
-        return self._keys.key([*layout.tokens[: layout.constant], *tokens])
+    def _key(self, layout: Layout, text: str = "") -> str:
+        return self._keys.key(layout.tokens[: layout.constant], text)
 
     def _bring_beginning(self, layout: Layout) -> Generator[Reading, None, int]:
         beginning = layout.tokens[: layout.constant]
         if beginning == self._beginning:
             return 0
-        key = self._keys.key(beginning)
+        key = self._key(layout)
         found = self._store.get(key)
         self._beginning = ()
         if found is not None and self._llama.load(found[STATES], BEGINNING):
@@ -152,14 +152,14 @@ class Passages:
         self._store.put(key, {STATES: self._llama.save(BEGINNING)})
         return layout.constant
 
-    def _read(self, layout: Layout, places: range, key: str) -> Iterator[Reading]:
+    def _read(self, layout: Layout, places: range, text: str) -> Iterator[Reading]:
         """Read a passage after the beginning, keep it, and leave it, without that, in `ALONE`."""
         self._llama.remove(PASSAGE)
         self._llama.copy(BEGINNING, PASSAGE)
         yield from self._in_chunks(layout, places, PASSAGE)
         self._llama.copy(PASSAGE, ALONE, layout.constant)
         self._llama.remove(PASSAGE)
-        self._store.put(key, {STATES: self._llama.save(ALONE)})
+        self._store.put(self._key(layout, text), {STATES: self._llama.save(ALONE)}, text=text)
 
     def _in_chunks(self, layout: Layout, places: range, sequence: int) -> Iterator[Reading]:
         for start in range(places.start, places.stop, CHUNK):

@@ -13,12 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.reuse.store import keep_only
 from rag.reuse.tally import Tally, Tokens
 
 if TYPE_CHECKING:
     from rag.config import Config
 
-__all__ = ["Tally", "Tokens", "bytes_kept", "states_folder"]
+__all__ = ["Tally", "Tokens", "bytes_kept", "keep_only", "states_folder"]
 
 
 def states_folder(config: Config) -> Path:

@@ -80,7 +80,9 @@ class Reuse:
             key = self._keys.key(prompt.tokens[beginning], shown.text)
             if len(shown.places) >= FEWEST and not self._store.has(key):
                 packed = quantised(states, shown.places, self._model)
-                self._store.put(key, {name: tensor.numpy() for name, tensor in packed.items()})
+                self._store.put(
+                    key, {name: tensor.numpy() for name, tensor in packed.items()}, text=shown.text
+                )
 
     def _recall_beginning(self, prompt: Rendered, states: States) -> bool:
         count = prompt.constant

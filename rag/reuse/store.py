@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from shutil import disk_usage
@@ -20,6 +20,7 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 SUFFIX: Final = ".safetensors"
 TORN: Final = ".torn"  # ends the name of a file that is being written
 CHECKSUM: Final = "sha256"
+TEXT: Final = "text"  # the hash of what was read
 RESERVE: Final = 500_000_000  # bytes that are left free on the disk
 
 
@@ -51,8 +52,11 @@ class Store:
             os.utime(file)
         return arrays
 
-    def put(self, key: str, arrays: Arrays) -> None:
-        """Store arrays under `key`; a full or read-only disk is no fault, they are only made again."""
+    def put(self, key: str, arrays: Arrays, *, text: str = "") -> None:
+        """Store arrays under `key`, and of which `text` they tell: see `keep_only`.
+
+        A full or read-only disk is no fault, they are only made again.
+        """
         file = self._file(key)
         size = sum(array.nbytes for array in arrays.values())
         if size > self._budget or file.exists():
@@ -63,7 +67,8 @@ class Store:
             self._make_room(size)
             if not self._has_disk(size):
                 return
-            save_file(dict(arrays), torn, metadata={CHECKSUM: _checksum(key, arrays)})
+            metadata = {CHECKSUM: _checksum(key, arrays), **({TEXT: _digest(text)} if text else {})}
+            save_file(dict(arrays), torn, metadata=metadata)
             torn.replace(file)
         except (OSError, SafetensorError):
             with suppress(OSError):
@@ -109,6 +114,28 @@ class Store:
             with suppress(OSError):
                 file.unlink()
                 total -= bytes_
+
+
+def keep_only(folder: Path, texts: Iterable[str]) -> None:
+    """Delete from a store what was read of any other text; what names none stays."""
+    known = {_digest(text) for text in texts}
+    for file in folder.glob(f"*/*{SUFFIX}"):
+        with suppress(OSError):
+            if _text_of(file) not in {*known, None}:
+                file.unlink()
+
+
+def _text_of(file: Path) -> str | None:
+    """Return the hash of the text that a file tells of; "" of a damaged one."""
+    try:
+        with safe_open(file, framework="np") as opened:
+            return (opened.metadata() or {}).get(TEXT)
+    except SafetensorError:
+        return ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _checksum(key: str, arrays: Arrays) -> str:

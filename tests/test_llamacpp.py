@@ -1,0 +1,327 @@
+"""llama.cpp with a tiny model: as transformers computes it, spliced or not, and what fails says why."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rag.config import Config
+from rag.datatypes import Generation, Message, Prompt, Reading, Usage
+from rag.engines.answerable import Probe
+from rag.engines.chatml import ChatTokenizer, Rendered, Shown, build_tokenizer
+from rag.engines.gguf_folder import gguf_model
+from rag.engines.llama_library import Llama
+from rag.engines.llamacpp import LlamaCppEngine
+from rag.engines.spliced import Held, Layout, plain, spliced
+from rag.errors import DiskError, EngineError, ModelError
+from rag.reuse.store import Store
+from tests import tiny_qwen2
+from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
+
+MEGABYTE = 10**6
+TEXTS = (
+    "The Heron is a rowing boat for four people.\n\n",
+    "The Kestrel is a sailing dinghy, an hour costs nineteen crowns.\n\n",
+    "The Egret is an electric launch, and half a day of it costs ninety.\n\n",
+)
+CONSTANT = (
+    Message(role="system", parts=("Answer from the passages.",)),
+    Message(role="user", parts=("[1] An example. ", "Who?")),
+    Message(role="assistant", parts=("Nobody [1]",)),
+)
+
+
+def asking(question: str, *texts: str) -> Prompt:
+    passages = (f"[{number}] {text}" for number, text in enumerate(texts, 1))
+    return Prompt(
+        messages=(*CONSTANT, Message(role="user", parts=(*passages, question))), constant=len(CONSTANT)
+    )
+
+
+@pytest.fixture(scope="module")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tiny") / "tiny.gguf"
+    return tiny_qwen2.write_gguf(path, max_position_embeddings=4096)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> ChatTokenizer:
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    path.write_text(build_tokenizer(TOKENS, TYPES, MERGES), encoding="utf-8")
+    return ChatTokenizer(path)
+
+
+@pytest.fixture(scope="module")
+def reference() -> Any:
+    return tiny_qwen2.hugging_face_model(max_position_embeddings=4096)
+
+
+def opened(gguf: Path, tokenizer: ChatTokenizer, store: Store | None = None, **more: Any) -> LlamaCppEngine:
+    engine = LlamaCppEngine(gguf, model="tiny", tokenizer=tokenizer, threads=1, **more)
+    if store:
+        engine.keep(store, "weights")
+    return engine
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "read", 50 * MEGABYTE)
+
+
+def told(engine: LlamaCppEngine, prompt: Prompt, tokens: int = 24) -> tuple[str, Usage]:
+    *pieces, usage = engine.stream(prompt, Generation(max_tokens=tokens))
+    assert isinstance(usage, Usage)
+    return "".join(piece for piece in pieces if isinstance(piece, str)), usage
+
+
+def after(engine: LlamaCppEngine, prompt: Prompt) -> np.ndarray[Any, Any]:
+    """Return the logits that follow a prompt as the engine's next answer has them."""
+    steps = engine._read(engine._layout(engine._tokenizer.render(prompt)))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return np.array(end.value[1][0])
+
+
+def rest_of(tokenizer: ChatTokenizer, prompt: Prompt) -> int:
+    """Return how many tokens follow the passages."""
+    rendered = tokenizer.render(prompt)
+    return len(rendered.tokens) - rendered.passages[-1].places.stop
+
+
+def test_logits_and_a_layers_state_are_those_of_transformers(gguf: Path, reference: Any) -> None:
+    tokens = [5, 77, 200, 13, 99, 3]
+    with torch.inference_mode():
+        want = reference(torch.tensor([tokens]), output_hidden_states=True)
+    llama = Llama(gguf, cells=512, sequences=2, threads=1, layer=1)
+    rows = llama.read(tokens, 0, 0, rows=len(tokens))
+    np.testing.assert_allclose(rows, np.asarray(want.logits[0]), atol=0.03)
+    llama.remove(0)
+    llama.read(tokens[:2], 0, 0)
+    logits, state = llama.look(tokens[2:], 2, 0)
+    np.testing.assert_allclose(logits, rows[-1], atol=0.03)
+    np.testing.assert_allclose(state, np.asarray(want.hidden_states[2][0, -1]), atol=0.05)
+
+
+def test_greedy_text_is_that_of_transformers(gguf: Path, tokenizer: ChatTokenizer, reference: Any) -> None:
+    prompt = asking("Which boat is for four people?", TEXTS[0])
+    tokens = tokenizer.render(prompt).tokens
+    with torch.inference_mode():
+        written = reference.generate(
+            torch.tensor([tokens]), max_new_tokens=12, do_sample=False, pad_token_id=0, eos_token_id=None
+        )[0, len(tokens) :].tolist()
+    decoder = tokenizer.decoder()
+    ends = next((place for place, token in enumerate(written) if token in tokenizer.ends), len(written))
+    want = "".join(decoder.feed(token) for token in written[:ends])
+    assert told(opened(gguf, tokenizer), prompt, 12)[0] == want
+
+
+def test_a_passage_alone_is_exactly_as_if_it_had_been_read_there(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store
+) -> None:
+    prompt = asking("Which boat is for four people?", TEXTS[0])
+    want = after(opened(gguf, tokenizer), prompt)
+    for _ in ("read now", "kept before"):
+        np.testing.assert_allclose(after(opened(gguf, tokenizer, store), prompt), want, atol=0.03)
+
+
+def test_passages_apart_are_what_transformers_computes_of_them(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store, reference: Any
+) -> None:
+    prompt = asking("Which boat is for four people?", *TEXTS)
+    layout = spliced(tokenizer.render(prompt), tokenizer)
+    count = len(layout.tokens)
+    owner = np.full(count, -1)  # the passage that a token is of; -1: it sees all and is seen by all
+    for number, places in enumerate(layout.passages):
+        owner[places.start : places.stop] = number
+    seen = (owner[:, None] == owner) | (owner == -1) | (owner[:, None] == -1)
+    mask = np.tril(seen)
+    with torch.inference_mode():
+        want = reference(
+            torch.tensor([layout.tokens]),
+            attention_mask=torch.where(torch.tensor(mask)[None, None], 0.0, -torch.inf),
+            position_ids=torch.tensor([list(layout.places)]),
+        ).logits[0, -1]
+    for _ in ("read now", "kept before"):
+        got = after(opened(gguf, tokenizer, store), prompt)
+        np.testing.assert_allclose(got, np.asarray(want), atol=0.04)
+
+
+def test_what_was_read_serves_every_process_order_and_company(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store
+) -> None:
+    first = opened(gguf, tokenizer, store)
+    assert told(first, asking("How much is it?", *TEXTS))[1].cached_tokens == 0
+    fresh = opened(gguf, tokenizer, store)
+    for texts in (TEXTS[::-1], TEXTS[1:], TEXTS[:1]):
+        prompt = asking("Who may row?", *texts)
+        want, _ = told(opened(gguf, tokenizer, Store(store.folder / "empty", 50 * MEGABYTE)), prompt)
+        got, usage = told(fresh, prompt)
+        assert got == want
+        assert usage.prompt_tokens - usage.cached_tokens == rest_of(tokenizer, prompt)
+
+
+def test_another_question_about_the_same_passages_reads_only_its_own_words(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store
+) -> None:
+    for engine in (opened(gguf, tokenizer), opened(gguf, tokenizer, store)):
+        told(engine, asking("How much is it?", *TEXTS))
+        prompt = asking("Who may row?", *TEXTS)
+        _, usage = told(engine, prompt)
+        assert usage.prompt_tokens - usage.cached_tokens == rest_of(tokenizer, prompt)
+
+
+def test_a_passage_read_ahead_need_not_be_read_and_leaves_the_conversation(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store
+) -> None:
+    engine = opened(gguf, tokenizer, store)
+    told(engine, asking("How much is it?", TEXTS[0]))
+    steps = engine.read(asking("", TEXTS[1]))
+    assert [step for step in steps if not isinstance(step, Reading)] == []
+    _, same = told(engine, asking("How much is it?", TEXTS[0]))
+    assert same.prompt_tokens - same.cached_tokens == 1
+    prompt = asking("Who?", TEXTS[1])
+    _, other = told(engine, prompt)
+    assert other.prompt_tokens - other.cached_tokens == rest_of(tokenizer, prompt)
+
+
+def test_stopped_while_a_passage_is_read_nothing_is_mixed_up(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store, tmp_path: Path
+) -> None:
+    long = "The Heron is painted green every spring. " * 8
+    prompt = asking("Which boat?", long, TEXTS[1])
+    want, _ = told(opened(gguf, tokenizer, Store(tmp_path / "other", 50 * MEGABYTE)), prompt)
+    engine = opened(gguf, tokenizer, store)
+    for steps in range(1, 8):
+        events: Any = engine.stream(prompt, Generation(max_tokens=4))
+        for _ in range(steps):
+            next(events)
+        events.close()
+    assert told(engine, prompt)[0] == want
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "swapped"])
+def test_damaged_states_are_read_anew(gguf: Path, tokenizer: ChatTokenizer, store: Store, harm: str) -> None:
+    prompt = asking("Which boat is for four people?", *TEXTS)
+    want, _ = told(opened(gguf, tokenizer, store), prompt)
+    files = sorted(store.folder.glob("*/*.safetensors"))
+    assert len(files) == 1 + len(TEXTS)
+    contents = [bytearray(file.read_bytes()) for file in files]
+    for file, content, other in zip(files, contents, contents[::-1], strict=True):
+        changed = bytearray(content)
+        changed[-9] ^= 255
+        harmed = {"cut": content[: len(content) // 3], "changed": changed, "swapped": other}
+        file.write_bytes(harmed[harm])
+    got, usage = told(opened(gguf, tokenizer, store), prompt)
+    assert (got, usage.cached_tokens) == (want, 0)
+    assert told(opened(gguf, tokenizer, store), prompt)[1].cached_tokens > 100
+
+
+def test_guesses_change_no_answer(
+    gguf: Path, tokenizer: ChatTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [asking(question, *TEXTS, *TEXTS) for question in ("Who?", "How much?", "为什么？")]
+    guessed = [told(opened(gguf, tokenizer), prompt, 40)[0] for prompt in prompts]
+    monkeypatch.setattr("rag.engines.llamacpp.Written.guesses", 0)
+    assert guessed == [told(opened(gguf, tokenizer), prompt, 40)[0] for prompt in prompts]
+
+
+def test_it_judges_by_the_state_and_writes_nothing_where_that_is_low(
+    gguf: Path, tokenizer: ChatTokenizer, reference: Any
+) -> None:
+    prompt = asking("Which boat is for four people?", TEXTS[0])
+    weights = np.random.default_rng(0).normal(size=128)
+    with torch.inference_mode():
+        tokens = torch.tensor([tokenizer.render(prompt).tokens])
+        state = reference(tokens, output_hidden_states=True).hidden_states[2][0, -1]
+    engine = opened(gguf, tokenizer, probe=Probe(layer=1, weights=weights, bias=0.5))
+    usage = told(engine, prompt, 4)[1]
+    want = float(weights @ np.asarray(state)) + 0.5
+    assert usage.answerable == pytest.approx(want, abs=1.0)
+    least = Generation(least_answerable=want + 2)
+    events = [event for event in engine.stream(prompt, least) if not isinstance(event, Reading)]
+    assert [event.finish for event in events if isinstance(event, Usage)] == ["unanswerable"]
+    assert len(events) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_held_is_the_common_beginning_of_tokens_and_places(seed: int) -> None:
+    chance = random.Random(seed)
+    tokens = [chance.randrange(3) for _ in range(12)]
+    places = [chance.randrange(2) for _ in range(12)]
+    kept = chance.randrange(13)
+    held = Held([*tokens[:kept], 9], [*places[:kept], 0])
+    layout = Layout(tokens=tokens, places=places)
+    assert held.shared(layout) == kept
+    assert Held().shared(layout) == 0
+    assert Held(tokens, places).shared(Layout(tokens=tokens[:5], places=places[:5])) == 5
+
+
+def test_passages_share_their_place_and_the_rest_follows_the_longest(tokenizer: ChatTokenizer) -> None:
+    def shown(text: str, start: int, count: int) -> Shown:
+        return Shown(text=text, places=range(start, start + count))
+
+    tokens = [1, 2, 3, *tokenizer.encode("[1] ab"), *tokenizer.encode("[2] abcd"), 8, 9]
+    prompt = Rendered(tokens=tokens, constant=3, passages=(shown("ab", 3, 6), shown("abcd", 9, 8)))
+    layout = spliced(prompt, tokenizer)
+    assert list(layout.tokens) == [
+        *(1, 2, 3),
+        *tokenizer.encode("[1] ab"),
+        *tokenizer.encode("[1] abcd"),
+        *(8, 9),
+    ]
+    assert list(layout.places) == [0, 1, 2, *range(3, 9), *range(3, 11), 11, 12]
+    assert layout.passages == (range(3, 9), range(9, 17))
+    assert plain(prompt) == Layout(tokens=tokens, places=range(len(tokens)))
+    none = spliced(Rendered(tokens=[1, 2, 3], constant=2, passages=()), tokenizer)
+    assert (none.places, none.apart) == ([0, 1, 2], 2)
+
+
+def test_more_than_it_has_room_for_is_said(gguf: Path) -> None:
+    llama = Llama(gguf, cells=256, sequences=1, threads=1, layer=None)
+    llama.read(range(200), 0, 0)
+    with pytest.raises(EngineError, match=r"llama\.cpp could not read on"):
+        llama.read(range(200), 200, 0)
+    llama.remove(0)
+    llama.read(range(200), 0, 0)
+
+
+def test_a_file_that_is_no_model_is_told(tmp_path: Path, gguf: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    for content in (b"no model", gguf.read_bytes()[: gguf.stat().st_size // 2]):
+        broken.write_bytes(content)
+        with pytest.raises(ModelError, match=r"cannot load .*broken\.gguf"):
+            Llama(broken, cells=256, sequences=1, threads=1, layer=None)
+
+
+def test_a_gguf_is_described_once_and_again_when_it_changes(tmp_path: Path, gguf: Path) -> None:
+    mine = tmp_path / "mine.gguf"
+    mine.write_bytes(gguf.read_bytes())
+    config = Config(models_dir=tmp_path / "models", model=str(mine), engine="llamacpp")
+    first = gguf_model(str(mine), config)
+    assert (first.gguf, first.layers) == (mine, 3)
+    made = first.tokenizer.stat().st_mtime_ns
+    assert gguf_model(str(mine), config).tokenizer.stat().st_mtime_ns == made
+    first.tokenizer.write_text("cut", encoding="utf-8")
+    assert gguf_model(str(mine), config).tokenizer.stat().st_size > 1000
+    mine.write_bytes(mine.read_bytes() + b"\0")
+    assert gguf_model(str(mine), config).sha256 != first.sha256
+
+
+def test_what_is_not_here_as_a_gguf_says_what_to_do(tmp_path: Path) -> None:
+    folder = tiny_qwen2.write_folder(tmp_path / "tiny")
+    config = Config(models_dir=tmp_path / "models", engine="llamacpp")
+    with pytest.raises(ModelError, match="safetensors, and this engine reads GGUF"):
+        gguf_model(str(folder), config)
+    with pytest.raises(ModelError, match="rag models pull"):
+        gguf_model("qwen2-0.5b-instruct", config)
+    mine = tiny_qwen2.write_gguf(tmp_path / "mine.gguf")
+    (tmp_path / "models").write_text("a file where a folder should be", encoding="utf-8")
+    with pytest.raises(DiskError, match="cannot be written"):
+        gguf_model(str(mine), config)
