@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rag.config import Config
 
 HALVES: Final = frozenset({"avx512_bf16", "amx_bf16"})  # processors that multiply in bfloat16
+TROUBLES: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError)
+MOST_SHOWN: Final = 200  # characters of what transformers says
 IPEX: Final = "intel_extension_for_pytorch"
 
 
@@ -110,6 +112,7 @@ def _optimised(network: Any, kind: torch.dtype) -> Any:
 @contextmanager
 def _loading(path: Path) -> Iterator[None]:
     """Keep transformers from talking, and make a ModelError of whatever it raises."""
+    from safetensors import SafetensorError
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -119,11 +122,12 @@ def _loading(path: Path) -> Iterator[None]:
         yield
     except RagError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as exc:
-        reason = " ".join(str(exc).split())[:300]
-        raise ModelError(
-            f"transformers cannot load {path}: {reason}; choose another model, or another engine"
-        ) from exc
+    except (*TROUBLES, SafetensorError) as exc:
+        reason = " ".join(str(exc).split())[:MOST_SHOWN]
+        mend = "choose another model, or another engine"
+        if "trust_remote_code" in str(exc):
+            mend = "it brings code of its own: set trust_remote_code if you trust it"
+        raise ModelError(f"transformers cannot load {path}: {reason}; {mend}") from exc
     finally:
         logging.set_verbosity(verbosity)
         if bars:

@@ -19,7 +19,7 @@ CHINESE = "重复这句话：我们要去北京看长城，然后吃烤鸭。"
 
 
 OTHERS = [pytest.param(name, marks=pytest.mark.model) for name in ("openai",)]
-SCORERS = ["echo", *(pytest.param(name, marks=pytest.mark.model) for name in ("ipex", "llamacpp"))]
+SCORERS = ["echo", *(pytest.param(name, marks=pytest.mark.model) for name in ("ipex", "llamacpp", "hf"))]
 
 
 @pytest.fixture(scope="module", params=[*SCORERS, *OTHERS])
