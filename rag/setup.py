@@ -13,6 +13,8 @@ from rag.errors import ModelError, RagError
 from rag.rerank import names_model
 
 Notice: TypeAlias = Callable[[str], None]
+CONVERTING: Final = "ipex"
+READERS: Final = frozenset({CONVERTING, "llamacpp", "hf"})  # engines of weights on this machine
 SERVER: Final = "server"  # where the model runs elsewhere
 
 
@@ -27,10 +29,11 @@ def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> No
         _take_embedder(config, progress, notice)
     if names_model(config.reranker):
         _tell(models.fetch_reranker(config.reranker, config, progress), notice)
-    if config.engine == "ipex":
+    if config.engine in READERS:
         fetched = models.choose_model(config, progress)
         _tell(fetched, notice)
-        _convert(fetched, config, progress)
+        if config.engine == CONVERTING:
+            _convert(fetched, config, progress)
 
 
 def pull(name: str, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
@@ -90,7 +93,7 @@ def model_findings(config: Config) -> Iterator[tuple[str, str, bool]]:
         yield "embedder", *_state(config.embedder, config)
     if names_model(config.reranker):
         yield "reranker", *_state(config.reranker, config)
-    if config.engine == "ipex":
+    if config.engine in READERS:
         yield "model", *_state(models.chosen_model(config), config)
     if config.engine == "openai":
         yield SERVER, *_served(config)
@@ -103,7 +106,7 @@ def _state(name: str, config: Config) -> tuple[str, bool]:
         return str(exc), False
     if state.path is None:
         return f"{name} is not on this machine", False
-    if state.kind == "llm" and not _is_converted(name, config):
+    if state.kind == "llm" and config.engine == CONVERTING and not _is_converted(name, config):
         return f"{name} is at {state.path} but not, or not wholly, converted to {config.low_bit}", False
     return f"{name} at {state.path}", True
 

@@ -22,6 +22,8 @@ from rag.engines.cores import cpu_features
 from rag.engines.hf import FIRST_CHUNK, HfEngine
 from rag.engines.hf_weights import HALVES, find_weights, load
 from rag.errors import EngineError, ModelError
+from rag.models import lowbit_folder
+from rag.setup import model_findings, prepare
 from tests.tiny_qwen2 import hugging_face_model, write_folder, write_gguf
 
 LONG = "The prompt of this test is read in several chunks, since it has more bytes than the first chunk."
@@ -96,7 +98,7 @@ def test_with_real_weights_it_says_what_generate_does(
 
 @pytest.fixture(scope="module")
 def real_hf(real_config: Config) -> HfEngine:
-    return cast("HfEngine", open_engine(real_config.model_copy(update={"engine": "hf"})))
+    return cast("HfEngine", open_engine(real_config.model_copy(update={"engine": "hf", "threads": 1})))
 
 
 def test_a_gguf_file_gives_the_same_network(folder: Path, tmp_path: Path) -> None:
@@ -279,6 +281,13 @@ def test_weights_that_are_not_whole_are_refused(tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ModelError, match="cannot load"):
         load(folder)
+
+
+def test_weights_are_used_as_they_are(folder: Path, tmp_path: Path) -> None:
+    config = Config(engine="hf", embedder="hashing", model=str(folder), models_dir=tmp_path)
+    prepare(config, lambda _: None, notice=lambda _: None)
+    assert not lowbit_folder(config.model, config).exists()
+    assert [*model_findings(config)] == [("model", f"{folder} at {folder}", True)]
 
 
 def test_a_model_that_is_not_here_is_to_be_fetched(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from rag.engines.counting import estimate
 from rag.engines.sse import EventDecoder
 from rag.errors import ConfigError, EngineError, RagError
 from rag.models import lowbit_folder
+from rag.pipeline import Rag
 from tests.openai_server import (
     DONE,
     HANG,
@@ -129,6 +130,21 @@ def test_tokens_are_counted_by_what_the_server_has_for_it(
     assert least <= engine.count_tokens(HI) <= most
     more = engine.count_tokens(long) - engine.count_tokens(HI)
     assert more == 98 if tokenizer else 98 <= more <= 200
+
+
+def test_a_question_is_answered_by_the_server_from_the_passages(
+    api: Api, config: Config, write: Callable[[str, str], Path]
+) -> None:
+    write("leave.md", "Every member of staff has 27 days of paid leave a year.")
+    api.replies = [Reply(chunks=(said("27 days"), said(" [1]"), said(finish="stop"), DONE))]
+    config = config.model_copy(update={"engine": "openai", "openai_url": api.url})
+    with Rag(config) as rag:
+        rag.sync()
+        found = rag.ask("How many days of paid leave has a member of staff?")
+    assert (found.text, found.engine, found.model) == ("27 days [1]", "openai", "tiny")
+    assert [citation.document for citation in found.citations] == ["leave.md"]
+    (asked,) = api.asked()
+    assert "27 days of paid leave" in asked["messages"][-1]["content"]
 
 
 def test_a_prompt_is_counted_once(api: Api) -> None:

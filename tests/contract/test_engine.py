@@ -27,7 +27,9 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     if request.param == "echo":
         return open_engine(Config(engine="echo"))
     config: Config = request.getfixturevalue("real_config")
-    changes = {"engine": request.param}
+    changes: dict[str, Any] = {"engine": request.param}
+    if request.param == "hf":
+        changes["threads"] = 1  # two would wait for each other where the machine has other work
     if request.param == "openai":
         changes["openai_url"] = request.getfixturevalue("llama_cpp_server")
     return open_engine(config.model_copy(update=changes))
