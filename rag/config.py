@@ -92,7 +92,9 @@ class Config(BaseSettings):
         "http://127.0.0.1:8000/v1", description="base address of the openai engine's server"
     )
     openai_key: SecretStr = Field(
-        SecretStr(""), description="key of that server, if it wants one", repr=False
+        SecretStr(""),
+        description="key of that server, if it wants one; best as RAG_OPENAI_KEY, since others see flags",
+        repr=False,
     )
     openai_timeout: float = Field(
         300.0, gt=0, description="seconds that server may take to send anything; it reads the prompt in them"

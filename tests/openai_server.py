@@ -136,7 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
         except OSError:
             self.api.left.set()
-        return not self.api.left.is_set()
+            return False
+        return True
 
     def _hang(self) -> None:
         while not self.api.over.is_set():

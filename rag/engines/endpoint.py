@@ -23,6 +23,7 @@ from rag.errors import ConfigError, EngineError
 RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 KEYLESS: Final = frozenset({401, 403})
 CONNECT_SECONDS: Final = 10.0  # at most, to find that nothing listens
+ASK_SECONDS: Final = 30.0
 FIRST_WAIT: Final = 0.5  # seconds before the first retry; doubles with each
 MOST_WAIT: Final = 60.0  # seconds that a server may ask to be left alone
 MOST_SHOWN: Final = 300  # characters of what a server says
@@ -83,7 +84,7 @@ class Endpoint:
         try:
             response = self._client.request(method, url, json=body)
         except httpx.HTTPError as exc:
-            raise self.failure(exc) from exc
+            raise self.failure(exc, seconds=self.seconds) from exc
         if response.status_code != codes.OK:
             raise self.refusal(response.status_code, response.headers, response.content)
         try:
@@ -93,7 +94,7 @@ class Endpoint:
 
     @cached_property
     def _client(self) -> httpx.Client:
-        client = httpx.Client(**self.manners)
+        client = httpx.Client(**{**self.manners, "timeout": _patience(self.seconds)})
         weakref.finalize(self, client.close)
         return client
 
@@ -105,12 +106,19 @@ class Endpoint:
                 "Accept-Encoding": "identity",  # a compressed stream comes in lumps
                 **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
             },
-            "timeout": httpx.Timeout(self.timeout, connect=min(self.timeout, CONNECT_SECONDS)),
+            "timeout": _patience(self.timeout),
             "verify": _trusted(self.url),  # once: reading the certificates takes its time
             "trust_env": not _is_loopback(self.url),  # proxies
         }
 
-    def failure(self, exc: httpx.HTTPError, *, begun: bool = False) -> RefusedError:
+    @property
+    def seconds(self) -> float:
+        """Most seconds of what no model has to compute, since nobody can stop it."""
+        return min(self.timeout, ASK_SECONDS)
+
+    def failure(
+        self, exc: httpx.HTTPError, *, seconds: float | None = None, begun: bool = False
+    ) -> RefusedError:
         """Return what it means that a request failed; only one that has not begun is worth a retry."""
         wait = None if begun else FIRST_WAIT
         if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
@@ -120,8 +128,8 @@ class Endpoint:
             )
         if isinstance(exc, httpx.TimeoutException):
             return RefusedError(
-                f"{self.url} sent nothing for {self.timeout:g} s; see whether the server hangs, or raise "
-                "openai_timeout"
+                f"{self.url} sent nothing for {seconds or self.timeout:g} s; see whether the server hangs, "
+                "or raise openai_timeout"
             )
         reason = self.hide(str(exc)) or type(exc).__name__
         place = " in the middle of its answer" if begun else ""
@@ -161,6 +169,10 @@ class Endpoint:
 def pause(refused: RefusedError, attempt: int) -> float:
     """Return the seconds to wait before the next attempt; the first is number 0."""
     return min(max(refused.wait or 0.0, FIRST_WAIT * 2.0**attempt), MOST_WAIT)
+
+
+def _patience(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
 
 
 def _checked(url: str) -> str:

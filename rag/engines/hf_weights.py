@@ -113,8 +113,9 @@ def _optimised(network: Any, kind: torch.dtype) -> Any:
 def _loading(path: Path) -> Iterator[None]:
     """Keep transformers from talking, and make a ModelError of whatever it raises."""
     from safetensors import SafetensorError
-    from transformers.utils import logging
+    from transformers import utils
 
+    logging: Any = utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
