@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rag.datatypes import Hit, Passage, Progress, ProgressCallback, Prompt
+from rag.datatypes import Generation, Hit, Passage, Progress, ProgressCallback, Prompt
 from rag.engines import Engine, Reader, keeps
 from rag.errors import ConfigError, RagError
 from rag.index import Index
@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 
 LOWEST: Final = 19  # of the priorities that a thread may have
 SECONDS: Final = 2.0  # between two looks at the index
+
+
+def warm_up(rag: Rag, stop: threading.Event) -> None:
+    """Load the models and read what every prompt begins with, unless told to stop."""
+    from rag.retrieve.languages import cohort
+
+    with rag.turnstile.ticket() as ticket:
+        for _ in ticket.places():
+            pass
+        cohort(rag.embedder)
+        rag.index.warm_up()
+        prompt = fit("", (), count=rag.engine.count_tokens, budget=rag.engine.context).prompt
+        for _ in rag.engine.stream(prompt, Generation(max_tokens=1)):
+            if stop.is_set():
+                break
 
 
 def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> tuple[int, int]:
@@ -57,16 +72,21 @@ def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> t
 def keep_reading(rag: Rag, stop: threading.Event, tell: Callable[[str], None]) -> None:
     """Read ahead whenever the index has changed, at low priority, until told to stop.
 
-    Call it from a thread of its own. What goes wrong is told, and tried again when the index has changed.
+    Call it from a thread of its own. What goes wrong is told, and tried again when the index has changed;
+    `rag.reading_ahead` tells how far it is.
     """
     if sys.platform == "linux":  # elsewhere a thread has no priority of its own
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST)
+
+    def told(step: Progress) -> None:
+        rag.reading_ahead = step
+
     done = ""
     while not stop.is_set():
         try:
             if not rag.is_syncing and (version := rag.index.version()) != done:
                 done = version
-                read_ahead(rag, lambda _: None, stop)
+                read_ahead(rag, told, stop)
         except RagError as exc:
             tell(str(exc))
         stop.wait(SECONDS)

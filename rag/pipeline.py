@@ -12,13 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
-from rag.ahead import forget_gone
+from rag.ahead import forget_gone, warm_up
 from rag.config import Config
 from rag.datatypes import (
     Answer,
     DocumentState,
     Event,
-    Generation,
     Progress,
     Queued,
     Reading,
@@ -31,7 +30,7 @@ from rag.errors import ConfigError, EngineError, InputError, RagError
 from rag.folder.scan import Found, scan
 from rag.index import Index, set_aside
 from rag.index.schema import Manifest
-from rag.prompt import check_question, fit
+from rag.prompt import check_question
 from rag.rerank import Reranker, open_reranker
 from rag.reuse import states_folder
 from rag.run import Run
@@ -72,6 +71,7 @@ class Rag:
         self.turnstile = Turnstile()
         self._syncing = threading.Lock()
         self._readings: list[Reading] = []
+        self.reading_ahead: Progress | None = None  # how far the LLM has read what nobody asked about
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -244,17 +244,7 @@ class Rag:
 
     def warm_up(self, stop: threading.Event | None = None) -> None:
         """Load the models and read the prompt's constant prefix, so that the first question need not wait."""
-        from rag.retrieve.languages import cohort
-
-        with self.turnstile.ticket() as ticket:
-            for _ in ticket.places():
-                pass
-            cohort(self.embedder)
-            self.index.warm_up()
-            prompt = fit("", (), count=self.engine.count_tokens, budget=self.engine.context).prompt
-            for _ in self.engine.stream(prompt, Generation(max_tokens=1)):
-                if stop is not None and stop.is_set():
-                    break
+        warm_up(self, stop or threading.Event())
 
     def documents(self) -> list[DocumentState]:
         """Return every file of the last sync, with its state and why it failed."""

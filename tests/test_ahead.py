@@ -126,6 +126,9 @@ def test_the_service_reads_what_a_sync_has_brought_and_waits_while_one_runs(
         reading.join(0.2)
         assert engine.read_so_far == []
     wait_for(lambda: len(engine.read_so_far) == 3)
+    wait_for(lambda: rag.reading_ahead is not None and rag.reading_ahead.done == 3)
+    assert rag.reading_ahead
+    assert rag.reading_ahead.total == 3
     write("Heron.md", "The Heron is back, for twelve crowns.")
     rag.sync()
     wait_for(lambda: engine.read_so_far[3:] == ["Heron"])

@@ -199,7 +199,7 @@ def test_chat_keeps_the_conversation(folder: Path) -> None:
         (
             ("ask", "Leave?"),
             {"RAG_ENGINE": "warp"},
-            "RAG_ENGINE='warp' is not valid: Input should be 'ipex' or 'echo'",
+            "RAG_ENGINE='warp' is not valid: Input should be 'ipex', 'llamacpp' or 'echo'",
         ),
         (("ask", "Leave?"), {"RAG_ENGINE": "ipex", "RAG_EMBEDDER": "nowhere"}, "'nowhere'"),
         (("ask", "Leave?", "--top-k", "0"), {}, "top_k='0' is not valid"),
@@ -235,7 +235,7 @@ def test_an_engine_that_keeps_nothing_need_not_read(folder: Path) -> None:
     rag(folder, "sync")
     run = rag(folder, "read")
     assert run.returncode == 1
-    assert "the echo engine keeps nothing of what it reads; use ipex, with reuse=on" in run.stderr
+    assert "the echo engine keeps nothing of what it reads; use ipex or llamacpp, with reuse=on" in run.stderr
 
 
 def test_doctor_says_what_is_missing_and_how_to_mend_it(folder: Path) -> None:

@@ -529,7 +529,8 @@ def test_each_document_tells_its_state_its_notes_and_when_it_was_read(texts: Tex
         state("good.md", notes=("one repaired",)),
         state("fine.md"),
     ]
-    html = documents(states, texts, folder="data", limit=200, view=View(), ignored=7)
+    read = Progress(stage="reading", done=5, total=9, unit="passages")
+    html = documents(states, texts, folder="data", limit=200, view=View(), ignored=7, read=read)
     labels = [texts.state_failed, texts.state_noted, texts.state_noted, texts.state_indexed]
     assert re.findall(r'class="state">(.*?)<', html) == labels
     for said in ("it is &lt;encrypted&gt;", "page 3 is &lt;blank&gt;", "page 9 too", "one repaired"):
@@ -547,7 +548,8 @@ def test_each_document_tells_its_state_its_notes_and_when_it_was_read(texts: Tex
         (texts.passages, 9),
         (texts.total_ignored, 7),
     ]
-    assert totals == [text.format(count=count) for text, count in wanted]
+    ahead = texts.read_ahead.format(done=5, total=9)
+    assert totals == [*(text.format(count=count) for text, count in wanted), ahead]
 
 
 @pytest.mark.parametrize(

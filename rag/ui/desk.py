@@ -28,7 +28,7 @@ class Session:
         self.scope = Scope()  # of the questions to come
         self.find_place = ""  # in the folders and files to choose from
         self.view = View()
-        self.seen = -1  # the state of the shelf that this tab shows
+        self.seen: object = None  # the state of the shelf that this tab shows
         self._running: Background[Event] | None = None
 
     @property

@@ -27,16 +27,26 @@ class View:
 
 
 def documents(
-    states: Sequence[DocumentState], texts: Texts, *, folder: str, limit: int, view: View, ignored: int = 0
+    states: Sequence[DocumentState],
+    texts: Texts,
+    *,
+    folder: str,
+    limit: int,
+    view: View,
+    ignored: int = 0,
+    read: Progress | None = None,
 ) -> str:
-    """Return the totals and the rows that `view` asks for; `limit` is the largest upload in megabytes."""
+    """Return the totals and the rows that `view` asks for; `limit` is the largest upload in megabytes.
+
+    `read` tells how far the LLM has read the passages before anyone asks.
+    """
     head = _about(texts, folder, limit)
     if not states:
         return f'{head}<p class="none">{texts.no_documents}</p>'
     found = [state for state in states if _matches(state, view.find, texts)]
     rows = "".join(_document(state, texts) for state in found[: view.most])
     listed = f'<ul class="docs">{rows}</ul>' if rows else f'<p class="none">{texts.none_found}</p>'
-    return f"{head}{_totals(states, texts, ignored)}{listed}{_more(len(found), view, texts)}"
+    return f"{head}{_totals(states, texts, ignored, read)}{listed}{_more(len(found), view, texts)}"
 
 
 def _about(texts: Texts, folder: str, limit: int) -> str:
@@ -63,7 +73,7 @@ def _matches(state: DocumentState, find: str, texts: Texts) -> bool:
     return all(word in text for word in wanted)
 
 
-def _totals(states: Sequence[DocumentState], texts: Texts, ignored: int) -> str:
+def _totals(states: Sequence[DocumentState], texts: Texts, ignored: int, read: Progress | None) -> str:
     failed = sum(state.state == "failed" for state in states)
     noted = sum(bool(state.notes) for state in states)
     parts = [
@@ -79,7 +89,12 @@ def _totals(states: Sequence[DocumentState], texts: Texts, ignored: int) -> str:
         for kind, one, many, count in parts
         if count
     )
-    return f'<p class="totals">{shown}</p>'
+    ahead = (
+        f'<span class="all">{texts.read_ahead.format(done=read.done, total=read.total)}</span>'
+        if read
+        else ""
+    )
+    return f'<p class="totals">{shown}{ahead}</p>'
 
 
 def _more(count: int, view: View, texts: Texts) -> str:

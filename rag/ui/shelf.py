@@ -51,12 +51,17 @@ class Shelf:
 
     def __init__(self, rag: Rag) -> None:
         self.rag = rag
-        self.version = 0  # raised whenever the list or the following of the folder moves on
+        self._version = 0  # raised whenever the list or the following of the folder moves on
         self._ignored = 0
         self._step: Progress | None = None  # of the sync that follows the folder, while it does something
         self._trouble = ""  # why the folder cannot be followed just now
         self._writing = threading.Lock()
         self._looked: tuple[float, Listing] | None = None
+
+    @property
+    def version(self) -> tuple[int, Progress | None]:
+        """Another one whenever there is something new to show."""
+        return self._version, self.rag.reading_ahead
 
     def look(self, *, age: float = 0.0) -> Listing:
         """Return the documents, those that failed first and then those with notes; at most `age` seconds old.
@@ -86,7 +91,13 @@ class Shelf:
         step = "" if self._step is None else markup.progress(self._step, texts)
         folder, limit = str(config.data_dir), config.upload_mb
         rows = markup.documents(
-            listing.states, texts, folder=folder, limit=limit, view=view or View(), ignored=self._ignored
+            listing.states,
+            texts,
+            folder=folder,
+            limit=limit,
+            view=view or View(),
+            ignored=self._ignored,
+            read=self.rag.reading_ahead,
         )
         return step + markup.notices([*notices, *trouble]) + rows
 
@@ -103,11 +114,11 @@ class Shelf:
     def _note(self, step: Progress) -> None:
         if step.total:
             self._step = step
-            self.version += 1
+            self._version += 1
 
     def _hear(self, news: SyncReport | RagError) -> None:
         self._step, self._trouble = None, str(news) if isinstance(news, RagError) else ""
-        self.version += 1
+        self._version += 1
 
     async def add(
         self, uploads: Sequence[str], texts: Texts, view: View | None = None

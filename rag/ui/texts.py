@@ -107,6 +107,7 @@ class Texts:
     total_failed: str
     total_noted: str
     total_ignored: str
+    read_ahead: str
     state_noted: str
     read_at: str
     notes: str

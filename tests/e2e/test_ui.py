@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,8 +23,6 @@ from rag.ui.languages import CHINESE, ENGLISH
 from tests.reverse_proxy import reverse_proxy
 
 pytestmark = pytest.mark.browser
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # as in the Makefile
-QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 ENGLISH_TEXT = (
     "# Harbour handbook\n\n## The light\n\nIf the lamp goes out, the keeper on watch rings the bell every "
@@ -49,19 +46,6 @@ DOCUMENTS = {
     "灯塔.md": CHINESE_TEXT,
     "<img src=x onerror=alert(9)>.txt": HOSTILE_TEXT,
 }
-
-
-@pytest.fixture(scope="module")  # Playwright's event loop, while open, would be in the way of async tests
-def chromium() -> Iterator[Any]:
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        pytest.skip(f"none of {', '.join(CHROMIUM)} is installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @contextmanager
