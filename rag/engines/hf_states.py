@@ -66,10 +66,11 @@ class States:
         self.seen = states[0, -1].float().numpy()
 
     def _forget(self) -> None:
-        from transformers import DynamicCache
+        from transformers import cache_utils
 
+        kind: Any = cache_utils.DynamicCache
+        self._cache: Any = kind()
         self._tokens: list[int] = []
-        self._cache: Any = DynamicCache()
         self._whole = True
 
 
