@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +24,7 @@ TOML: Final = Path("rag.toml")
 PLACES: Final = frozenset(
     {"data_dir", "index_dir", "models_dir", "host", "port", "root_path", "threads", "offline", "hub_timeout"}
     | {"hf_endpoint", "modelscope_endpoint", "reuse_gb", "upload_mb", "watch", "measure_engines"}
+    | {"openai_url", "openai_key", "openai_timeout", "openai_retries"}
 )
 TELEMETRY_OFF: Final = {
     "ANONYMIZED_TELEMETRY": "False",
@@ -75,10 +76,10 @@ class Config(BaseSettings):
         description="what orders the best passages anew: none, sentences, or a cross-encoder by catalogue "
         "name, hub id or local folder",
     )
-    engine: Literal["auto", "ipex", "llamacpp", "echo"] = Field(
+    engine: Literal["auto", "ipex", "llamacpp", "hf", "openai", "echo"] = Field(
         "auto",
-        description="LLM engine: auto (of those installed the fastest here), ipex, llamacpp (GGUF files), "
-        "or echo (no model)",
+        description="LLM engine: auto (of those installed the fastest here), ipex, llamacpp (GGUF files), hf "
+        "(plain transformers), openai (a server of that API), or echo (no model)",
     )
     measure_engines: bool = Field(
         True, description="with engine=auto `rag run` times the installed engines once, for a minute or two"
@@ -90,6 +91,23 @@ class Config(BaseSettings):
         "off", description="keep on disk what was read of a passage, and read it only once: on or off"
     )
     reuse_gb: float = Field(4.0, gt=0, le=1000, description="most gigabytes of what was read that are kept")
+    openai_url: str = Field(
+        "http://127.0.0.1:8000/v1", description="base address of the openai engine's server"
+    )
+    openai_key: SecretStr = Field(
+        SecretStr(""),
+        description="key of that server, if it wants one; best as RAG_OPENAI_KEY, since others see flags",
+        repr=False,
+    )
+    openai_timeout: float = Field(
+        300.0, gt=0, description="seconds that server may take to send anything; it reads the prompt in them"
+    )
+    openai_retries: int = Field(
+        3, ge=0, le=20, description="how often a server that is busy or not there is asked again"
+    )
+    openai_context: int = Field(
+        0, ge=0, description="most tokens of prompt and answer on that server; 0: as it tells, else 4096"
+    )
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0: one per physical core")
     # Share of 300 questions each of SQuAD 2 | CMRC 2018, their paragraphs joined to 16 | 8 documents, whose
     # answer stands whole in the best passages that fit into 512 and 1024 tokens of prompt (e5-small, hybrid):
@@ -194,7 +212,9 @@ def _explain(error: Any, flags: dict[str, Any]) -> str:
     place = "" if name in flags or variable in os.environ else f"{TOML}: "
     if error["type"] == "extra_forbidden":
         return f"{place}{name!r} is not a setting{_suggest(name, set(Config.model_fields))}"
-    return f"{place}{shown}={error['input']!r} is not valid: {error['msg']}"
+    field = Config.model_fields.get(name)
+    given = "…" if field is not None and not field.repr else repr(error["input"])  # a secret is not shown
+    return f"{place}{shown}={given} is not valid: {error['msg']}"
 
 
 def _suggest(name: str, known: set[str]) -> str:

@@ -117,10 +117,11 @@ def _engines(config: Config) -> Iterator[Finding]:
 
 
 def _models(config: Config) -> Iterator[Finding]:
-    from rag.setup import model_findings
+    from rag.setup import SERVER, model_findings
 
     for subject, fact, well in model_findings(config):
-        yield Finding(subject=subject, fact=fact, well=well, mend="" if well else "rag models pull")
+        mend = "" if well or subject == SERVER else "rag models pull"
+        yield Finding(subject=subject, fact=fact, well=well, mend=mend)
 
 
 def _read(config: Config) -> Iterator[Finding]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from rag import models
 from rag.config import Config
 from rag.datatypes import ProgressCallback
 from rag.embed import HashingEmbedder, SentenceEmbedder, open_embedder
 from rag.engines.choice import AUTO, DEFAULT, WITHOUT_WEIGHTS, chosen_engine
-from rag.errors import ModelError
+from rag.errors import ModelError, RagError
 from rag.rerank import names_model
 
 Notice: TypeAlias = Callable[[str], None]
+SERVER: Final = "server"  # where the model runs elsewhere
 
 
 def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
@@ -84,13 +85,18 @@ def _tell(fetched: models.Fetched, notice: Notice) -> None:
 
 
 def model_findings(config: Config) -> Iterator[tuple[str, str, bool]]:
-    """Yield (subject, fact, whether it is well) for the embedder and the LLM of the settings."""
+    """Yield (subject, fact, whether it is well) for the embedder and the LLM of the settings.
+
+    What is not well with a server says itself what to do.
+    """
     if config.embedder != HashingEmbedder.name:
         yield "embedder", *_state(config.embedder, config)
     if names_model(config.reranker):
         yield "reranker", *_state(config.reranker, config)
     if chosen_engine(config) not in WITHOUT_WEIGHTS:
         yield "model", *_state(models.chosen_model(config), config)
+    if config.engine == "openai":
+        yield SERVER, *_served(config)
 
 
 def _state(name: str, config: Config) -> tuple[str, bool]:
@@ -105,10 +111,24 @@ def _state(name: str, config: Config) -> tuple[str, bool]:
     return f"{name} at {state.path}", True
 
 
+def _served(config: Config) -> tuple[str, bool]:
+    from rag.engines.openai import endpoint_of
+    from rag.engines.served import choose_served
+
+    try:
+        endpoint = endpoint_of(config).impatient()
+        served = choose_served(endpoint, models.chosen_model(config))
+    except RagError as exc:
+        return str(exc), False
+    room = f", {served.context:,} tokens" if served.context else ""
+    return f"{served.name} at {endpoint.url}{room}", True
+
+
 def names_in_use(config: Config) -> list[str]:
     """Return the LLM, the embedder and the reranker that would answer now."""
     rerankers = [config.reranker] if names_model(config.reranker) else []
-    return [models.chosen_model(config), config.embedder, *rerankers]
+    names = [models.chosen_model(config), config.embedder, *rerankers]
+    return [name for name in names if name]
 
 
 def describe_models(config: Config) -> str:

@@ -78,7 +78,8 @@ def write_gguf(path: Path, *, architecture: str = "qwen2", scaling: str = "", **
     writer.add_token_types(TYPES)
     writer.add_token_merges(MERGES)
     for name, tensor in hugging_face_model(**changes).state_dict().items():
-        writer.add_tensor(gguf_name(name), tensor.numpy())
+        if not (config["tie_word_embeddings"] and name == "lm_head.weight"):
+            writer.add_tensor(gguf_name(name), tensor.numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

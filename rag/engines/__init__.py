@@ -18,6 +18,8 @@ ENGINES: Final = {
     "echo": "rag.engines.echo:EchoEngine",
     "ipex": "rag.engines.ipex:IpexEngine",
     "llamacpp": "rag.engines.llamacpp:LlamaCppEngine",
+    "hf": "rag.engines.hf:HfEngine",
+    "openai": "rag.engines.openai:OpenAIEngine",
 }
 EXTRAS: Final = {"ipex": "make clean install", "llamacpp": ".venv/bin/pip install -e '.[llamacpp]'"}
 
@@ -38,6 +40,7 @@ class Engine(Protocol):
     def stream(self, prompt: Prompt, options: Generation) -> Iterator[str | Reading | Usage]:
         """Yield `Reading` after each chunk of prefill, the answer's text piece by piece, then one `Usage`.
 
+        An engine that has to wait for another machine yields its last `Reading` again about once a second.
         An engine that judges writes nothing where the prompt is less likely to hold the answer than the
         options ask for.
         Closing the iterator stops at once. A chunk takes about a second at most, so that a question can be

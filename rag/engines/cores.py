@@ -11,12 +11,20 @@ QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")  # of a container: "max 100000" or
 
 
 def cpu_name() -> str:
+    return _told("model name") or platform.processor()
+
+
+def cpu_features() -> frozenset[str]:
+    """Return what the processor can do, as Linux names it; empty where that is not told."""
+    return frozenset(_told("flags").split())
+
+
+def _told(name: str) -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor()
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
 
 
 def usable_cores(quota: Path = QUOTA) -> int:

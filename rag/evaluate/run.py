@@ -164,6 +164,7 @@ def _share_engines(rags: Iterable[Rag]) -> None:
     for rag in rags:
         config = rag.config
         key = f"{chosen_engine(config)} {config.model} {config.low_bit} {config.threads} {config.reuse}"
+        key += f" {config.openai_url} {config.openai_context}"
         if key not in engines:
             engines[key] = open_engine(config)
         rag.engine = engines[key]

@@ -63,7 +63,12 @@ def _fetch_fallback(
 
 
 def chosen_model(config: Config) -> str:
-    """Return the name of the LLM to open: `config.model`, or the fallback that was chosen in its place."""
+    """Return the name of the LLM to open: `config.model`, or the fallback that was chosen in its place.
+
+    Empty where the openai engine's server is to say which it has.
+    """
+    if config.engine == "openai" and "model" not in config.model_fields_set:
+        return ""
     standing_in = _remembered(config)
     return config.model if standing_in is None else standing_in.name
 

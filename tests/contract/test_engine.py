@@ -1,8 +1,7 @@
-"""What every engine must do; ipex with the small real weights."""
+"""What every engine must do; all but echo with the small real weights."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -12,20 +11,37 @@ from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines import ENGINES, Engine, Scorer, open_engine
 from rag.errors import EngineError
+from rag.models import find_model
+from tests.gguf_server import serve_gguf
 
 COUNT = "Count from one to ten: one, two, three, four, five, six, seven, eight, nine, ten"
 CHINESE = "重复这句话：我们要去北京看长城，然后吃烤鸭。"
 
 
-MODELS = [pytest.param(name, marks=pytest.mark.model) for name in ("ipex", "llamacpp")]
+OTHERS = [pytest.param(name, marks=pytest.mark.model) for name in ("openai",)]
+SCORERS = ["echo", *(pytest.param(name, marks=pytest.mark.model) for name in ("ipex", "llamacpp", "hf"))]
 
 
-@pytest.fixture(scope="module", params=["echo", *MODELS])
+@pytest.fixture(scope="module", params=[*SCORERS, *OTHERS])
 def engine(request: pytest.FixtureRequest) -> Engine:
     if request.param == "echo":
         return open_engine(Config(engine="echo"))
     config: Config = request.getfixturevalue("real_config")
-    return open_engine(config.model_copy(update={"engine": request.param}))
+    changes: dict[str, Any] = {"engine": request.param}
+    if request.param == "hf":
+        changes["threads"] = 1  # two would wait for each other where the machine has other work
+    if request.param == "openai":
+        changes["openai_url"] = request.getfixturevalue("llama_cpp_server")
+    return open_engine(config.model_copy(update=changes))
+
+
+@pytest.fixture(scope="module")
+def llama_cpp_server(real_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve the same weights by llama-cpp-python's own server; return its address."""
+    weights = find_model(real_config.model, real_config)
+    assert weights
+    with serve_gguf(weights, model=real_config.model, log=tmp_path_factory.mktemp("server") / "log") as url:
+        yield url
 
 
 def user(text: str) -> Prompt:
@@ -47,8 +63,8 @@ def test_it_is_an_engine_that_names_itself(engine: Engine) -> None:
 
 def test_it_reads_then_speaks_then_tells_the_usage(engine: Engine) -> None:
     events = list(engine.stream(user(COUNT), Generation(max_tokens=8)))
-    kinds = [kind for kind, _ in itertools.groupby(events, type)]
-    assert kinds == [Reading, str, Usage]
+    assert list(dict.fromkeys(map(type, events))) == [Reading, str, Usage]  # in that order at first
+    assert [each for each in events if isinstance(each, Usage)] == events[-1:]
     assert all(event for event in events if isinstance(event, str))
 
 
@@ -109,6 +125,9 @@ def test_a_prompt_that_does_not_fit_is_refused_before_it_is_read(engine: Engine)
         next(engine.stream(user("Hi"), Generation(max_tokens=engine.context)))
 
 
+only_scorers = pytest.mark.parametrize("engine", SCORERS, indirect=True, scope="module")
+
+
 def likelihood(engine: Engine, text: str, continuation: str) -> float:
     assert isinstance(engine, Scorer)
     return returned(engine.likelihood(user(text), continuation))
@@ -124,6 +143,7 @@ def returned(readings: Generator[Reading, None, float]) -> float:
             return float(stop.value)
 
 
+@only_scorers
 @pytest.mark.parametrize(
     ("passage", "question", "other"),
     [
@@ -138,6 +158,7 @@ def test_what_the_prompt_speaks_of_is_likelier(
     assert 0 > likelihood(engine, prompt, question) > likelihood(engine, prompt, other)
 
 
+@only_scorers
 def test_a_likelihood_does_not_depend_on_what_was_read_before(engine: Engine) -> None:
     assert isinstance(engine, Scorer)
     first = likelihood(engine, COUNT, "eleven")
@@ -148,6 +169,7 @@ def test_a_likelihood_does_not_depend_on_what_was_read_before(engine: Engine) ->
     assert likelihood(engine, COUNT, "") == 0
 
 
+@only_scorers
 def test_what_is_too_long_to_be_judged_is_refused(engine: Engine) -> None:
     with pytest.raises(EngineError, match="room for"):
         likelihood(engine, COUNT, "long " * engine.context)
