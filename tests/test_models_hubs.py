@@ -217,8 +217,8 @@ def test_code_that_comes_with_a_model_needs_trust(key: str, hub: Hub, configure:
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (b'{"architectures": ["LlamaForCausalLM"]}', "names LlamaForCausalLM and only Qwen2ForCausalLM runs"),
-        (b'{"architectures": ["Qwen2ForSequenceClassification"]}', "only Qwen2ForCausalLM runs here"),
+        (b'{"architectures": ["MambaForCausalLM"]}', "names MambaForCausalLM and only Qwen2ForCausalLM, "),
+        (b'{"architectures": ["Qwen2ForSequenceClassification"]}', "only Qwen2ForCausalLM, LlamaForCausalLM"),
         (b'{"model_type": "qwen2"}', "names no architecture"),
         (b'{"architectures": 7}', "names no architecture"),
         (b"[]", "no config.json that can be read"),

@@ -20,7 +20,7 @@ from typing import Final, Literal, TypeAlias
 from rag.benchmark.runners import RUNNERS, Timing, serve, threads_of
 from rag.config import Config
 from rag.datatypes import Message, Progress, ProgressCallback, Prompt
-from rag.engines.chatml import ChatTokenizer
+from rag.engines.chat import ChatTokenizer
 from rag.engines.lowbit import TOKENIZER, read_manifest
 from rag.errors import ConfigError, EngineError
 from rag.models import chosen_model, lowbit_folder

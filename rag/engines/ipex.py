@@ -15,11 +15,11 @@ import torch
 
 from rag.datatypes import Finish, Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, probed_layer, read_probe
-from rag.engines.chatml import ChatTokenizer, Rendered
+from rag.engines.chat import ChatTokenizer, Rendered
 from rag.engines.cores import usable_cores
+from rag.engines.decoder import Decoder, States
 from rag.engines.kept import KeptStates
 from rag.engines.lowbit import TOKENIZER, read_manifest
-from rag.engines.qwen2 import Qwen2, States
 from rag.engines.stopwords import StopWords
 from rag.engines.tuning import tuned_matmul
 from rag.errors import EngineError
@@ -56,7 +56,7 @@ class IpexEngine:
         self._matmul = tuned_matmul(
             folder / SPEEDS, low_bit=manifest.low_bit, threads=threads or usable_cores()
         )
-        self._model = Qwen2(folder, manifest, self._matmul)
+        self._model = Decoder(folder, manifest, self._matmul)
         self._kept = KeptStates(self._model, self.context)
         made_of = {
             "weights": manifest.source.get("sha256"),

@@ -1,22 +1,24 @@
-"""Float weights of a Qwen2 model, read a few rows at a time from a GGUF file or a safetensors folder."""
+"""Float weights of a model, read a few rows at a time from a GGUF file or a safetensors folder."""
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from rag.engines.chatml import build_tokenizer, mark_added_tokens
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.engines.chat import build_tokenizer, mark_added_tokens
+from rag.engines.configs import REGROUPED, gguf_config, read_config
 from rag.engines.gguf_file import GgufFile
 from rag.errors import ModelError, RagError
 
 if TYPE_CHECKING:
     import torch
 
-ARCHITECTURE: Final = "Qwen2ForCausalLM"
-UNSCALED: Final = "only models without it run here, so choose another"
 GGUF_NAMES: Final = {
     "model.embed_tokens": "token_embd",
     "model.norm": "output_norm",
@@ -30,35 +32,29 @@ GGUF_NAMES: Final = {
     "mlp.down_proj": "ffn_down",
     "input_layernorm": "attn_norm",
     "post_attention_layernorm": "ffn_norm",
+    # GLM-4
+    "mlp.gate_up_proj": "ffn_up",
+    "post_self_attn_layernorm": "post_attention_norm",
+    "post_mlp_layernorm": "post_ffw_norm",
+    # ChatGLM
+    "transformer.embedding.word_embeddings": "token_embd",
+    "transformer.encoder.final_layernorm": "output_norm",
+    "transformer.output_layer": "output",
+    "self_attention.query_key_value": "attn_qkv",
+    "self_attention.dense": "attn_output",
+    "mlp.dense_h_to_4h": "ffn_up",
+    "mlp.dense_4h_to_h": "ffn_down",
 }
-GGUF_KEYS: Final = {
-    "hidden_size": "embedding_length",
-    "intermediate_size": "feed_forward_length",
-    "num_hidden_layers": "block_count",
-    "num_attention_heads": "attention.head_count",
-    "num_key_value_heads": "attention.head_count_kv",
-    "max_position_embeddings": "context_length",
-    "rms_norm_eps": "attention.layer_norm_rms_epsilon",
-    "rope_theta": "rope.freq_base",
-}
-NEEDED_KEYS: Final = (
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "max_position_embeddings",
-    "rms_norm_eps",
-    "rope_theta",
-    "vocab_size",
-)
+QUERY_OR_KEY: Final = re.compile(r"\.[qk]_proj\.")
+LAYER: Final = re.compile(r".*\blayers\.(\d+)\.(.*)")
 
 
 class Source(Protocol):
-    """Weights under their Hugging Face names."""
+    """Weights under their family's Hugging Face names, laid out as there."""
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """As in Hugging Face's config.json."""
+        """As in Llama's config.json, whatever the family, which `architectures` names."""
         ...
 
     def shape(self, name: str) -> tuple[int, ...]: ...
@@ -76,7 +72,7 @@ def open_source(path: Path) -> Source:
     """Open a .gguf file or a folder of safetensors.
 
     Raises:
-        ModelError: when it is neither, damaged, or not a Qwen2 model.
+        ModelError: when it is neither, damaged, or of no family that runs here.
     """
     with reading(path):
         return GgufSource(path) if path.is_file() else SafetensorsSource(path)
@@ -98,17 +94,16 @@ def reading(path: Path) -> Iterator[None]:
             f"{exc.filename or path} cannot be read: {exc.strerror or exc}; mend it or fetch the model again"
         ) from exc
     except KeyError as exc:
-        raise ModelError(f"{path} lacks {exc}: not a whole Qwen2 model; fetch it again") from exc
+        raise ModelError(f"{path} lacks {exc}: not a whole model; fetch it again") from exc
     except (ValueError, TypeError, AttributeError, IndexError, SafetensorError) as exc:
-        raise ModelError(f"{path} cannot be read as a Qwen2 model: {exc}; fetch it again") from exc
+        raise ModelError(f"{path} cannot be read as a model: {exc}; fetch it again") from exc
 
 
 def gguf_name(name: str) -> str:
     """Return the GGUF name of a Hugging Face tensor, as in llama.cpp's tensor mapping."""
     stem, _, kind = name.rpartition(".")
-    if stem.startswith("model.layers."):
-        number, _, rest = stem.removeprefix("model.layers.").partition(".")
-        return f"blk.{number}.{GGUF_NAMES[rest]}.{kind}"
+    if layer := LAYER.fullmatch(stem):
+        return f"blk.{layer[1]}.{GGUF_NAMES[layer[2]]}.{kind}"
     return f"{GGUF_NAMES[stem]}.{kind}"
 
 
@@ -118,22 +113,9 @@ class GgufSource:
     def __init__(self, path: Path) -> None:
         self._file = GgufFile(path)
         self._metadata = self._file.metadata
-        architecture = self._metadata["general.architecture"]
-        if architecture != "qwen2":
-            raise ModelError(f"{path} holds a model of type {architecture!r}; only Qwen2 models run here")
-        scaling = self._metadata.get("qwen2.rope.scaling.type", "none")
-        if scaling != "none":
-            raise ModelError(f"{path} asks for rope scaling of type {scaling!r}; {UNSCALED}")
         self._path = path
-        self.config: Mapping[str, Any] = self._config()
-
-    def _config(self) -> dict[str, Any]:
-        config = {name: self._metadata[f"qwen2.{key}"] for name, key in GGUF_KEYS.items()}
-        return config | {
-            "architectures": [ARCHITECTURE],
-            "vocab_size": self.shape("model.embed_tokens.weight")[0],
-            "tie_word_embeddings": "output.weight" not in self._file.tensors,
-        }
+        self.config: Mapping[str, Any] = gguf_config(path, self._file)
+        self._regrouped = self._metadata["general.architecture"] in REGROUPED
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._file.tensors[gguf_name(name)].shape
@@ -141,7 +123,21 @@ class GgufSource:
     def rows(self, name: str, start: int, stop: int) -> torch.Tensor:
         import torch
 
+        if self._regrouped and QUERY_OR_KEY.search(name):
+            return torch.from_numpy(self._in_halves(gguf_name(name), start, stop))
         return torch.from_numpy(self._file.rows(gguf_name(name), start, stop))
+
+    def _in_halves(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
+        """Return rows as Hugging Face orders them: those turned against each other are half a head apart.
+
+        llama.cpp's converter makes them neighbours.
+        """
+        config = self.config
+        size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+        begin, end = start // size * size, -(-stop // size) * size
+        heads = self._file.rows(name, begin, end)
+        rows = heads.reshape(-1, size // 2, 2, *heads.shape[1:]).swapaxes(1, 2).reshape(heads.shape)
+        return np.ascontiguousarray(rows[start - begin : stop - begin])
 
     def tokenizer(self) -> str:
         kind = self._metadata["tokenizer.ggml.pre"]
@@ -161,7 +157,7 @@ class SafetensorsSource:
 
         self._folder = folder
         with reading(folder / "config.json"):
-            self.config: Mapping[str, Any] = _read_config(folder / "config.json")
+            self.config: Mapping[str, Any] = read_config(folder / "config.json")
         self._files: dict[str, Any] = {}
         for path in sorted(folder.glob("*.safetensors")):
             with reading(path):
@@ -179,24 +175,3 @@ class SafetensorsSource:
         path = self._folder / "tokenizer.json"
         with reading(path):
             return mark_added_tokens(path.read_text(encoding="utf-8"))
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    """Return config.json, `rope_theta` among its keys, wherever it is written there."""
-    config = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(config, dict):
-        raise ModelError(f"{path} is not a JSON object; fetch it again")
-    if ARCHITECTURE not in config.get("architectures", ()):
-        raise ModelError(f"{path} names {config.get('architectures')}; only {ARCHITECTURE} runs here")
-    if config.get("use_sliding_window"):
-        raise ModelError(f"{path} asks for a sliding window; {UNSCALED}")
-    for name in ("rope_scaling", "rope_parameters"):  # the older and the newer way to say the same
-        rope = config.get(name) or {}
-        kind = rope.get("rope_type", rope.get("type", "default"))
-        if kind != "default":
-            raise ModelError(f"{path} asks for {name} of type {kind!r}; {UNSCALED}")
-        config = {**({"rope_theta": rope["rope_theta"]} if "rope_theta" in rope else {}), **config}
-    for key in NEEDED_KEYS:
-        if not isinstance(config[key], int | float):
-            raise ModelError(f"{path} has {config[key]!r} as {key}, which is no number; fetch it again")
-    return config

@@ -156,16 +156,16 @@ def _refuse_what_cannot_run(folder: Path) -> None:
     Raises:
         ModelError: with the one that its config.json names.
     """
-    from rag.engines.sources import ARCHITECTURE
+    from rag.engines.architectures import find_architecture, known_names
 
     try:
         named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
     except (OSError, ValueError, AttributeError) as exc:
         raise ModelError("it has no config.json that can be read, which names its architecture") from exc
     known = named if isinstance(named, list) else []
-    if ARCHITECTURE not in known:
+    if find_architecture(known) is None:
         holds = ", ".join(map(str, known))[:200] or "no architecture"
-        raise ModelError(f"its config.json names {holds} and only {ARCHITECTURE} runs here")
+        raise ModelError(f"its config.json names {holds} and only {known_names()} run here")
 
 
 def _download(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rag.datatypes import Message, Prompt
-from rag.engines.chatml import END, START, ChatTokenizer, build_tokenizer, mark_added_tokens
+from rag.engines.chat import END, START, ChatTokenizer, build_tokenizer, mark_added_tokens
 from rag.engines.stopwords import StopWords
 from rag.errors import ModelError
 from tests.tiny_qwen2 import SPECIAL, TOKENS, TYPES
