@@ -19,11 +19,12 @@ from rag.benchmark import CASES, DIED, Case, Figure, Report, Row, benchmark, mak
 from rag.benchmark.runners import RUNNERS, Timing, serve
 from rag.config import Config
 from rag.datatypes import Prompt
-from rag.engines.chat import ChatTokenizer, build_tokenizer
+from rag.engines.chat import ChatTokenizer
 from rag.engines.decoder import Decoder, States
 from rag.engines.kernels import Kernels
 from rag.engines.lowbit import convert, read_manifest
 from rag.engines.matmul import Matmul
+from rag.engines.vocabularies import build_tokenizer
 from rag.errors import ConfigError, EngineError, MissingExtraError, ModelError
 from rag.models import lowbit_folder
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES, write_folder

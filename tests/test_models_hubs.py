@@ -214,6 +214,16 @@ def test_code_that_comes_with_a_model_needs_trust(key: str, hub: Hub, configure:
     assert (fetched.path / "modeling.py").read_bytes() == b"M = 1"
 
 
+def test_code_that_the_engine_does_without_needs_no_trust_and_is_not_fetched(
+    key: str, hub: Hub, configure: Configure
+) -> None:
+    config = b'{"architectures": ["BaichuanForCausalLM"], "auto_map": {"AutoModelForCausalLM": "modeling.M"}}'
+    hub.repos[REPO] |= {"config.json": config, "modeling.py": b"M = 1"}
+    fetched = pull(key, configure())
+    assert asked_for_weights(hub)
+    assert not (fetched.path / "modeling.py").exists()
+
+
 @pytest.mark.parametrize(
     ("config", "reason"),
     [

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from rag.engines.chat import CONTROL, ENDS, START, build_tokenizer, byte_characters
 from rag.engines.configs import GGUF_KEYS
+from rag.engines.formats import ENDS, START
 from rag.engines.sources import gguf_name
+from rag.engines.vocabularies import CONTROL, build_tokenizer, byte_characters
 
 SPECIAL = ["<|endoftext|>", START, "<|im_end|>", "<tool_call>"]
 TOKENS = [*byte_characters(), *SPECIAL, "Āā"]  # the last joins the bytes 0 and 1

@@ -36,6 +36,8 @@ class Architecture:
     keys: Mapping[str, str] = field(default_factory=dict)  # of config.json, ours -> theirs where they differ
     defaults: Mapping[str, Any] = field(default_factory=dict)  # of what config.json may leave out
     needs: Mapping[str, Any] = field(default_factory=dict)  # what config.json has to say, if it says it
+    added: tuple[str, ...] = ()  # tokens that its own code puts behind SentencePiece's
+    is_told_by_code: bool = False  # its checkpoints bring Python code, which says what is said here
     in_pairs: bool = False  # rotates neighbouring numbers of a head; otherwise its two halves
 
 
@@ -90,12 +92,18 @@ CHATGLM: Final = Architecture(
         "apply_residual_connection_post_layernorm": False,
         "add_bias_linear": False,
     },
+    added=(
+        *("[MASK]", "[gMASK]", "[sMASK]", "sop", "eop"),
+        *("<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"),
+    ),
+    is_told_by_code=True,
     in_pairs=True,
 )
 BAICHUAN: Final = Architecture(
     names=("BaichuanForCausalLM", "BaiChuanForCausalLM"),
     kind="baichuan",
     stacks={**STACKS, "qkv": ("self_attn.W_pack",)},
+    is_told_by_code=True,
     defaults={"rope_theta": THETA},
 )
 ARCHITECTURES: Final = (QWEN2, LLAMA, GLM, GLM4, CHATGLM, BAICHUAN)

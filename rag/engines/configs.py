@@ -96,7 +96,9 @@ def _with_rope(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         if kind not in SCALINGS:
             raise ModelError(f"{path} asks for {name} of type {kind!r}; {UNSCALED}")
         scaling |= rope
-    found = {key: scaling[key] for key in ("rope_theta", "partial_rotary_factor") if key in scaling}
+    found: dict[str, Any] = {
+        key: scaling[key] for key in ("rope_theta", "partial_rotary_factor") if key in scaling
+    }
     return {**found, **config, "rope_scaling": scaling}
 
 

@@ -129,8 +129,8 @@ class Decoder:
         return Packed(data=data, low_bit=low_bit, columns=columns)
 
     def _layer(self, tensors: dict[str, torch.Tensor], low_bit: str) -> Layer:
-        packed = {name: self._packed(tensors[name], low_bit) for name in STACKS}
-        return Layer(**packed, **{name: tensor for name, tensor in tensors.items() if name not in STACKS})
+        packed: dict[str, Any] = {name: self._packed(tensors[name], low_bit) for name in STACKS}
+        return Layer(**{**tensors, **packed})
 
     def _attend(
         self,

@@ -1,4 +1,4 @@
-"""ipex-llm: a Qwen2 model in low-bit weights on the CPU."""
+"""ipex-llm: a model in low-bit weights on the CPU."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHUNK: Final = 1024  # tokens read at a time, to bound the memory of a layer
 
 
 class IpexEngine:
-    """Greedy or sampled continuation of ChatML prompts; keeps the states of recent prompts."""
+    """Greedy or sampled continuation of conversations; keeps the states of recent prompts."""
 
     name = "ipex"
 

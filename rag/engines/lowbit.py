@@ -1,8 +1,8 @@
 """Low-bit conversions of a model on disk: packed once, layer by layer, and mapped into memory afterwards.
 
 A conversion is a folder: a safetensors file for each layer, one for what is not in a layer, tokenizer.json,
-and manifest.json, which says how it was made and is checked when read. Projections that read the same vector
-are stacked (q, k and v; gate and up), so that a layer takes four products instead of seven.
+chat.json, and manifest.json, which says how it was made and is checked when read. Projections that read the
+same vector are stacked (q, k and v; gate and up), so that a layer takes four products instead of seven.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.datatypes import Progress, ProgressCallback
+from rag.engines.chat_settings import FILE as CHAT
+from rag.engines.chat_settings import settle
 from rag.engines.configs import NEEDED_KEYS
 from rag.engines.origin import describe, is_same, stamp
 from rag.engines.packing import head_tensors, layer_tensors
@@ -147,9 +149,11 @@ def _convert(source: Path, folder: Path, low_bit: str, progress: ProgressCallbac
                 tensors = _tensors(weights, name, low_bit)
             _write(path, _serialised(tensors))
     with reading(source):
-        tokenizer = weights.tokenizer().encode()
-    _write(folder / TOKENIZER, tokenizer)
-    files = [*(f"{name}.safetensors" for name in names), TOKENIZER]
+        tokenizer = weights.tokenizer()
+        chat = settle(weights.chat(), tokenizer, weights.config.get("model_type", ""))
+    _write(folder / TOKENIZER, tokenizer.encode())
+    _write(folder / CHAT, chat)
+    files = [*(f"{name}.safetensors" for name in names), TOKENIZER, CHAT]
     whole = replace(plan, files={name: (folder / name).stat().st_size for name in sorted(files)})
     _write(folder / MANIFEST, _as_json(whole))
     progress(Progress(stage=stage, done=len(names), total=len(names), unit="layers"))

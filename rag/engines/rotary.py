@@ -21,7 +21,7 @@ def turned(config: Mapping[str, Any], head_size: int) -> int:
 
 def plain_frequencies(theta: float, size: int) -> torch.Tensor:
     """Return the radians a place (size / 2,) of heads turned whole."""
-    return theta ** (-torch.arange(0, size, 2) / size)
+    return torch.pow(theta, -torch.arange(0, size, 2) / size)
 
 
 def frequencies(config: Mapping[str, Any], head_size: int) -> torch.Tensor:
@@ -44,7 +44,7 @@ def _scaled(plain: torch.Tensor, config: Mapping[str, Any]) -> torch.Tensor:
     scaling = config.get("rope_scaling") or {}
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind == "linear":
-        return plain / scaling["factor"]
+        return plain / float(scaling["factor"])
     if kind == "factors":  # as GGUF files have them
         return plain / torch.tensor(scaling["factors"])
     if kind == "llama3":
@@ -54,7 +54,7 @@ def _scaled(plain: torch.Tensor, config: Mapping[str, Any]) -> torch.Tensor:
 
 def _long(plain: torch.Tensor, scaling: Mapping[str, Any]) -> torch.Tensor:
     """Slow down what turns slowly, as Llama 3.1 does; fast turning stays, and between it is mixed."""
-    slow, fast = scaling["low_freq_factor"], scaling["high_freq_factor"]
-    turns = scaling["original_max_position_embeddings"] * plain / (2 * math.pi)
+    slow, fast = float(scaling["low_freq_factor"]), float(scaling["high_freq_factor"])
+    turns = plain * (int(scaling["original_max_position_embeddings"]) / (2 * math.pi))
     share = ((turns - slow) / (fast - slow)).clamp(0, 1)
-    return plain * (share + (1 - share) / scaling["factor"])
+    return plain * (share + (1 - share) / float(scaling["factor"]))

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.engines.chat import build_tokenizer, mark_added_tokens
+from rag.engines.architectures import architecture_of
+from rag.engines.chat_settings import Said, said_by_folder, said_by_gguf
 from rag.engines.configs import REGROUPED, gguf_config, read_config
 from rag.engines.gguf_file import GgufFile
+from rag.engines.vocabularies import added_tokens, from_gguf, from_sentencepiece, mark_added_tokens
 from rag.errors import ModelError, RagError
 
 if TYPE_CHECKING:
@@ -65,6 +67,10 @@ class Source(Protocol):
 
     def tokenizer(self) -> str:
         """Return Hugging Face's tokenizer.json."""
+        ...
+
+    def chat(self) -> Said:
+        """Return what the checkpoint says of how it is spoken to."""
         ...
 
 
@@ -140,13 +146,10 @@ class GgufSource:
         return np.ascontiguousarray(rows[start - begin : stop - begin])
 
     def tokenizer(self) -> str:
-        kind = self._metadata["tokenizer.ggml.pre"]
-        if kind != "qwen2":
-            raise ModelError(f"the tokenizer of {self._path} is of type {kind!r}; only 'qwen2' is known")
-        tokens, types, merges = (
-            self._metadata[f"tokenizer.ggml.{part}"] for part in ("tokens", "token_type", "merges")
-        )
-        return build_tokenizer(tokens, types, merges)
+        return from_gguf(self._metadata, self._path)
+
+    def chat(self) -> Said:
+        return said_by_gguf(self._metadata)
 
 
 class SafetensorsSource:
@@ -172,6 +175,13 @@ class SafetensorsSource:
         return tensor.float().contiguous()
 
     def tokenizer(self) -> str:
-        path = self._folder / "tokenizer.json"
+        path, older = self._folder / "tokenizer.json", self._folder / "tokenizer.model"
         with reading(path):
-            return mark_added_tokens(path.read_text(encoding="utf-8"))
+            if path.exists() or not older.exists():
+                return mark_added_tokens(path.read_text(encoding="utf-8"))
+        with reading(older):
+            return from_sentencepiece(older, added_tokens(self._folder), architecture_of(self.config).added)
+
+    def chat(self) -> Said:
+        with reading(self._folder):
+            return said_by_folder(self._folder)
