@@ -20,7 +20,7 @@ from rag.datatypes import Message, Prompt
 from rag.engines.chat_settings import UNTOLD, read_settings
 from rag.engines.formats import END, START
 from rag.engines.template import ChatTemplate
-from rag.engines.vocabularies import SPACE, byte_characters
+from rag.engines.vocabularies import SPACE, TWIN, byte_characters
 from rag.errors import ModelError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ChatTokenizer:
         self._tokenizer, self._prefix = _load(path)
         self._tokenizer.encode_special_tokens = True
         added = self._tokenizer.get_added_tokens_decoder()
-        self._special: dict[str, int] = {token.content: number for number, token in added.items()}
+        self._special = {token.content.removesuffix(TWIN): number for number, token in added.items()}
         self._numbers = frozenset(self._special.values())
         longest_first = sorted(self._special, key=len, reverse=True)
         self._markup = re.compile(f"({'|'.join(map(re.escape, longest_first)) or '(?!)'})")
@@ -144,7 +144,7 @@ class ChatTokenizer:
         is_byte_level = table.keys() <= vocabulary.keys()
         pieces = [b""] * (max(vocabulary.values()) + 1)
         for token, number in vocabulary.items():
-            if token in self._special:
+            if number in self._numbers:
                 continue
             if not is_byte_level:
                 pieces[number] = _sentencepiece_bytes(token)

@@ -25,6 +25,7 @@ from rag.errors import ModelError
 
 UNSCALED: Final = "only models without it run here, so choose another"
 SCALINGS: Final = frozenset({"none", "default", "linear", "llama3"})
+SILU: Final = "silu"
 TALL: Final = 40  # layers of Baichuan's 13B models
 ALIBI: Final = (
     "is a Baichuan model of 13B, whose attention is biased by distance (ALiBi) where the decoder turns by "
@@ -80,11 +81,15 @@ def read_config(path: Path) -> dict[str, Any]:
 def _refuse(path: Path, config: Mapping[str, Any], architecture: Architecture) -> None:
     if config.get("use_sliding_window"):
         raise ModelError(f"{path} asks for a sliding window; {UNSCALED}")
+    if config.get("hidden_act", SILU) != SILU:
+        raise ModelError(f"{path} asks for the activation {config['hidden_act']!r}; only {SILU} runs here")
     if architecture is BAICHUAN and config["num_hidden_layers"] >= TALL:
         raise ModelError(f"{path} {ALIBI}")
     for key, value in architecture.needs.items():
         if config.get(key, value) != value:
-            raise ModelError(f"{path} has {config[key]!r} as {key}; {UNSCALED}")
+            raise ModelError(
+                f"{path} has {config[key]!r} as {key}, but only {value!r} runs here; choose another model"
+            )
 
 
 def _with_rope(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:

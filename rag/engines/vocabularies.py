@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5  # token types of SentencePiece and GGUF
 SPACE: Final = "▁"  # SentencePiece's
 BLANK: Final = re.compile(r"[\s▁]+")
+TWIN: Final = "\ue002"  # ends the name of a special token that is written as a piece of text is
 RESERVED: Final = re.compile(r"<reserved_\d+>")  # Baichuan marks who speaks with two of these
 # How text is cut before merging: as Qwen2's tokenizer.json does it, and those of Llama 3 and GLM-4.
 PATTERN: Final = (
@@ -95,13 +96,7 @@ def sentencepiece_tokenizer(
     """
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers
 
-    special = {
-        token
-        for token, kind in zip(pieces.tokens, pieces.types, strict=True)
-        if kind in (UNKNOWN, CONTROL, UNUSED)
-        or (kind == USER_DEFINED and not BLANK.fullmatch(token))
-        or RESERVED.fullmatch(token)
-    }
+    pieces, special = _apart(pieces)
     unknown = next((t for t, kind in zip(pieces.tokens, pieces.types, strict=True) if kind == UNKNOWN), None)
     vocabulary = {token: number for number, token in enumerate(pieces.tokens)}
     merges = _merges(pieces, vocabulary, special)
@@ -112,10 +107,29 @@ def sentencepiece_tokenizer(
     steps += [normalizers.Replace(Regex(" {2,}"), " ")] if is_collapsing else []
     steps += [normalizers.Prepend(SPACE)] if is_prefixed else []
     tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", SPACE)])
+    unprefixed = [decoders.Strip(" ", 1, 0)] if is_prefixed else []
     tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), *unprefixed]
     )
     return _with_special(tokenizer, sorted(special, key=vocabulary.__getitem__))
+
+
+def _apart(pieces: Pieces) -> tuple[Pieces, set[str]]:
+    """Return the pieces with a name of its own for each, and which are special."""
+    typed = list(zip(pieces.tokens, pieces.types, strict=True))
+    are_special = [
+        kind in (UNKNOWN, CONTROL, UNUSED)
+        or (kind == USER_DEFINED and not BLANK.fullmatch(token))
+        or bool(RESERVED.fullmatch(token))
+        for token, kind in typed
+    ]
+    plain = {token for (token, _), is_special in zip(typed, are_special, strict=True) if not is_special}
+    tokens = [
+        f"{token}{TWIN}" if is_special and token in plain else token
+        for (token, _), is_special in zip(typed, are_special, strict=True)
+    ]
+    special = {token for token, is_special in zip(tokens, are_special, strict=True) if is_special}
+    return replace(pieces, tokens=tokens), special
 
 
 def _merges(pieces: Pieces, vocabulary: Mapping[str, int], special: set[str]) -> list[tuple[str, str]]:
