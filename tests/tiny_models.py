@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn.functional import normalize
 
+from rag.engines.gguf_config import gguf_name
 from rag.engines.kernels import BASELINE, Kernels
-from rag.engines.sources import gguf_name
 from rag.engines.vocabularies import build_tokenizer
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 
-from rag.engines.configs import GGUF_KEYS
 from rag.engines.formats import ENDS, START
-from rag.engines.sources import gguf_name
+from rag.engines.gguf_config import GGUF_KEYS, gguf_name
 from rag.engines.vocabularies import CONTROL, build_tokenizer, byte_characters
 
 SPECIAL = ["<|endoftext|>", START, "<|im_end|>", "<tool_call>"]

@@ -1,18 +1,15 @@
-"""What a checkpoint says of its model, from config.json or a GGUF's metadata, under the same names."""
+"""What a checkpoint's config.json says of its model, under the same names for every family."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from rag.engines.architectures import (
     BAICHUAN,
     CHATGLM,
-    GLM,
-    GLM4,
-    LLAMA,
     PLAIN_HEAD,
     QWEN2,
     THETA,
@@ -20,7 +17,6 @@ from rag.engines.architectures import (
     find_architecture,
     known_names,
 )
-from rag.engines.gguf_file import GgufFile
 from rag.errors import ModelError
 
 UNSCALED: Final = "only models without it run here, so choose another"
@@ -31,20 +27,6 @@ ALIBI: Final = (
     "is a Baichuan model of 13B, whose attention is biased by distance (ALiBi) where the decoder turns by "
     "place; choose the one of 7B"
 )
-GGUF_KEYS: Final = {
-    "hidden_size": "embedding_length",
-    "intermediate_size": "feed_forward_length",
-    "num_hidden_layers": "block_count",
-    "num_attention_heads": "attention.head_count",
-    "num_key_value_heads": "attention.head_count_kv",
-    "max_position_embeddings": "context_length",
-    "rms_norm_eps": "attention.layer_norm_rms_epsilon",
-    "rope_theta": "rope.freq_base",
-}
-# Of those that llama.cpp names otherwise. Its converter unpacks Baichuan's matrices into Llama's.
-GGUF_ARCHITECTURES: Final = {"qwen2": QWEN2, "llama": LLAMA, "baichuan": LLAMA, "chatglm": GLM, "glm4": GLM4}
-REGROUPED: Final = frozenset({"llama", "baichuan"})  # rows of queries and keys, by llama.cpp's converter
-FACTORS: Final = "rope_freqs.weight"
 NEEDED_KEYS: Final = (
     "hidden_size",
     "num_hidden_layers",
@@ -117,64 +99,3 @@ def _renamed(config: Mapping[str, Any], architecture: Architecture) -> dict[str,
     if architecture is not QWEN2:
         whole.setdefault("num_key_value_heads", whole["num_attention_heads"])
     return whole
-
-
-def gguf_config(path: Path, file: GgufFile) -> dict[str, Any]:
-    """Return a GGUF's metadata as config.json would say it.
-
-    Raises:
-        ModelError: when it is of an architecture or asks for something that the decoder does not do.
-        KeyError: when it lacks something.
-    """
-    metadata = file.metadata
-    named = metadata["general.architecture"]
-    architecture = GGUF_ARCHITECTURES.get(named)
-    if architecture is None:
-        raise ModelError(
-            f"{path} holds a model of type {named!r}; only {', '.join(GGUF_ARCHITECTURES)} run here"
-        )
-
-    def get(key: str, default: Any = None) -> Any:
-        return metadata.get(f"{named}.{key}", default)
-
-    if get("expert_count"):
-        raise ModelError(f"{path} is a mixture of experts; {UNSCALED}")
-    if named == "baichuan" and get("block_count", 0) >= TALL:
-        raise ModelError(f"{path} {ALIBI}")
-    if "blk.0.attn_qkv.weight" in file.tensors:
-        architecture = CHATGLM
-    needed = {name: key for name, key in GGUF_KEYS.items() if named == "qwen2" or key != "rope.freq_base"}
-    config = {"rope_theta": get("rope.freq_base", THETA)} | {
-        name: metadata[f"{named}.{key}"] for name, key in needed.items()
-    }
-    vocabulary = file.tensors["token_embd.weight"].shape[0]
-    return config | {
-        "architectures": [architecture.names[0]],
-        "model_type": architecture.kind,
-        "vocab_size": vocabulary,
-        "tie_word_embeddings": "output.weight" not in file.tensors,
-        "attention_bias": named == "qwen2"
-        or bool({"blk.0.attn_q.bias", "blk.0.attn_qkv.bias"} & {*file.tensors}),
-        "normalised_head": named == "baichuan" and vocabulary != PLAIN_HEAD,
-        **_gguf_heads(get, config["hidden_size"] // config["num_attention_heads"]),
-        "rope_scaling": _gguf_scaling(path, file, get),
-    }
-
-
-def _gguf_heads(get: Callable[..., Any], usual: int) -> dict[str, Any]:
-    """Return the size of a head where it is unusual, and how much of one is turned."""
-    size = get("attention.key_length", usual)
-    share = get("rope.dimension_count", size) / size
-    return ({"head_dim": size} if size != usual else {}) | (
-        {"partial_rotary_factor": share} if share != 1 else {}
-    )
-
-
-def _gguf_scaling(path: Path, file: GgufFile, get: Callable[..., Any]) -> dict[str, Any]:
-    kind = get("rope.scaling.type", "none")
-    if kind not in SCALINGS:
-        raise ModelError(f"{path} asks for rope scaling of type {kind!r}; {UNSCALED}")
-    if FACTORS in file.tensors:
-        factors = file.rows(FACTORS, 0, file.tensors[FACTORS].shape[0])
-        return {"rope_type": "factors", "factors": factors.tolist()}
-    return {"rope_type": "linear", "factor": get("rope.scaling.factor")} if kind == "linear" else {}

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from rag.engines.architectures import architecture_of
 from rag.engines.chat_settings import Said, said_by_folder, said_by_gguf
-from rag.engines.configs import REGROUPED, gguf_config, read_config
+from rag.engines.configs import read_config
+from rag.engines.gguf_config import REGROUPED, gguf_config, gguf_name
 from rag.engines.gguf_file import GgufFile
 from rag.engines.vocabularies import added_tokens, from_gguf, from_sentencepiece, mark_added_tokens
 from rag.errors import ModelError, RagError
@@ -21,34 +22,7 @@ from rag.errors import ModelError, RagError
 if TYPE_CHECKING:
     import torch
 
-GGUF_NAMES: Final = {
-    "model.embed_tokens": "token_embd",
-    "model.norm": "output_norm",
-    "lm_head": "output",
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm",
-    "post_attention_layernorm": "ffn_norm",
-    # GLM-4
-    "mlp.gate_up_proj": "ffn_up",
-    "post_self_attn_layernorm": "post_attention_norm",
-    "post_mlp_layernorm": "post_ffw_norm",
-    # ChatGLM
-    "transformer.embedding.word_embeddings": "token_embd",
-    "transformer.encoder.final_layernorm": "output_norm",
-    "transformer.output_layer": "output",
-    "self_attention.query_key_value": "attn_qkv",
-    "self_attention.dense": "attn_output",
-    "mlp.dense_h_to_4h": "ffn_up",
-    "mlp.dense_4h_to_h": "ffn_down",
-}
 QUERY_OR_KEY: Final = re.compile(r"\.[qk]_proj\.")
-LAYER: Final = re.compile(r".*\blayers\.(\d+)\.(.*)")
 
 
 class Source(Protocol):
@@ -103,14 +77,6 @@ def reading(path: Path) -> Iterator[None]:
         raise ModelError(f"{path} lacks {exc}: not a whole model; fetch it again") from exc
     except (ValueError, TypeError, AttributeError, IndexError, SafetensorError) as exc:
         raise ModelError(f"{path} cannot be read as a model: {exc}; fetch it again") from exc
-
-
-def gguf_name(name: str) -> str:
-    """Return the GGUF name of a Hugging Face tensor, as in llama.cpp's tensor mapping."""
-    stem, _, kind = name.rpartition(".")
-    if layer := LAYER.fullmatch(stem):
-        return f"blk.{layer[1]}.{GGUF_NAMES[layer[2]]}.{kind}"
-    return f"{GGUF_NAMES[stem]}.{kind}"
 
 
 class GgufSource:
