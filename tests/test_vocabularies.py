@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tokenizers import Tokenizer
 
 from rag.datatypes import Message, Prompt
 from rag.engines.chat import ChatTokenizer
+from rag.engines.tiktoken_file import from_tiktoken, is_tiktoken
 from rag.engines.vocabularies import (
     CONTROL,
     added_tokens,
@@ -176,3 +178,27 @@ def test_merging_never_makes_a_special_token_of_plain_text(tmp_path: Path) -> No
     numbers = tokenizer.encode("a</s>b")
     assert tokens.index("</s>") not in numbers
     assert "".join(map(tokenizer.decoder().feed, numbers)) == "a</s>b"
+
+
+def test_a_file_in_tiktokens_form_merges_as_its_ranks_say(tmp_path: Path) -> None:
+    """As GLM-4's own tokenizer.model is; the merges that it does not tell are found again."""
+    characters = byte_characters()
+    merges = ["t h", "h e", "th e", "Ġ the", "a n", "an d", "Ġ and", "the n", "1 2"]
+    joined = [merge.replace(" ", "") for merge in merges]
+    added = {270: "[gMASK]", 271: "<sop>"}
+    tokens = [*characters, *joined]
+    lines = [
+        b"%s %d" % (b64encode(bytes(characters.index(character) for character in token)), number)
+        for number, token in enumerate(tokens)
+    ]
+    path = tmp_path / "tokenizer.model"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    assert is_tiktoken(path)
+    told = {"added_tokens_decoder": {str(number): {"content": token} for number, token in added.items()}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(told))
+    ours = Tokenizer.from_str(from_tiktoken(path, added_tokens(tmp_path), "glm4"))
+    known = Tokenizer.from_str(build_tokenizer(tokens, [1] * len(tokens), merges, "glm4"))
+    for text in ("the then and theand 12 苍", "hethe"):
+        assert ours.encode(text).ids == known.encode(text).ids
+    assert ours.encode("[gMASK]<sop>").ids == [270, 271]
+    assert not is_tiktoken(write(tmp_path))

@@ -16,6 +16,7 @@ from rag.engines.chat_settings import Said, said_by_folder, said_by_gguf
 from rag.engines.configs import read_config
 from rag.engines.gguf_config import REGROUPED, gguf_config, gguf_name
 from rag.engines.gguf_file import GgufFile
+from rag.engines.tiktoken_file import from_tiktoken, is_tiktoken
 from rag.engines.vocabularies import added_tokens, from_gguf, from_sentencepiece, mark_added_tokens
 from rag.errors import ModelError, RagError
 
@@ -146,6 +147,8 @@ class SafetensorsSource:
             if path.exists() or not older.exists():
                 return mark_added_tokens(path.read_text(encoding="utf-8"))
         with reading(older):
+            if is_tiktoken(older):
+                return from_tiktoken(older, added_tokens(self._folder), "glm4")
             return from_sentencepiece(older, added_tokens(self._folder), architecture_of(self.config).added)
 
     def chat(self) -> Said:
