@@ -28,12 +28,13 @@ from rag.benchmark.runners import KEEPS_NOTHING, RUNNERS, Ours, Task, Timing, se
 from rag.benchmark.table import ratios, to_table
 from rag.config import Config
 from rag.datatypes import Generation, Prompt, Reading, Usage
-from rag.engines.chatml import ChatTokenizer, build_tokenizer
+from rag.engines.chat import ChatTokenizer
+from rag.engines.decoder import Decoder, States
 from rag.engines.echo import EchoEngine
 from rag.engines.kernels import Kernels
 from rag.engines.lowbit import convert, read_manifest
 from rag.engines.matmul import Matmul
-from rag.engines.qwen2 import Qwen2, States
+from rag.engines.vocabularies import build_tokenizer
 from rag.errors import ConfigError, EngineError, MissingExtraError, ModelError
 from rag.models import lowbit_folder
 from rag.reuse import states_folder
@@ -207,7 +208,7 @@ def test_the_stock_model_is_the_same_model(tmp_path: Path) -> None:
     from rag.benchmark.stock import stock_model
 
     convert(write_folder(tmp_path / "source"), tmp_path / "out", "sym_int8", lambda _: None)
-    ours = Qwen2(tmp_path / "out", read_manifest(tmp_path / "out"), Matmul(Kernels("avx"), 1))
+    ours = Decoder(tmp_path / "out", read_manifest(tmp_path / "out"), Matmul(Kernels("avx"), 1))
     ids = list(range(40, 60))
     with torch.inference_mode():
         want = stock_model(tmp_path / "out")(torch.tensor([ids])).logits[0, -1]

@@ -17,7 +17,7 @@ from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines import hf_weights, open_engine
 from rag.engines.answerable import Probe
-from rag.engines.chatml import ChatTokenizer
+from rag.engines.chat import ChatTokenizer
 from rag.engines.cores import cpu_features
 from rag.engines.hf import FIRST_CHUNK, HfEngine
 from rag.engines.hf_weights import HALVES, find_weights, load

@@ -12,7 +12,7 @@ from rag.cite import cite
 from rag.config import Config
 from rag.datatypes import Generation, Hit, Message, Passage, Prompt
 from rag.engines import Engine, open_engine
-from rag.engines.chatml import ChatTokenizer
+from rag.engines.chat import ChatTokenizer
 from rag.engines.lowbit import TOKENIZER
 from rag.harmless import harmless
 from rag.models import lowbit_folder

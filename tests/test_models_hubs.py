@@ -214,11 +214,21 @@ def test_code_that_comes_with_a_model_needs_trust(key: str, hub: Hub, configure:
     assert (fetched.path / "modeling.py").read_bytes() == b"M = 1"
 
 
+def test_code_that_the_engine_does_without_needs_no_trust_and_is_not_fetched(
+    key: str, hub: Hub, configure: Configure
+) -> None:
+    config = b'{"architectures": ["BaichuanForCausalLM"], "auto_map": {"AutoModelForCausalLM": "modeling.M"}}'
+    hub.repos[REPO] |= {"config.json": config, "modeling.py": b"M = 1"}
+    fetched = pull(key, configure())
+    assert asked_for_weights(hub)
+    assert not (fetched.path / "modeling.py").exists()
+
+
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (b'{"architectures": ["LlamaForCausalLM"]}', "names LlamaForCausalLM and only Qwen2ForCausalLM runs"),
-        (b'{"architectures": ["Qwen2ForSequenceClassification"]}', "only Qwen2ForCausalLM runs here"),
+        (b'{"architectures": ["MambaForCausalLM"]}', "names MambaForCausalLM and only Qwen2ForCausalLM, "),
+        (b'{"architectures": ["Qwen2ForSequenceClassification"]}', "only Qwen2ForCausalLM, LlamaForCausalLM"),
         (b'{"model_type": "qwen2"}', "names no architecture"),
         (b'{"architectures": 7}', "names no architecture"),
         (b"[]", "no config.json that can be read"),

@@ -17,7 +17,7 @@ from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.doctor import examine
 from rag.engines import Engine, open_engine
-from rag.engines.chatml import ChatTokenizer
+from rag.engines.chat import ChatTokenizer
 from rag.engines.counting import estimate
 from rag.engines.sse import EventDecoder
 from rag.errors import ConfigError, EngineError, RagError

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from rag.engines.chatml import CONTROL, ENDS, START, build_tokenizer, byte_characters
-from rag.engines.sources import GGUF_KEYS, gguf_name
+from rag.engines.formats import ENDS, START
+from rag.engines.gguf_config import GGUF_KEYS, gguf_name
+from rag.engines.vocabularies import CONTROL, build_tokenizer, byte_characters
 
 SPECIAL = ["<|endoftext|>", START, "<|im_end|>", "<tool_call>"]
 TOKENS = [*byte_characters(), *SPECIAL, "Āā"]  # the last joins the bytes 0 and 1

@@ -21,7 +21,7 @@ from rag.benchmark.runners import KEEPS_NOTHING, RUNNERS, Task, Timing, threads_
 from rag.config import Config
 from rag.datatypes import Progress, ProgressCallback
 from rag.engines import ENGINES as OURS
-from rag.engines.chatml import ChatTokenizer
+from rag.engines.chat import ChatTokenizer
 from rag.engines.choice import candidates, why_missing
 from rag.engines.lowbit import TOKENIZER, read_manifest
 from rag.errors import ConfigError

@@ -85,7 +85,8 @@ def _passage(page: int, number: int, entry: int, fits: Callable[[str], bool]) ->
 
 
 def _numbered(marker: int, number: int, text: str, page: int) -> str:
-    return PASSAGE.format(marker=marker, title=TITLE.format(number=number, page=page), text=text.strip())
+    title = TITLE.format(number=number, page=page)
+    return f"[{marker}] {PASSAGE.format(title=title, text=text.strip())}"
 
 
 def _entry(entry: int) -> str:

@@ -157,7 +157,7 @@ def _stock(config: Config) -> Speak:
     import torch
 
     from rag.benchmark.stock import stock_model
-    from rag.engines.chatml import ChatTokenizer
+    from rag.engines.chat import ChatTokenizer
 
     torch.set_num_threads(threads_of(config))
     folder = lowbit_folder(config.model, config)

@@ -10,18 +10,26 @@ import torch
 from ipex_llm.transformers.low_bit_linear import FP4Params, LowBitLinear
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from rag.engines.architectures import NORMS, QWEN2, STACKS
+from rag.engines.decoder import load_tensors
 from rag.engines.kernels import BASELINE, QTYPES, Kernels
-from rag.engines.lowbit import NORMS, STACKS, WIDE, read_manifest
-from rag.engines.qwen2 import load_tensors
+from rag.engines.lowbit import read_manifest
+from rag.engines.packing import WIDE
+from rag.errors import ModelError
 
 
 def stock_model(folder: Path) -> Any:
     """Return a Qwen2ForCausalLM of ipex-llm's LowBitLinear layers and float embeddings.
 
     Raises:
-        ModelError: when `folder` holds no whole conversion.
+        ModelError: when `folder` holds no whole conversion, or one of another family.
     """
     manifest = read_manifest(folder)
+    kind = manifest.config.get("model_type", QWEN2.kind)
+    if kind != QWEN2.kind:
+        raise ModelError(
+            f"{folder} holds a model of type {kind!r}; ipex-llm as it ships is timed with qwen2 only"
+        )
     make_config: Any = Qwen2Config
     make_model: Any = Qwen2ForCausalLM
     config = make_config(**{**manifest.config, "tie_word_embeddings": False})

@@ -55,8 +55,8 @@ ERRORS: Final = {
         "软件包 ipex-llm 没有安装；请运行 `make install`"
     ),
     "{path} cannot be loaded: {error}; reinstall ipex-llm": "{path} 无法加载：{error}；请重新安装 ipex-llm",
-    "{count} columns do not fill blocks of {size}: not a Qwen2 shape": (
-        "{count} 列填不满大小为 {size} 的块：不是 Qwen2 的形状"
+    "{count} columns do not fill blocks of {size}; choose a model whose width is a multiple of it": (
+        "{count} 列填不满大小为 {size} 的块；请选择宽度为其倍数的模型"
     ),
     "{path} is missing; run `rag models pull` to convert the model": (
         "缺少 {path}；请运行 `rag models pull` 转换模型"
@@ -79,9 +79,21 @@ ERRORS: Final = {
     "{file} is truncated": "{file} 不完整",
     "it was made by another version": "它由另一版本生成",
     "its manifest lacks {name}": "其清单缺少 {name}",
-    "the model has no token {token}: it is not a chat model of the Qwen2 family": (
-        "模型没有词元 {token}：它不是 Qwen2 系列的对话模型"
+    "the model has no token {token}: it is not a chat model of a known family": (
+        "模型没有词元 {token}：它不是已知系列的对话模型"
     ),
+    "the model's chat template cannot be read: {error}; choose another model": (
+        "模型的对话模板无法读取：{error}；请另选模型"
+    ),
+    "the model's chat template does not take the conversation: {error}; choose another model": (
+        "模型的对话模板不接受这段对话：{error}；请另选模型"
+    ),
+    "the model has no chat template, and its vocabulary is of no family whose format is known; choose a chat "
+    "model, or put its chat_template.jinja beside its weights": (
+        "模型没有对话模板，其词表也不属于格式已知的系列；请选择对话模型，"
+        "或将其 chat_template.jinja 放到权重旁边"
+    ),
+    "it leaves some of it out": "它略去了其中一部分",
     "another process is converting {name} to {path}; wait until it is done": (
         "另一个进程正在将 {name} 转换为 {path}；请等待其完成"
     ),

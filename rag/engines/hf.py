@@ -12,7 +12,7 @@ import torch
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, Probe, probed_layer
-from rag.engines.chatml import ChatTokenizer
+from rag.engines.chat import ChatTokenizer
 from rag.engines.cores import usable_cores
 from rag.engines.hf_states import States
 from rag.engines.hf_weights import find_weights, load

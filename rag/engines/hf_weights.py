@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from rag.engines.answerable import Probe
-from rag.engines.chatml import ChatTokenizer
+from rag.engines.chat import ChatTokenizer
 from rag.engines.cores import cpu_features
 from rag.engines.gguf_folder import TOKENIZER, gguf_model
 from rag.engines.sources import open_source

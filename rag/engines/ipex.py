@@ -1,4 +1,4 @@
-"""ipex-llm: a Qwen2 model in low-bit weights on the CPU."""
+"""ipex-llm: a model in low-bit weights on the CPU."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import torch
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, probed_layer, read_probe
-from rag.engines.chatml import ChatTokenizer, Rendered
+from rag.engines.chat import ChatTokenizer, Rendered
 from rag.engines.cores import usable_cores
+from rag.engines.decoder import Decoder, States
 from rag.engines.kept import KeptStates
 from rag.engines.lowbit import TOKENIZER, read_manifest
-from rag.engines.qwen2 import Qwen2, States
 from rag.engines.tuning import tuned_matmul
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
@@ -37,7 +37,7 @@ CHUNK: Final = 1024  # tokens read at a time, to bound the memory of a layer
 
 
 class IpexEngine:
-    """Greedy or sampled continuation of ChatML prompts; keeps the states of recent prompts."""
+    """Greedy or sampled continuation of conversations; keeps the states of recent prompts."""
 
     name = "ipex"
 
@@ -56,7 +56,7 @@ class IpexEngine:
         self._matmul = tuned_matmul(
             folder / SPEEDS, low_bit=manifest.low_bit, threads=threads or usable_cores()
         )
-        self._model = Qwen2(folder, manifest, self._matmul)
+        self._model = Decoder(folder, manifest, self._matmul)
         self._kept = KeptStates(self._model, self.context)
         made_of = {
             "weights": manifest.source.get("sha256"),
@@ -230,7 +230,7 @@ class Written:
 
     guesses = 0  # the kernel's time grows with the tokens: reading several at once gains nothing
 
-    def __init__(self, model: Qwen2, kept: KeptStates, tokens: Sequence[int], states: States) -> None:
+    def __init__(self, model: Decoder, kept: KeptStates, tokens: Sequence[int], states: States) -> None:
         self._model = model
         self._kept = kept
         self._tokens = list(tokens)

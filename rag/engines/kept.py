@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final
 
-from rag.engines.qwen2 import Qwen2, States
+from rag.engines.decoder import Decoder, States
 
 STEP: Final = 256  # tokens; room is given in multiples of it
 
@@ -23,7 +23,7 @@ class Kept:
 class KeptStates:
     """A few sequences, the most recently used last, with at most `budget` tokens of room in all."""
 
-    def __init__(self, model: Qwen2, budget: int) -> None:
+    def __init__(self, model: Decoder, budget: int) -> None:
         self._model = model
         self._budget = budget
         self._kept: list[Kept] = []

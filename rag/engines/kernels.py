@@ -67,7 +67,8 @@ class Kernels:
         qtype, (rows, columns) = QTYPES[low_bit], weight.shape
         if columns % self._block(qtype):
             raise ModelError(
-                f"{columns} columns do not fill blocks of {self._block(qtype)}: not a Qwen2 shape"
+                f"{columns} columns do not fill blocks of {self._block(qtype)}; choose a model whose width "
+                "is a multiple of it"
             )
         packed = torch.empty(rows, columns // self._block(qtype) * self._size(qtype), dtype=torch.uint8)
         source, count = weight.contiguous(), ctypes.c_size_t(weight.numel())

@@ -10,7 +10,7 @@ import numpy as np
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, Probe, probed_layer
-from rag.engines.chatml import ChatTokenizer, Rendered
+from rag.engines.chat import ChatTokenizer, Rendered
 from rag.engines.cores import usable_cores
 from rag.engines.gguf_folder import gguf_model
 from rag.engines.llama_library import Llama, version

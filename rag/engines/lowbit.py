@@ -1,8 +1,8 @@
 """Low-bit conversions of a model on disk: packed once, layer by layer, and mapped into memory afterwards.
 
 A conversion is a folder: a safetensors file for each layer, one for what is not in a layer, tokenizer.json,
-and manifest.json, which says how it was made and is checked when read. Projections that read the same vector
-are stacked (q, k and v; gate and up), so that a layer takes four products instead of seven.
+chat.json, and manifest.json, which says how it was made and is checked when read. Projections that read the
+same vector are stacked (q, k and v; gate and up), so that a layer takes four products instead of seven.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.datatypes import Progress, ProgressCallback
+from rag.engines.chat_settings import FILE as CHAT
+from rag.engines.chat_settings import settle
+from rag.engines.configs import NEEDED_KEYS
 from rag.engines.origin import describe, is_same, stamp
-from rag.engines.sources import NEEDED_KEYS, Source, open_source, reading
+from rag.engines.packing import head_tensors, layer_tensors
+from rag.engines.sources import Source, open_source, reading
 from rag.errors import DiskError, LockedError, ModelError
 
 if TYPE_CHECKING:
@@ -31,17 +35,11 @@ TOKENIZER: Final = "tokenizer.json"
 HEAD: Final = "head"  # the file of what is not in a layer
 LAYERS: Final = "layer-*.safetensors"
 TORN: Final = ".torn"  # ends the name of a file that is being written
-WIDE: Final = "sym_int8"  # of embeddings and lm_head, where four bits cost the most quality for their size
-ROWS: Final = 4096  # converted at a time, to keep memory small
 RESERVE: Final = 200_000_000  # bytes that are left free on the disk
-STACKS: Final = {
-    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-    "o": ("self_attn.o_proj",),
-    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
-    "down": ("mlp.down_proj",),
-}
-NORMS: Final = {"input_norm": "input_layernorm", "post_norm": "post_attention_layernorm"}
-CONFIG_KEYS: Final = (*NEEDED_KEYS, "tie_word_embeddings", "intermediate_size")
+CONFIG_KEYS: Final = (
+    *NEEDED_KEYS,
+    *("tie_word_embeddings", "intermediate_size", "head_dim", "model_type"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +149,11 @@ def _convert(source: Path, folder: Path, low_bit: str, progress: ProgressCallbac
                 tensors = _tensors(weights, name, low_bit)
             _write(path, _serialised(tensors))
     with reading(source):
-        tokenizer = weights.tokenizer().encode()
-    _write(folder / TOKENIZER, tokenizer)
-    files = [*(f"{name}.safetensors" for name in names), TOKENIZER]
+        tokenizer = weights.tokenizer()
+        chat = settle(weights.chat(), tokenizer, weights.config.get("model_type", ""))
+    _write(folder / TOKENIZER, tokenizer.encode())
+    _write(folder / CHAT, chat)
+    files = [*(f"{name}.safetensors" for name in names), TOKENIZER, CHAT]
     whole = replace(plan, files={name: (folder / name).stat().st_size for name in sorted(files)})
     _write(folder / MANIFEST, _as_json(whole))
     progress(Progress(stage=stage, done=len(names), total=len(names), unit="layers"))
@@ -191,45 +191,9 @@ def _as_json(manifest: Manifest) -> bytes:
 
 
 def _tensors(weights: Source, name: str, low_bit: str) -> dict[str, torch.Tensor]:
-    """Return those of a layer, or of the head: all that is not in a layer."""
-    if name != HEAD:
-        return _layer(weights, f"model.layers.{int(name.removeprefix('layer-'))}", low_bit)
-    head = {"embed": _pack(weights, ["model.embed_tokens.weight"], WIDE)}
-    if not weights.config.get("tie_word_embeddings"):
-        head["lm_head"] = _pack(weights, ["lm_head.weight"], WIDE)
-    return head | {"norm": _whole(weights, "model.norm.weight")}
-
-
-def _layer(weights: Source, prefix: str, low_bit: str) -> dict[str, torch.Tensor]:
-    import torch
-
-    tensors = {
-        stack: _pack(weights, [f"{prefix}.{name}.weight" for name in names], low_bit)
-        for stack, names in STACKS.items()
-    }
-    biases = [_whole(weights, f"{prefix}.{name}.bias") for name in STACKS["qkv"]]
-    norms = {norm: _whole(weights, f"{prefix}.{name}.weight") for norm, name in NORMS.items()}
-    return tensors | norms | {"qkv_bias": torch.cat(biases)}
-
-
-def _whole(weights: Source, name: str) -> torch.Tensor:
-    return weights.rows(name, 0, weights.shape(name)[0])
-
-
-def _pack(weights: Source, names: list[str], low_bit: str) -> torch.Tensor:
-    import torch
-
-    from rag.engines.kernels import BASELINE, Kernels
-
-    kernels = Kernels(BASELINE)
-    # Scales fitted by least squares lower the error of the weights by a tenth, but the 0.5B model's words get
-    # worse (KL divergence 0.146 to 0.164 on English, 0.147 to 0.183 on Chinese text): ipex-llm's own stay.
-    blocks = [
-        kernels.quantise(weights.rows(name, start, min(start + ROWS, weights.shape(name)[0])), low_bit)
-        for name in names
-        for start in range(0, weights.shape(name)[0], ROWS)
-    ]
-    return torch.cat(blocks)
+    if name == HEAD:
+        return head_tensors(weights)
+    return layer_tensors(weights, int(name.removeprefix("layer-")), low_bit)
 
 
 def _serialised(tensors: dict[str, torch.Tensor]) -> bytes:

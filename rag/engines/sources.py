@@ -1,64 +1,37 @@
-"""Float weights of a Qwen2 model, read a few rows at a time from a GGUF file or a safetensors folder."""
+"""Float weights of a model, read a few rows at a time from a GGUF file or a safetensors folder."""
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from rag.engines.chatml import build_tokenizer, mark_added_tokens
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.engines.architectures import architecture_of
+from rag.engines.chat_settings import Said, said_by_folder, said_by_gguf
+from rag.engines.configs import read_config
+from rag.engines.gguf_config import REGROUPED, gguf_config, gguf_name
 from rag.engines.gguf_file import GgufFile
+from rag.engines.tiktoken_file import from_tiktoken, is_tiktoken
+from rag.engines.vocabularies import added_tokens, from_gguf, from_sentencepiece, mark_added_tokens
 from rag.errors import ModelError, RagError
 
 if TYPE_CHECKING:
     import torch
 
-ARCHITECTURE: Final = "Qwen2ForCausalLM"
-UNSCALED: Final = "only models without it run here, so choose another"
-GGUF_NAMES: Final = {
-    "model.embed_tokens": "token_embd",
-    "model.norm": "output_norm",
-    "lm_head": "output",
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm",
-    "post_attention_layernorm": "ffn_norm",
-}
-GGUF_KEYS: Final = {
-    "hidden_size": "embedding_length",
-    "intermediate_size": "feed_forward_length",
-    "num_hidden_layers": "block_count",
-    "num_attention_heads": "attention.head_count",
-    "num_key_value_heads": "attention.head_count_kv",
-    "max_position_embeddings": "context_length",
-    "rms_norm_eps": "attention.layer_norm_rms_epsilon",
-    "rope_theta": "rope.freq_base",
-}
-NEEDED_KEYS: Final = (
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "max_position_embeddings",
-    "rms_norm_eps",
-    "rope_theta",
-    "vocab_size",
-)
+QUERY_OR_KEY: Final = re.compile(r"\.[qk]_proj\.")
 
 
 class Source(Protocol):
-    """Weights under their Hugging Face names."""
+    """Weights under their family's Hugging Face names, laid out as there."""
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """As in Hugging Face's config.json."""
+        """As in Llama's config.json, whatever the family, which `architectures` names."""
         ...
 
     def shape(self, name: str) -> tuple[int, ...]: ...
@@ -71,12 +44,16 @@ class Source(Protocol):
         """Return Hugging Face's tokenizer.json."""
         ...
 
+    def chat(self) -> Said:
+        """Return what the checkpoint says of how it is spoken to."""
+        ...
+
 
 def open_source(path: Path) -> Source:
     """Open a .gguf file or a folder of safetensors.
 
     Raises:
-        ModelError: when it is neither, damaged, or not a Qwen2 model.
+        ModelError: when it is neither, damaged, or of no family that runs here.
     """
     with reading(path):
         return GgufSource(path) if path.is_file() else SafetensorsSource(path)
@@ -98,18 +75,9 @@ def reading(path: Path) -> Iterator[None]:
             f"{exc.filename or path} cannot be read: {exc.strerror or exc}; mend it or fetch the model again"
         ) from exc
     except KeyError as exc:
-        raise ModelError(f"{path} lacks {exc}: not a whole Qwen2 model; fetch it again") from exc
+        raise ModelError(f"{path} lacks {exc}: not a whole model; fetch it again") from exc
     except (ValueError, TypeError, AttributeError, IndexError, SafetensorError) as exc:
-        raise ModelError(f"{path} cannot be read as a Qwen2 model: {exc}; fetch it again") from exc
-
-
-def gguf_name(name: str) -> str:
-    """Return the GGUF name of a Hugging Face tensor, as in llama.cpp's tensor mapping."""
-    stem, _, kind = name.rpartition(".")
-    if stem.startswith("model.layers."):
-        number, _, rest = stem.removeprefix("model.layers.").partition(".")
-        return f"blk.{number}.{GGUF_NAMES[rest]}.{kind}"
-    return f"{GGUF_NAMES[stem]}.{kind}"
+        raise ModelError(f"{path} cannot be read as a model: {exc}; fetch it again") from exc
 
 
 class GgufSource:
@@ -118,22 +86,9 @@ class GgufSource:
     def __init__(self, path: Path) -> None:
         self._file = GgufFile(path)
         self._metadata = self._file.metadata
-        architecture = self._metadata["general.architecture"]
-        if architecture != "qwen2":
-            raise ModelError(f"{path} holds a model of type {architecture!r}; only Qwen2 models run here")
-        scaling = self._metadata.get("qwen2.rope.scaling.type", "none")
-        if scaling != "none":
-            raise ModelError(f"{path} asks for rope scaling of type {scaling!r}; {UNSCALED}")
         self._path = path
-        self.config: Mapping[str, Any] = self._config()
-
-    def _config(self) -> dict[str, Any]:
-        config = {name: self._metadata[f"qwen2.{key}"] for name, key in GGUF_KEYS.items()}
-        return config | {
-            "architectures": [ARCHITECTURE],
-            "vocab_size": self.shape("model.embed_tokens.weight")[0],
-            "tie_word_embeddings": "output.weight" not in self._file.tensors,
-        }
+        self.config: Mapping[str, Any] = gguf_config(path, self._file)
+        self._regrouped = self._metadata["general.architecture"] in REGROUPED
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._file.tensors[gguf_name(name)].shape
@@ -141,16 +96,27 @@ class GgufSource:
     def rows(self, name: str, start: int, stop: int) -> torch.Tensor:
         import torch
 
+        if self._regrouped and QUERY_OR_KEY.search(name):
+            return torch.from_numpy(self._in_halves(gguf_name(name), start, stop))
         return torch.from_numpy(self._file.rows(gguf_name(name), start, stop))
 
+    def _in_halves(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
+        """Return rows as Hugging Face orders them: those turned against each other are half a head apart.
+
+        llama.cpp's converter makes them neighbours.
+        """
+        config = self.config
+        size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+        begin, end = start // size * size, -(-stop // size) * size
+        heads = self._file.rows(name, begin, end)
+        rows = heads.reshape(-1, size // 2, 2, *heads.shape[1:]).swapaxes(1, 2).reshape(heads.shape)
+        return np.ascontiguousarray(rows[start - begin : stop - begin])
+
     def tokenizer(self) -> str:
-        kind = self._metadata["tokenizer.ggml.pre"]
-        if kind != "qwen2":
-            raise ModelError(f"the tokenizer of {self._path} is of type {kind!r}; only 'qwen2' is known")
-        tokens, types, merges = (
-            self._metadata[f"tokenizer.ggml.{part}"] for part in ("tokens", "token_type", "merges")
-        )
-        return build_tokenizer(tokens, types, merges)
+        return from_gguf(self._metadata, self._path)
+
+    def chat(self) -> Said:
+        return said_by_gguf(self._metadata)
 
 
 class SafetensorsSource:
@@ -161,7 +127,7 @@ class SafetensorsSource:
 
         self._folder = folder
         with reading(folder / "config.json"):
-            self.config: Mapping[str, Any] = _read_config(folder / "config.json")
+            self.config: Mapping[str, Any] = read_config(folder / "config.json")
         self._files: dict[str, Any] = {}
         for path in sorted(folder.glob("*.safetensors")):
             with reading(path):
@@ -176,27 +142,15 @@ class SafetensorsSource:
         return tensor.float().contiguous()
 
     def tokenizer(self) -> str:
-        path = self._folder / "tokenizer.json"
+        path, older = self._folder / "tokenizer.json", self._folder / "tokenizer.model"
         with reading(path):
-            return mark_added_tokens(path.read_text(encoding="utf-8"))
+            if path.exists() or not older.exists():
+                return mark_added_tokens(path.read_text(encoding="utf-8"))
+        with reading(older):
+            if is_tiktoken(older):
+                return from_tiktoken(older, added_tokens(self._folder), "glm4")
+            return from_sentencepiece(older, added_tokens(self._folder), architecture_of(self.config).added)
 
-
-def _read_config(path: Path) -> dict[str, Any]:
-    """Return config.json, `rope_theta` among its keys, wherever it is written there."""
-    config = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(config, dict):
-        raise ModelError(f"{path} is not a JSON object; fetch it again")
-    if ARCHITECTURE not in config.get("architectures", ()):
-        raise ModelError(f"{path} names {config.get('architectures')}; only {ARCHITECTURE} runs here")
-    if config.get("use_sliding_window"):
-        raise ModelError(f"{path} asks for a sliding window; {UNSCALED}")
-    for name in ("rope_scaling", "rope_parameters"):  # the older and the newer way to say the same
-        rope = config.get(name) or {}
-        kind = rope.get("rope_type", rope.get("type", "default"))
-        if kind != "default":
-            raise ModelError(f"{path} asks for {name} of type {kind!r}; {UNSCALED}")
-        config = {**({"rope_theta": rope["rope_theta"]} if "rope_theta" in rope else {}), **config}
-    for key in NEEDED_KEYS:
-        if not isinstance(config[key], int | float):
-            raise ModelError(f"{path} has {config[key]!r} as {key}, which is no number; fetch it again")
-    return config
+    def chat(self) -> Said:
+        with reading(self._folder):
+            return said_by_folder(self._folder)

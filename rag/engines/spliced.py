@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rag.datatypes import Reading
-from rag.engines.chatml import ChatTokenizer, Rendered
+from rag.engines.chat import ChatTokenizer, Rendered
 from rag.engines.llama_library import Llama
 from rag.reuse import Tokens
 from rag.reuse.keys import Keys

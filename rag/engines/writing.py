@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.datatypes import Finish, Generation
-from rag.engines.chatml import ChatTokenizer
+from rag.engines.chat import ChatTokenizer
 from rag.engines.lookup import Lookup
 from rag.engines.stopwords import StopWords
 from rag.errors import EngineError

@@ -77,9 +77,10 @@ class _Hub:
             meter = Meter(progress, f"downloading {wanted.name} from {self.name}", total)
             small = [file.path for file in files if Path(file.path).suffix in PLAIN]
             _download(client, about, small, folder, meter)
-            refuse_custom_code(folder, trusted=self._config.trust_remote_code)
-            if wanted.kind == "llm" and small:  # a GGUF comes alone
-                _refuse_what_cannot_run(folder)
+            is_ours = (
+                wanted.kind == "llm" and bool(small) and _runs_without_its_code(folder)
+            )  # a GGUF is alone
+            refuse_custom_code(folder, trusted=is_ours or self._config.trust_remote_code)
             _download(client, about, [file.path for file in files], folder, meter)
             meter.force(total)
         checked = verify(folder, files, progress)
@@ -150,22 +151,26 @@ def _reason(exc: BaseException) -> str:
     return re.sub(r"^.*?<[^>]*>:?\s*|^\w*Connection\w*\(.*?\):\s*", "", str(inner)) or type(inner).__name__
 
 
-def _refuse_what_cannot_run(folder: Path) -> None:
+def _runs_without_its_code(folder: Path) -> bool:
     """Check, before gigabytes are sent, that the LLM in `folder` is of an architecture that runs here.
+
+    Tell whether Python code that comes with it is of no use, since the engine knows what it says.
 
     Raises:
         ModelError: with the one that its config.json names.
     """
-    from rag.engines.sources import ARCHITECTURE
+    from rag.engines.architectures import find_architecture, known_names
 
     try:
         named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
     except (OSError, ValueError, AttributeError) as exc:
         raise ModelError("it has no config.json that can be read, which names its architecture") from exc
     known = named if isinstance(named, list) else []
-    if ARCHITECTURE not in known:
+    found = find_architecture(known)
+    if found is None:
         holds = ", ".join(map(str, known))[:200] or "no architecture"
-        raise ModelError(f"its config.json names {holds} and only {ARCHITECTURE} runs here")
+        raise ModelError(f"its config.json names {holds} and only {known_names()} run here")
+    return found.is_told_by_code
 
 
 def _download(

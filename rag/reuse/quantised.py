@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from rag.engines.qwen2 import rotate
+from rag.engines.decoder import rotate
 
 if TYPE_CHECKING:
-    from rag.engines.qwen2 import Qwen2, States
+    from rag.engines.decoder import Decoder, States
 
 MOST: Final = 127
 KEYS, KEY_SCALES, VALUES, VALUE_SCALES = "keys", "key_scales", "values", "value_scales"
 
 
-def quantised(states: States, places: Sequence[int], model: Qwen2) -> dict[str, torch.Tensor]:
+def quantised(states: States, places: Sequence[int], model: Decoder) -> dict[str, torch.Tensor]:
     """Return the states of a row of places, (layers, kv heads, tokens, head size) in int8.
 
     Some channels of keys are large throughout, so keys share a scale by channel, values by token (Liu et al.
@@ -30,7 +30,12 @@ def quantised(states: States, places: Sequence[int], model: Qwen2) -> dict[str, 
 
 
 def restore(
-    stored: Mapping[str, torch.Tensor], states: States, places: Sequence[int], model: Qwen2, *, skip: int = 0
+    stored: Mapping[str, torch.Tensor],
+    states: States,
+    places: Sequence[int],
+    model: Decoder,
+    *,
+    skip: int = 0,
 ) -> None:
     """Put the last of the stored states into a row of places, all but the first `skip`."""
     row, last = slice(places[0] + skip, places[-1] + 1), slice(skip - len(places), None)

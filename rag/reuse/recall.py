@@ -13,8 +13,8 @@ from rag.reuse.store import Store
 from rag.reuse.tally import Tally, Tokens
 
 if TYPE_CHECKING:
-    from rag.engines.chatml import Rendered, Shown
-    from rag.engines.qwen2 import Qwen2, States
+    from rag.engines.chat import Rendered, Shown
+    from rag.engines.decoder import Decoder, States
 
 FORMAT: Final = 1
 READ_ANEW: Final = 16  # first tokens of a passage that does not stand first
@@ -24,7 +24,7 @@ FEWEST: Final = 2 * READ_ANEW  # tokens of a passage worth keeping
 class Reuse:
     """The stored states of one model's passages and of the beginning of its prompts."""
 
-    def __init__(self, store: Store, model: Qwen2, made_of: Mapping[str, Any]) -> None:
+    def __init__(self, store: Store, model: Decoder, made_of: Mapping[str, Any]) -> None:
         """`made_of` tells the weights and their quantisation apart from any other."""
         self._store = store
         self._tally = Tally(store.folder)

@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from rag.datatypes import Message, Prompt, Reading
+from rag.engines.architectures import STACKS
+from rag.engines.decoder import Decoder, States
 from rag.engines.ipex import CHUNK, IpexEngine
 from rag.engines.kept import KeptStates
 from rag.engines.kernels import Kernels, usable_variants
-from rag.engines.lowbit import STACKS, WIDE, convert, read_manifest
+from rag.engines.lowbit import convert, read_manifest
 from rag.engines.matmul import Matmul
 from rag.engines.packed import Packed
-from rag.engines.qwen2 import Qwen2, States
+from rag.engines.packing import WIDE
 from tests import tiny_qwen2
 
 TOKENS = list(range(40, 100))
@@ -30,16 +32,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> Qwen2:
-    return Qwen2(folder, read_manifest(folder), Matmul(Kernels(usable_variants()[0]), 2, ((1, "float32"),)))
+def model(folder: Path) -> Decoder:
+    return Decoder(folder, read_manifest(folder), Matmul(Kernels(usable_variants()[0]), 2, ((1, "float32"),)))
 
 
-def logits(model: Qwen2, tokens: list[int], states: States, past: int = 0) -> torch.Tensor:
+def logits(model: Decoder, tokens: list[int], states: States, past: int = 0) -> torch.Tensor:
     with torch.inference_mode():
         return deque(model.forward(tokens, states, range(past, past + len(tokens))), maxlen=1).pop()
 
 
-def reference(model: Qwen2, tokens: list[int]) -> torch.Tensor:
+def reference(model: Decoder, tokens: list[int]) -> torch.Tensor:
     """Every position's logits of transformers' model with the weights that the packed ones stand for."""
     theirs = tiny_qwen2.hugging_face_model()
     ours = dict(zip(range(len(model.layers)), model.layers, strict=True))
@@ -61,13 +63,13 @@ def reference(model: Qwen2, tokens: list[int]) -> torch.Tensor:
     return every
 
 
-def test_logits_equal_those_of_transformers(model: Qwen2) -> None:
+def test_logits_equal_those_of_transformers(model: Decoder) -> None:
     want = reference(model, TOKENS)[-1]
     torch.testing.assert_close(logits(model, TOKENS, States(model, 64)), want, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("count", [1, 16, 37])
-def test_chances_of_tokens_equal_those_of_transformers(model: Qwen2, count: int) -> None:
+def test_chances_of_tokens_equal_those_of_transformers(model: Decoder, count: int) -> None:
     wanted = [*TOKENS[-count + 1 :], 7] if count > 1 else [7]
     want = torch.log_softmax(reference(model, TOKENS), dim=-1)[-count:].gather(
         1, torch.tensor(wanted)[:, None]
@@ -101,7 +103,7 @@ def told(readings: Generator[Reading, None, float]) -> float:
         return float(stop.value)
 
 
-def test_reading_in_chunks_and_token_by_token_gives_the_same(model: Qwen2) -> None:
+def test_reading_in_chunks_and_token_by_token_gives_the_same(model: Decoder) -> None:
     want = logits(model, TOKENS, States(model, 64))
     states = States(model, 64)
     logits(model, TOKENS[:25], states)
@@ -111,13 +113,13 @@ def test_reading_in_chunks_and_token_by_token_gives_the_same(model: Qwen2) -> No
     torch.testing.assert_close(last, want, rtol=1e-4, atol=1e-3)
 
 
-def test_reading_stops_between_layers(model: Qwen2) -> None:
+def test_reading_stops_between_layers(model: Decoder) -> None:
     steps = model.forward(TOKENS, States(model, 64), range(len(TOKENS)))
     with torch.inference_mode():
         assert sum(1 for _ in steps) == tiny_qwen2.CONFIG["num_hidden_layers"] + 1
 
 
-def test_a_continued_prompt_is_not_read_again(model: Qwen2) -> None:
+def test_a_continued_prompt_is_not_read_again(model: Decoder) -> None:
     kept = KeptStates(model, 4096)
     states, past = kept.take(TOKENS, room=100)
     logits(model, TOKENS, states, past)
@@ -129,14 +131,14 @@ def test_a_continued_prompt_is_not_read_again(model: Qwen2) -> None:
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-3)
 
 
-def test_the_same_prompt_again_reads_its_last_token_only(model: Qwen2) -> None:
+def test_the_same_prompt_again_reads_its_last_token_only(model: Decoder) -> None:
     kept = KeptStates(model, 4096)
     states, _ = kept.take(TOKENS, room=100)
     kept.keep(TOKENS, states)
     assert kept.take(TOKENS, room=100)[1] == len(TOKENS) - 1
 
 
-def test_another_conversation_shares_the_beginning_and_leaves_the_first_alone(model: Qwen2) -> None:
+def test_another_conversation_shares_the_beginning_and_leaves_the_first_alone(model: Decoder) -> None:
     kept = KeptStates(model, 4096)
     states, _ = kept.take(TOKENS, room=100)
     logits(model, TOKENS, states)
@@ -150,7 +152,7 @@ def test_another_conversation_shares_the_beginning_and_leaves_the_first_alone(mo
     assert kept.take([*TOKENS, 1], room=100)[1] == len(TOKENS)
 
 
-def test_the_least_recently_used_gives_way_when_room_is_short(model: Qwen2) -> None:
+def test_the_least_recently_used_gives_way_when_room_is_short(model: Decoder) -> None:
     kept = KeptStates(model, 512)
     for first in (1, 2, 3):
         tokens = [first, *TOKENS]
@@ -160,7 +162,7 @@ def test_the_least_recently_used_gives_way_when_room_is_short(model: Qwen2) -> N
     assert kept.take([1, *TOKENS, 9], room=100)[1] == 0
 
 
-def test_a_beginning_that_was_just_shared_counts_as_used(model: Qwen2) -> None:
+def test_a_beginning_that_was_just_shared_counts_as_used(model: Decoder) -> None:
     kept = KeptStates(model, 512)
     for first in (1, 2):
         kept.keep([first, *TOKENS], kept.take([first, *TOKENS], room=100)[0])
@@ -168,7 +170,7 @@ def test_a_beginning_that_was_just_shared_counts_as_used(model: Qwen2) -> None:
     assert kept.take([1, *TOKENS, 9], room=1)[1] == len(TOKENS) + 1
 
 
-def test_a_prompt_left_halfway_leaves_nothing_wrong(model: Qwen2) -> None:
+def test_a_prompt_left_halfway_leaves_nothing_wrong(model: Decoder) -> None:
     kept = KeptStates(model, 4096)
     states, past = kept.take(TOKENS, room=100)
     with torch.inference_mode():
@@ -177,5 +179,5 @@ def test_a_prompt_left_halfway_leaves_nothing_wrong(model: Qwen2) -> None:
     assert kept.take(TOKENS, room=100)[1] == 0
 
 
-def test_embeddings_and_head_keep_eight_bits(model: Qwen2) -> None:
+def test_embeddings_and_head_keep_eight_bits(model: Decoder) -> None:
     assert model._embed.low_bit == model._lm_head.low_bit == WIDE

@@ -1,6 +1,6 @@
-"""The Qwen2 decoder over packed weights: one sequence, keys and values kept by the caller.
+"""A decoder over packed weights: one sequence, keys and values kept by the caller.
 
-The same arithmetic as Hugging Face's Qwen2ForCausalLM (a test compares the logits), without what a single
+The same arithmetic as Hugging Face's models of each family (tests compare the logits), without what a single
 sequence on a CPU has no use for: batches, masks of the whole prompt, logits of every position.
 """
 
@@ -15,9 +15,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch.nn.functional import log_softmax, rms_norm, scaled_dot_product_attention, silu
 
-from rag.engines.lowbit import WIDE, Manifest
+from rag.engines.architectures import STACKS
+from rag.engines.lowbit import Manifest
 from rag.engines.matmul import Matmul
 from rag.engines.packed import Packed
+from rag.engines.packing import WIDE
+from rag.engines.rotary import plain_frequencies
 from rag.errors import ModelError
 
 SCORED: Final = 16  # tokens whose chances are computed at a time: 10 MB of logits
@@ -28,18 +31,20 @@ class Layer:
     """The weights of one decoder layer."""
 
     qkv: Packed
-    qkv_bias: torch.Tensor
     o: Packed
     gate_up: Packed
     down: Packed
     input_norm: torch.Tensor
-    post_norm: torch.Tensor
+    post_norm: torch.Tensor  # of what goes into the MLP
+    qkv_bias: torch.Tensor | None = None
+    after_attention: torch.Tensor | None = None  # norms of what comes out, in GLM-4 of 2025
+    after_mlp: torch.Tensor | None = None
 
 
 class States:
     """Keys and values of a sequence, for `capacity` tokens; memory is taken as tokens fill it."""
 
-    def __init__(self, model: Qwen2, capacity: int) -> None:
+    def __init__(self, model: Decoder, capacity: int) -> None:
         shape = (len(model.layers), model.kv_heads, capacity, model.head_size)
         self.keys = torch.empty(shape)  # float32 (layers, kv heads, tokens, head size), rotated
         self.values = torch.empty(shape)
@@ -50,23 +55,24 @@ class States:
         self.values[:, :, :length] = other.values[:, :, :length]
 
 
-class Qwen2:
+class Decoder:
     """A decoder whose weights are mapped from a conversion's files."""
 
     def __init__(self, folder: Path, manifest: Manifest, multiply: Matmul) -> None:
         config: Mapping[str, Any] = manifest.config
         self.heads: int = config["num_attention_heads"]
         self.kv_heads: int = config["num_key_value_heads"]
-        self.head_size: int = config["hidden_size"] // self.heads
+        self.head_size: int = config.get("head_dim") or config["hidden_size"] // self.heads
         self._epsilon: float = config["rms_norm_eps"]
         self._multiply = multiply
-        self._theta: float = config["rope_theta"]
         files = [folder / f"layer-{number:03}.safetensors" for number in range(config["num_hidden_layers"])]
         self.layers = [self._layer(load_tensors(path), manifest.low_bit) for path in files]
         head = load_tensors(folder / "head.safetensors")
         self._embed = self._packed(head["embed"], WIDE)
         self._lm_head = self._packed(head.get("lm_head", head["embed"]), WIDE)
         self._norm = head["norm"]
+        plain = plain_frequencies(config["rope_theta"], self.head_size)
+        self._frequencies = head.get("frequencies", plain)
 
     def forward(self, tokens: Sequence[int], states: States, places: Sequence[int]) -> Iterator[torch.Tensor]:
         """Read `tokens` at their `places`; yield after each layer, and last the logits (vocabulary,).
@@ -95,7 +101,10 @@ class Qwen2:
         return log_softmax(logits, dim=-1).gather(1, wanted[:, None])[:, 0]
 
     def _normed(self, hidden: torch.Tensor) -> torch.Tensor:
-        return rms_norm(hidden, hidden.shape[-1:], self._norm, self._epsilon)
+        return self._rms(hidden, self._norm)
+
+    def _rms(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        return x if weight is None else rms_norm(x, x.shape[-1:], weight, self._epsilon)
 
     def _read(
         self, tokens: Sequence[int], states: States, places: Sequence[int]
@@ -105,13 +114,13 @@ class Qwen2:
         angles = self.angles(places)
         slots, mask = _slots(places), _mask(places)
         for number, layer in enumerate(self.layers):
-            normed = rms_norm(hidden, hidden.shape[-1:], layer.input_norm, self._epsilon)
+            normed = self._rms(hidden, layer.input_norm)
             keys, values = states.keys[number], states.values[number]
             seen = keys[:, : places[-1] + 1], values[:, : places[-1] + 1]
-            hidden += self._attend(normed, layer, seen, slots=slots, angles=angles, mask=mask)
-            normed = rms_norm(hidden, hidden.shape[-1:], layer.post_norm, self._epsilon)
-            gate, up = self._multiply(normed, layer.gate_up).chunk(2, dim=-1)
-            hidden += self._multiply(silu(gate).mul_(up), layer.down)
+            attended = self._attend(normed, layer, seen, slots=slots, angles=angles, mask=mask)
+            hidden += self._rms(attended, layer.after_attention)
+            gate, up = self._multiply(self._rms(hidden, layer.post_norm), layer.gate_up).chunk(2, dim=-1)
+            hidden += self._rms(self._multiply(silu(gate).mul_(up), layer.down), layer.after_mlp)
             yield hidden
         return hidden
 
@@ -120,13 +129,8 @@ class Qwen2:
         return Packed(data=data, low_bit=low_bit, columns=columns)
 
     def _layer(self, tensors: dict[str, torch.Tensor], low_bit: str) -> Layer:
-        packed = {name: self._packed(tensors[name], low_bit) for name in ("qkv", "o", "gate_up", "down")}
-        return Layer(
-            **packed,
-            qkv_bias=tensors["qkv_bias"],
-            input_norm=tensors["input_norm"],
-            post_norm=tensors["post_norm"],
-        )
+        packed: dict[str, Any] = {name: self._packed(tensors[name], low_bit) for name in STACKS}
+        return Layer(**{**tensors, **packed})
 
     def _attend(
         self,
@@ -140,10 +144,10 @@ class Qwen2:
     ) -> torch.Tensor:
         count, (keys, values) = x.shape[0], seen
         sizes = [self.heads, self.kv_heads, self.kv_heads]
-        qkv = (
-            self._multiply(x, layer.qkv).add_(layer.qkv_bias).view(count, -1, self.head_size).transpose(0, 1)
-        )
-        query, key, value = torch.split(qkv, sizes)
+        qkv = self._multiply(x, layer.qkv)
+        if layer.qkv_bias is not None:
+            qkv.add_(layer.qkv_bias)
+        query, key, value = torch.split(qkv.view(count, -1, self.head_size).transpose(0, 1), sizes)
         keys[:, slots] = rotate(key, *angles)
         values[:, slots] = value
         query = rotate(query, *angles).view(self.kv_heads, -1, count, self.head_size)
@@ -165,8 +169,7 @@ class Qwen2:
 
     def angles(self, places: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosines and sines (places, head size) of rotary position embeddings (arXiv:2104.09864)."""
-        inverse = self._theta ** (-torch.arange(0, self.head_size, 2) / self.head_size)
-        angles = torch.outer(torch.tensor(places, dtype=torch.float32), inverse).repeat(1, 2)
+        angles = torch.outer(torch.tensor(places, dtype=torch.float32), self._frequencies).repeat(1, 2)
         return angles.cos(), angles.sin()
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from rag.datatypes import Message, Prompt
-from rag.engines.chatml import END, START, ChatTokenizer, build_tokenizer, mark_added_tokens
+from rag.engines.chat import ChatTokenizer
+from rag.engines.formats import END, START
 from rag.engines.stopwords import StopWords
+from rag.engines.vocabularies import build_tokenizer, mark_added_tokens
 from rag.errors import ModelError
 from tests.tiny_qwen2 import SPECIAL, TOKENS, TYPES
 
