@@ -75,7 +75,9 @@ class Config(BaseSettings):
         description="what orders the best passages anew: none, sentences, or a cross-encoder by catalogue "
         "name, hub id or local folder",
     )
-    engine: Literal["ipex", "echo"] = Field("ipex", description="LLM engine: ipex, or echo (no model)")
+    engine: Literal["ipex", "openvino", "echo"] = Field(
+        "ipex", description="LLM engine: ipex, openvino, or echo (no model)"
+    )
     low_bit: Literal["sym_int4", "asym_int4", "sym_int8"] = Field(
         "sym_int4", description="how the weights are quantised"
     )

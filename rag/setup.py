@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from rag import models
 from rag.config import Config
@@ -13,6 +13,7 @@ from rag.errors import ModelError
 from rag.rerank import names_model
 
 Notice: TypeAlias = Callable[[str], None]
+CONVERTING: Final = frozenset({"ipex", "openvino"})  # engines that run weights of their own form
 
 
 def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
@@ -26,7 +27,7 @@ def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> No
         _take_embedder(config, progress, notice)
     if names_model(config.reranker):
         _tell(models.fetch_reranker(config.reranker, config, progress), notice)
-    if config.engine == "ipex":
+    if config.engine in CONVERTING and not _is_own_folder(config):
         fetched = models.choose_model(config, progress)
         _tell(fetched, notice)
         _convert(fetched, config, progress)
@@ -57,8 +58,19 @@ def _take_embedder(config: Config, progress: ProgressCallback, notice: Notice) -
         notice(f"{config.embedder} embeds by PyTorch, slower: {reason}")
 
 
+def _is_own_folder(config: Config) -> bool:
+    """Tell whether the model is a folder that was converted for the engine elsewhere."""
+    from rag.engines import openvino_folder
+
+    return config.engine == "openvino" and openvino_folder.ready_folder(config.model, config) is not None
+
+
 def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback) -> None:
-    from rag.engines import lowbit
+    from rag.engines import lowbit, openvino_folder
+
+    if config.engine == "openvino":
+        openvino_folder.make_ready(fetched.name, fetched.path, config, progress)
+        return
 
     target = models.lowbit_folder(fetched.name, config)
     if not lowbit.is_converted(target, fetched.path, config.low_bit):
@@ -66,7 +78,10 @@ def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback
 
 
 def _is_converted(name: str, config: Config) -> bool:
-    from rag.engines import lowbit
+    from rag.engines import lowbit, openvino_folder
+
+    if config.engine == "openvino":
+        return openvino_folder.is_ready(name, config)
 
     return lowbit.is_converted(models.lowbit_folder(name, config), None, config.low_bit)
 
@@ -86,11 +101,13 @@ def model_findings(config: Config) -> Iterator[tuple[str, str, bool]]:
         yield "embedder", *_state(config.embedder, config)
     if names_model(config.reranker):
         yield "reranker", *_state(config.reranker, config)
-    if config.engine == "ipex":
+    if config.engine in CONVERTING:
         yield "model", *_state(models.chosen_model(config), config)
 
 
 def _state(name: str, config: Config) -> tuple[str, bool]:
+    if name == config.model and _is_own_folder(config):
+        return f"{name}, converted for OpenVINO", True
     try:
         state = models.show_model(name, None, config)
     except ModelError as exc:
@@ -98,7 +115,8 @@ def _state(name: str, config: Config) -> tuple[str, bool]:
     if state.path is None:
         return f"{name} is not on this machine", False
     if state.kind == "llm" and not _is_converted(name, config):
-        return f"{name} is at {state.path} but not, or not wholly, converted to {config.low_bit}", False
+        form = "for OpenVINO" if config.engine == "openvino" else f"to {config.low_bit}"
+        return f"{name} is at {state.path} but not, or not wholly, converted {form}", False
     return f"{name} at {state.path}", True
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 ENGINES: Final = {
     "echo": "rag.engines.echo:EchoEngine",
     "ipex": "rag.engines.ipex:IpexEngine",
+    "openvino": "rag.engines.openvino:OpenvinoEngine",
 }
-EXTRAS: Final = {"ipex": "make clean install"}
+EXTRAS: Final = {"ipex": "make clean install", "openvino": "pip install -e '.[openvino]'"}
 
 
 @runtime_checkable
