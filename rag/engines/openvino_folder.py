@@ -40,7 +40,7 @@ SMALLER: Final = (64, 32)  # groups for a model whose matrices are not that wide
 STAGE: Final = "Converting for OpenVINO"
 STEPS: Final = ("reading", "rounding", "writing")
 INSTALL: Final = "pip install -e '.[openvino-convert]'"
-READABLE: Final = frozenset({0, 1, 2, 3, 8, 12, 14})  # of ggml: F32, F16, Q4_0, Q4_1, Q8_0, Q4_K, Q6_K
+READABLE: Final = frozenset({1, 2, 3, 8, 12, 14})  # matrices of ggml's F16, Q4_0, Q4_1, Q8_0, Q4_K, Q6_K
 
 
 def located(name: str, config: Config) -> Path:
@@ -71,7 +71,10 @@ def ready_folder(name: str, config: Config) -> Path | None:
 
 def must_convert(source: Path) -> bool:
     """Tell whether GenAI cannot read a model as it is: safetensors, or some kinds of GGUF."""
-    return source.is_dir() or any(each.kind not in READABLE for each in GgufFile(source).tensors.values())
+    if source.is_dir():
+        return True
+    tensors = GgufFile(source).tensors.values()
+    return any(each.kind not in READABLE for each in tensors if len(each.shape) > 1)
 
 
 def make_ready(name: str, source: Path, config: Config, progress: ProgressCallback) -> None:
@@ -148,7 +151,7 @@ def _convert_beside(source: Path, target: Path, progress: ProgressCallback) -> N
 def _convert(source: Path, folder: Path, progress: ProgressCallback) -> None:
     def tell(done: int) -> None:
         item = STEPS[done] if done < len(STEPS) else ""
-        progress(Progress(stage=STAGE, done=done, total=len(STEPS), unit="steps", item=item))
+        progress(Progress(stage=STAGE, done=done, total=len(STEPS), unit="rounds", item=item))
 
     compress = _compressor()
     tell(0)

@@ -1,4 +1,4 @@
-"""What every engine must do; ipex with the small real weights."""
+"""What every engine must do; those that run a model with the small real weights."""
 
 from __future__ import annotations
 
@@ -17,11 +17,25 @@ COUNT = "Count from one to ten: one, two, three, four, five, six, seven, eight, 
 CHINESE = "重复这句话：我们要去北京看长城，然后吃烤鸭。"
 
 
-@pytest.fixture(scope="module", params=["echo", pytest.param("ipex", marks=pytest.mark.model)])
+SCORERS = ["echo", pytest.param("ipex", marks=pytest.mark.model)]
+ALL = [*SCORERS, pytest.param("openvino", marks=pytest.mark.model)]
+
+
+@pytest.fixture(scope="module", params=ALL)
 def engine(request: pytest.FixtureRequest) -> Engine:
+    return opened(request)
+
+
+@pytest.fixture(scope="module", params=SCORERS)
+def scorer(request: pytest.FixtureRequest) -> Engine:
+    return opened(request)
+
+
+def opened(request: pytest.FixtureRequest) -> Engine:
     if request.param == "echo":
         return open_engine(Config(engine="echo"))
-    return open_engine(request.getfixturevalue("real_config"))
+    names = {"openvino": "openvino_config"}
+    return open_engine(request.getfixturevalue(names.get(request.param, "real_config")))
 
 
 def user(text: str) -> Prompt:
@@ -128,25 +142,25 @@ def returned(readings: Generator[Reading, None, float]) -> float:
     ],
 )
 def test_what_the_prompt_speaks_of_is_likelier(
-    engine: Engine, passage: str, question: str, other: str
+    scorer: Engine, passage: str, question: str, other: str
 ) -> None:
     prompt = f"{passage}\nWrite a question about this text. 就这段文字提一个问题。"
-    assert 0 > likelihood(engine, prompt, question) > likelihood(engine, prompt, other)
+    assert 0 > likelihood(scorer, prompt, question) > likelihood(scorer, prompt, other)
 
 
-def test_a_likelihood_does_not_depend_on_what_was_read_before(engine: Engine) -> None:
-    assert isinstance(engine, Scorer)
-    first = likelihood(engine, COUNT, "eleven")
-    readings = engine.likelihood(user(f"{COUNT} {CHINESE}"), "eleven")
+def test_a_likelihood_does_not_depend_on_what_was_read_before(scorer: Engine) -> None:
+    assert isinstance(scorer, Scorer)
+    first = likelihood(scorer, COUNT, "eleven")
+    readings = scorer.likelihood(user(f"{COUNT} {CHINESE}"), "eleven")
     next(readings)
     readings.close()
-    assert likelihood(engine, COUNT, "eleven") == pytest.approx(first, abs=0.05)
-    assert likelihood(engine, COUNT, "") == 0
+    assert likelihood(scorer, COUNT, "eleven") == pytest.approx(first, abs=0.05)
+    assert likelihood(scorer, COUNT, "") == 0
 
 
-def test_what_is_too_long_to_be_judged_is_refused(engine: Engine) -> None:
+def test_what_is_too_long_to_be_judged_is_refused(scorer: Engine) -> None:
     with pytest.raises(EngineError, match="room for"):
-        likelihood(engine, COUNT, "long " * engine.context)
+        likelihood(scorer, COUNT, "long " * scorer.context)
 
 
 def close(events: Iterator[Any]) -> None:
