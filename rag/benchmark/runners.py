@@ -1,4 +1,4 @@
-"""What `rag benchmark` times, each in a process of its own: our engine, ipex-llm as shipped, llama.cpp."""
+"""What `rag benchmark` times, each in a process of its own: our engine and its rivals."""
 
 from __future__ import annotations
 
@@ -140,8 +140,32 @@ def _llamacpp(config: Config) -> Speak:
     return speak
 
 
+def _openvino(config: Config) -> Speak:
+    """Run GenAI's LLMPipeline as its own README does, with no settings but where the answer ends."""
+    if importlib.util.find_spec("openvino_genai") is None:
+        raise MissingExtraError("OpenVINO GenAI is not installed: pip install -e '.[openvino]'")
+    import openvino_genai
+
+    from rag.engines.openvino import as_tensor, load_tokenizer, spoken
+    from rag.engines.openvino_folder import located
+
+    path = located(config.model, config)
+    tokenizer, _ = load_tokenizer(path)
+    pipeline = openvino_genai.LLMPipeline(str(path), "CPU")
+
+    def speak(prompt: Prompt, tokens: int) -> Iterator[object]:
+        settings = openvino_genai.GenerationConfig()
+        settings.max_new_tokens = tokens
+        settings.eos_token_id, settings.stop_token_ids = min(tokenizer.ends), set(tokenizer.ends)
+        ids = as_tensor(tokenizer.render(prompt).tokens)
+        return spoken(lambda streamer: pipeline.generate(ids, settings, streamer))
+
+    return speak
+
+
 RUNNERS: Final[dict[str, Callable[[Config], Speak]]] = {
     "ipex": _ours,
     "ipex-stock": _stock,
     "llamacpp-plain": _llamacpp,
+    "openvino-plain": _openvino,
 }

@@ -21,7 +21,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from queue import SimpleQueue
@@ -51,15 +50,6 @@ SEEDS: Final = 2**32
 ALIKE: Final = 3  # words, at most, that are looked up in the prompt to guess the next
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """What GenAI needs to know of a model, and it does not: its tokens, and the room it has for them."""
-
-    path: Path
-    tokenizer: ChatTokenizer
-    context: int
-
-
 class OpenvinoEngine:
     """Greedy or sampled continuation of prompts; GenAI keeps what it read of recent ones."""
 
@@ -72,12 +62,11 @@ class OpenvinoEngine:
         Raises:
             ModelError: when it is missing, damaged, no chat model, or of a kind that GenAI does not read.
         """
-        loaded = _load(path)
         self.model = model
-        self.context = loaded.context
-        self._tokenizer = loaded.tokenizer
+        self._tokenizer, room = load_tokenizer(path)
+        self.context = min(CONTEXT, room or CONTEXT)
         self._runtime = _Runtime(
-            path, ends=loaded.tokenizer.ends, threads=threads or usable_cores(), lookup=lookup
+            path, ends=self._tokenizer.ends, threads=threads or usable_cores(), lookup=lookup
         )
         self._recent: list[list[int]] = []
 
@@ -180,34 +169,14 @@ class _Runtime:
 
     def read(self, tokens: Sequence[int]) -> None:
         """Read so many tokens, so that they are found again."""
-        self._pipeline.generate([_tensor(tokens)], [self._greedy(1)])
+        self._pipeline.generate([as_tensor(tokens)], [self._greedy(1)])
 
     def write(self, tokens: Sequence[int], options: Generation) -> Iterator[int]:
         """Yield the tokens that follow, as they come; closed, it stops before the next one."""
         settings = self._greedy(options.max_tokens)
         if options.temperature > 0:
             self._draw_by(settings, options)
-        said: SimpleQueue[int | BaseException | None] = SimpleQueue()
-        stopped = Event()
-        streamer = _streamer(self._genai, said.put, stopped)
-
-        def run() -> None:
-            try:
-                self._pipeline.generate([_tensor(tokens)], [settings], streamer)
-            except BaseException as exc:  # noqa: BLE001 - it is raised where the tokens are waited for
-                said.put(exc)
-            said.put(None)
-
-        thread = Thread(target=run, name="openvino", daemon=True)
-        thread.start()
-        try:
-            while (token := said.get()) is not None:
-                if isinstance(token, BaseException):
-                    raise token
-                yield token
-        finally:
-            stopped.set()
-            thread.join()
+        return spoken(lambda streamer: self._pipeline.generate([as_tensor(tokens)], [settings], streamer))
 
     def _draw_by(self, settings: Any, options: Generation) -> None:
         """Let words be drawn; GenAI starts anew with a seed only where the last one was another."""
@@ -215,7 +184,7 @@ class _Runtime:
         settings.rng_seed = options.seed % SEEDS
         other = self._greedy(1)
         other.rng_seed = (options.seed + 1) % SEEDS
-        self._pipeline.generate([_tensor([0])], [other])
+        self._pipeline.generate([as_tensor([0])], [other])
 
     def _greedy(self, count: int) -> Any:
         settings = self._genai.GenerationConfig()
@@ -227,12 +196,43 @@ class _Runtime:
         return settings
 
 
-def _streamer(genai: Any, put: Callable[[int], None], stopped: Event) -> Any:
-    class Streamer(genai.StreamerBase):  # type: ignore[misc]  # known when GenAI is
+def spoken(generate: Callable[[Any], object]) -> Iterator[int]:
+    """Yield the tokens that `generate` gives its streamer, on a thread that ends with the iterator.
+
+    Raises:
+        RuntimeError: GenAI's own, when it fails.
+    """
+    said: SimpleQueue[int | BaseException | None] = SimpleQueue()
+    stopped = Event()
+    streamer = _streamer(said.put, stopped)
+
+    def run() -> None:
+        try:
+            generate(streamer)
+        except BaseException as exc:  # noqa: BLE001 - it is raised where the tokens are waited for
+            said.put(exc)
+        said.put(None)
+
+    thread = Thread(target=run, name="openvino", daemon=True)
+    thread.start()
+    try:
+        while (token := said.get()) is not None:
+            if isinstance(token, BaseException):
+                raise token
+            yield token
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _streamer(put: Callable[[int], None], stopped: Event) -> Any:
+    import openvino_genai
+
+    class Streamer(openvino_genai.StreamerBase):  # type: ignore[misc]  # untyped
         def write(self, token: int | list[int]) -> Any:
             for each in token if isinstance(token, list) else [token]:
                 put(each)
-            status = genai.StreamingStatus
+            status = openvino_genai.StreamingStatus
             return status.CANCEL if stopped.is_set() else status.RUNNING
 
         def end(self) -> None:
@@ -241,21 +241,23 @@ def _streamer(genai: Any, put: Callable[[int], None], stopped: Event) -> Any:
     return Streamer()
 
 
-def _load(path: Path) -> Loaded:
-    if path.is_file():
-        source = GgufSource(path)
-        with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / TOKENIZER
-            place.write_text(source.tokenizer(), encoding="utf-8")
-            tokenizer = ChatTokenizer(place)
-        room = int(source.config["max_position_embeddings"])
-    else:
+def load_tokenizer(path: Path) -> tuple[ChatTokenizer, int]:
+    """Return the tokenizer of a GGUF file or a folder, and the tokens its model has room for; 0: untold.
+
+    Raises:
+        ModelError: when it is missing, damaged or not of a chat model.
+    """
+    if path.is_dir():
         check(path)
-        tokenizer, room = ChatTokenizer(path / TOKENIZER), context_of(path)
-    return Loaded(path=path, tokenizer=tokenizer, context=min(CONTEXT, room or CONTEXT))
+        return ChatTokenizer(path / TOKENIZER), context_of(path)
+    source = GgufSource(path)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / TOKENIZER
+        place.write_text(source.tokenizer(), encoding="utf-8")
+        return ChatTokenizer(place), int(source.config["max_position_embeddings"])
 
 
-def _tensor(tokens: Sequence[int]) -> Any:
+def as_tensor(tokens: Sequence[int]) -> Any:
     import openvino
 
     return openvino.Tensor(np.array([tokens], np.int64))
