@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from rag.config import Config
@@ -17,7 +19,7 @@ from rag.engines import open_engine, openvino_folder
 from rag.engines.openvino import OpenvinoEngine
 from rag.engines.openvino_folder import GRAPH, WEIGHTS, convert, is_ready, located, make_ready
 from rag.engines.sources import GGUF_KEYS, gguf_name, open_source
-from rag.errors import DiskError, EngineError, MissingExtraError, ModelError
+from rag.errors import DiskError, EngineError, LockedError, MissingExtraError, ModelError
 from tests.tiny_qwen2 import CONFIG, MERGES, SPECIAL, TOKENS, TYPES, hugging_face_model, write_folder
 
 IDS = list(range(40, 95))
@@ -206,6 +208,11 @@ def test_a_conversion_that_fails_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
 
 
+def test_two_processes_do_not_convert_to_one_folder(source: Path, tmp_path: Path) -> None:
+    with FileLock(tmp_path / "target.lock"), pytest.raises(LockedError, match="wait until it is done"):
+        convert(source, tmp_path / "target", lambda _: None)
+
+
 def test_a_folder_converted_elsewhere_is_used_as_it_is(converted: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
@@ -253,8 +260,6 @@ def test_what_fails_while_answering_is_an_engine_error(converted: Path) -> None:
 
 def test_converting_writes_nothing_into_the_home_folder(source: Path, tmp_path: Path) -> None:
     """NNCF would leave an identity there and report its use."""
-    import subprocess
-
     home = tmp_path / "home"
     home.mkdir()
     code = (

@@ -143,7 +143,7 @@ def _llamacpp(config: Config) -> Speak:
 def _openvino(config: Config) -> Speak:
     """Run GenAI's LLMPipeline as its own README does, with no settings but where the answer ends."""
     if importlib.util.find_spec("openvino_genai") is None:
-        raise MissingExtraError("OpenVINO GenAI is not installed: pip install -e '.[openvino]'")
+        raise MissingExtraError("OpenVINO GenAI is not installed: .venv/bin/pip install -e '.[openvino]'")
     import openvino_genai
 
     from rag.engines.openvino import as_tensor, load_tokenizer, spoken

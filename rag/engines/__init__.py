@@ -18,7 +18,7 @@ ENGINES: Final = {
     "ipex": "rag.engines.ipex:IpexEngine",
     "openvino": "rag.engines.openvino:OpenvinoEngine",
 }
-EXTRAS: Final = {"ipex": "make clean install", "openvino": "pip install -e '.[openvino]'"}
+EXTRAS: Final = {"ipex": "make clean install", "openvino": ".venv/bin/pip install -e '.[openvino]'"}
 
 
 @runtime_checkable

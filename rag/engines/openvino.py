@@ -10,17 +10,17 @@ Prompt lookup guesses the next few words from where the last ones stand in the p
 the model would have written too. On passages copied out it is several times faster, and greedy text is the
 same.
 
-Keys and values are int8, the default of OpenVINO on a CPU. The state of one passage cannot be read once and
-put behind another: the blocks are GenAI's own, without a way in or out, and a passage is found again only
-where all before it is the same too. A plain `InferRequest` over the same graph would let its state be set
-(`query_state`), but it has neither blocks nor prompt lookup.
+Keys and values are int8, the default of OpenVINO on a CPU. Through GenAI, the state of one passage cannot be
+read once and put behind another: the blocks are its own, without a way in or out, and a passage is found
+again only where all before it is the same too. A plain `InferRequest` over a converted folder does let its
+state be read and set (`query_state()`, float32 at that door), but has neither blocks nor prompt lookup.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import takewhile
 from pathlib import Path
 from queue import SimpleQueue
@@ -111,19 +111,20 @@ class OpenvinoEngine:
         text, stop = self._tokenizer.decoder(), StopWords(options.stop)
         answer: list[int] = []
         finish: Finish = "length"
-        for token in self._runtime.write(tokens, options):
-            if not answer:
-                self._remember(tokens)
-                yield Reading(done=len(tokens), total=len(tokens))
-            answer.append(token)
-            if token in self._tokenizer.ends:
-                finish = "stop"
-                break
-            if piece := stop.feed(text.feed(token)):
-                yield piece
-            if stop.found:
-                finish = "stop"
-                break
+        with closing(self._runtime.write(tokens, options)) as written:
+            for token in written:
+                if not answer:
+                    self._remember(tokens)
+                    yield Reading(done=len(tokens), total=len(tokens))
+                answer.append(token)
+                if token in self._tokenizer.ends:
+                    finish = "stop"
+                    break
+                if piece := stop.feed(text.feed(token)):
+                    yield piece
+                if stop.found:
+                    finish = "stop"
+                    break
         self._remember([*tokens, *answer[:-1]])  # of its last token nothing was computed yet
         if rest := stop.rest():
             yield rest
@@ -171,7 +172,7 @@ class _Runtime:
         """Read so many tokens, so that they are found again."""
         self._pipeline.generate([as_tensor(tokens)], [self._greedy(1)])
 
-    def write(self, tokens: Sequence[int], options: Generation) -> Iterator[int]:
+    def write(self, tokens: Sequence[int], options: Generation) -> Generator[int, None, None]:
         """Yield the tokens that follow, as they come; closed, it stops before the next one."""
         settings = self._greedy(options.max_tokens)
         if options.temperature > 0:
@@ -196,7 +197,7 @@ class _Runtime:
         return settings
 
 
-def spoken(generate: Callable[[Any], object]) -> Iterator[int]:
+def spoken(generate: Callable[[Any], object]) -> Generator[int, None, None]:
     """Yield the tokens that `generate` gives its streamer, on a thread that ends with the iterator.
 
     Raises:
