@@ -45,8 +45,10 @@ CONTEXT: Final = 8192  # tokens
 CHUNK: Final = 64  # tokens read at a time: about a second of a 1.5B model on two cores
 BLOCK: Final = 32  # tokens of a block of keys and values on a CPU
 KEPT: Final = 4 * CONTEXT  # tokens whose keys and values there is room for: half a GB of a 1.5B model
-GUESSED: Final = 5  # words at a time
 SEEDS: Final = 2**32
+# Tokens per second with and without guessing, the 1.5B model in int4 on two busy cores, medians of 3: a
+# passage copied 7.2 | 2.9, a question answered by quoting it 8.3 | 2.6, a poem on something else 2.3 | 2.9.
+GUESSED: Final = 5  # words at a time
 ALIKE: Final = 3  # words, at most, that are looked up in the prompt to guess the next
 
 
