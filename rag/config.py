@@ -76,10 +76,10 @@ class Config(BaseSettings):
         description="what orders the best passages anew: none, sentences, or a cross-encoder by catalogue "
         "name, hub id or local folder",
     )
-    engine: Literal["auto", "ipex", "llamacpp", "hf", "openai", "echo"] = Field(
+    engine: Literal["auto", "ipex", "llamacpp", "openvino", "hf", "openai", "echo"] = Field(
         "auto",
-        description="LLM engine: auto (of those installed the fastest here), ipex, llamacpp (GGUF files), hf "
-        "(plain transformers), openai (a server of that API), or echo (no model)",
+        description="LLM engine: auto (of those installed the fastest here), ipex, llamacpp (GGUF files), "
+        "openvino, hf (plain transformers), openai (a server of that API), or echo (no model)",
     )
     measure_engines: bool = Field(
         True, description="with engine=auto `rag run` times the installed engines once, for a minute or two"

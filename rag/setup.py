@@ -14,6 +14,7 @@ from rag.errors import ModelError, RagError
 from rag.rerank import names_model
 
 Notice: TypeAlias = Callable[[str], None]
+OPENVINO: Final = "openvino"
 SERVER: Final = "server"  # where the model runs elsewhere
 
 
@@ -28,12 +29,10 @@ def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> No
         _take_embedder(config, progress, notice)
     if names_model(config.reranker):
         _tell(models.fetch_reranker(config.reranker, config, progress), notice)
-    engine = chosen_engine(config)
-    if engine not in WITHOUT_WEIGHTS:
+    if chosen_engine(config) not in WITHOUT_WEIGHTS and not _is_own_folder(config):
         fetched = models.choose_model(config, progress)
         _tell(fetched, notice)
-        if engine == DEFAULT or config.engine == AUTO:  # which falls back on it
-            _convert(fetched, config, progress)
+        _convert(fetched, config, progress)
 
 
 def pull(name: str, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
@@ -61,18 +60,35 @@ def _take_embedder(config: Config, progress: ProgressCallback, notice: Notice) -
         notice(f"{config.embedder} embeds by PyTorch, slower: {reason}")
 
 
-def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback) -> None:
-    from rag.engines import lowbit
+def _is_own_folder(config: Config) -> bool:
+    """Tell whether the model is a folder that was converted for the engine elsewhere."""
+    from rag.engines import openvino_folder
 
-    target = models.lowbit_folder(fetched.name, config)
-    if not lowbit.is_converted(target, fetched.path, config.low_bit):
-        lowbit.convert(fetched.path, target, config.low_bit, progress)
+    own = chosen_engine(config) == OPENVINO
+    return own and openvino_folder.ready_folder(config.model, config) is not None
+
+
+def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback) -> None:
+    """Convert for the engine that answers, and for ipex where another is chosen that may be gone some day."""
+    from rag.engines import lowbit, openvino_folder
+
+    engine = chosen_engine(config)
+    if engine == OPENVINO:
+        openvino_folder.make_ready(fetched.name, fetched.path, config, progress)
+    if engine == DEFAULT or config.engine == AUTO:
+        target = models.lowbit_folder(fetched.name, config)
+        if not lowbit.is_converted(target, fetched.path, config.low_bit):
+            lowbit.convert(fetched.path, target, config.low_bit, progress)
 
 
 def _is_converted(name: str, config: Config) -> bool:
-    from rag.engines import lowbit
+    """Tell whether the engine that answers can run a model as it is here."""
+    from rag.engines import lowbit, openvino_folder
 
-    return lowbit.is_converted(models.lowbit_folder(name, config), None, config.low_bit)
+    engine = chosen_engine(config)
+    if engine == OPENVINO:
+        return openvino_folder.is_ready(name, config)
+    return engine != DEFAULT or lowbit.is_converted(models.lowbit_folder(name, config), None, config.low_bit)
 
 
 def _tell(fetched: models.Fetched, notice: Notice) -> None:
@@ -100,14 +116,17 @@ def model_findings(config: Config) -> Iterator[tuple[str, str, bool]]:
 
 
 def _state(name: str, config: Config) -> tuple[str, bool]:
+    if name == config.model and _is_own_folder(config):
+        return f"{name}, converted for OpenVINO", True
     try:
         state = models.show_model(name, None, config)
     except ModelError as exc:
         return str(exc), False
     if state.path is None:
         return f"{name} is not on this machine", False
-    if state.kind == "llm" and chosen_engine(config) == DEFAULT and not _is_converted(name, config):
-        return f"{name} is at {state.path} but not, or not wholly, converted to {config.low_bit}", False
+    if state.kind == "llm" and not _is_converted(name, config):
+        form = "for OpenVINO" if chosen_engine(config) == OPENVINO else f"to {config.low_bit}"
+        return f"{name} is at {state.path} but not, or not wholly, converted {form}", False
     return f"{name} at {state.path}", True
 
 

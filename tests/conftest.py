@@ -72,6 +72,14 @@ def real_config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     return config
 
 
+@pytest.fixture(scope="session")
+def openvino_config(real_config: Config) -> Config:
+    """The same for OpenVINO, which cannot read that GGUF file as it is, so that it is converted once."""
+    config = real_config.model_copy(update={"engine": "openvino"})
+    prepare(config, lambda _: None, notice=lambda _: None)
+    return config
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,

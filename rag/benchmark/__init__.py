@@ -23,7 +23,8 @@ from rag.datatypes import Progress, ProgressCallback
 from rag.engines import ENGINES as OURS
 from rag.engines.chat import ChatTokenizer
 from rag.engines.choice import candidates, why_missing
-from rag.engines.lowbit import TOKENIZER, read_manifest
+from rag.engines.lowbit import read_manifest
+from rag.engines.sources import TOKENIZER
 from rag.errors import ConfigError
 from rag.models import chosen_model, lowbit_folder
 

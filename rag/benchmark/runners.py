@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines import keeps, open_engine
-from rag.engines.lowbit import TOKENIZER
+from rag.engines.sources import TOKENIZER
 from rag.errors import EngineError, MissingExtraError, ModelError
 from rag.models import find_model, lowbit_folder
 
@@ -199,8 +199,32 @@ def _llamacpp(config: Config) -> Speak:
     return speak
 
 
+def _openvino(config: Config) -> Speak:
+    """Run GenAI's LLMPipeline as its own README does, with no settings but where the answer ends."""
+    if importlib.util.find_spec("openvino_genai") is None:
+        raise MissingExtraError("OpenVINO GenAI is not installed: .venv/bin/pip install -e '.[openvino]'")
+    import openvino_genai
+
+    from rag.engines.openvino import as_tensor, load_tokenizer, spoken
+    from rag.engines.openvino_folder import located
+
+    path = located(config.model, config)
+    tokenizer, _ = load_tokenizer(path)
+    pipeline = openvino_genai.LLMPipeline(str(path), "CPU")
+
+    def speak(prompt: Prompt, tokens: int) -> Iterator[object]:
+        settings = openvino_genai.GenerationConfig()
+        settings.max_new_tokens = tokens
+        settings.eos_token_id, settings.stop_token_ids = min(tokenizer.ends), set(tokenizer.ends)
+        ids = as_tensor(tokenizer.render(prompt).tokens)
+        return spoken(lambda streamer: pipeline.generate(ids, settings, streamer))
+
+    return speak
+
+
 # The rivals. What is not among them is one of our engines.
 RUNNERS: Final[dict[str, Callable[[Config], Speak]]] = {
     "ipex-stock": _stock,
     "llamacpp-plain": _llamacpp,
+    "openvino-plain": _openvino,
 }

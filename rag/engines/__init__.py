@@ -18,10 +18,15 @@ ENGINES: Final = {
     "echo": "rag.engines.echo:EchoEngine",
     "ipex": "rag.engines.ipex:IpexEngine",
     "llamacpp": "rag.engines.llamacpp:LlamaCppEngine",
+    "openvino": "rag.engines.openvino:OpenvinoEngine",
     "hf": "rag.engines.hf:HfEngine",
     "openai": "rag.engines.openai:OpenAIEngine",
 }
-EXTRAS: Final = {"ipex": "make clean install", "llamacpp": ".venv/bin/pip install -e '.[llamacpp]'"}
+EXTRAS: Final = {
+    "ipex": "make clean install",
+    "llamacpp": ".venv/bin/pip install -c .constraints.txt -e '.[llamacpp]'",
+    "openvino": ".venv/bin/pip install -c .constraints.txt -e '.[openvino]'",
+}
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rag.engines.answerable import Probe, read_probe
 from rag.engines.origin import describe, is_same
+from rag.engines.sources import TOKENIZER, open_source, tokenizer_files
 from rag.errors import DiskError, ModelError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "gguf"
 MANIFEST: Final = "manifest.json"
-TOKENIZER: Final = "tokenizer.json"
 FORMAT: Final = 1
 
 
@@ -69,26 +69,26 @@ def _made(folder: Path, gguf: Path) -> Mapping[str, Any] | None:
     """Return what the manifest tells, if it was made from this file."""
     try:
         made: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        whole = made["format"] == FORMAT and (folder / TOKENIZER).stat().st_size == made["bytes"]
+        sizes = {name: (folder / name).stat().st_size for name in made["files"]}
+        whole = made["format"] == FORMAT and sizes == made["files"]
         return made if whole and made["layers"] > 0 and is_same(made["source"], gguf) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def _make(folder: Path, gguf: Path) -> Mapping[str, Any]:
-    from rag.engines.sources import open_source
-
     source = open_source(gguf)
-    tokenizer = source.tokenizer().encode()
+    files = tokenizer_files(source)
     made = {
         "format": FORMAT,
         "source": describe(gguf),
         "layers": source.config["num_hidden_layers"],
-        "bytes": len(tokenizer),
+        "files": {name: len(content) for name, content in files.items()},
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / TOKENIZER, tokenizer)
+        for name, content in files.items():
+            _write(folder / name, content)
         _write(folder / MANIFEST, json.dumps(made, indent=1).encode())  # last: it stands for "whole"
     except OSError as exc:
         raise DiskError(f"{folder} cannot be written: {exc.strerror or exc}; free space or mend it") from exc

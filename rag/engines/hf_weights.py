@@ -15,8 +15,8 @@ import torch
 from rag.engines.answerable import Probe
 from rag.engines.chat import ChatTokenizer
 from rag.engines.cores import cpu_features
-from rag.engines.gguf_folder import TOKENIZER, gguf_model
-from rag.engines.sources import open_source
+from rag.engines.gguf_folder import gguf_model
+from rag.engines.sources import TOKENIZER, open_source, tokenizer_files
 from rag.errors import ModelError, RagError
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def find_weights(name: str, config: Config) -> Weights:
         found = gguf_model(name, config)
         return Weights(path=path, tokenizer=ChatTokenizer(found.tokenizer), probe=found.probe)
     with TemporaryDirectory() as folder:
-        (Path(folder) / TOKENIZER).write_text(open_source(path).tokenizer(), encoding="utf-8")
+        for file, content in tokenizer_files(open_source(path)).items():
+            (Path(folder) / file).write_bytes(content)
         return Weights(path=path, tokenizer=ChatTokenizer(Path(folder) / TOKENIZER), probe=None)
 
 

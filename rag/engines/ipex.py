@@ -19,7 +19,8 @@ from rag.engines.chat import ChatTokenizer, Rendered
 from rag.engines.cores import usable_cores
 from rag.engines.decoder import Decoder, States
 from rag.engines.kept import KeptStates
-from rag.engines.lowbit import TOKENIZER, read_manifest
+from rag.engines.lowbit import read_manifest
+from rag.engines.sources import TOKENIZER
 from rag.engines.tuning import tuned_matmul
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError

@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.datatypes import Progress, ProgressCallback
-from rag.engines.chat_settings import FILE as CHAT
-from rag.engines.chat_settings import settle
 from rag.engines.configs import NEEDED_KEYS
 from rag.engines.origin import describe, is_same, stamp
 from rag.engines.packing import head_tensors, layer_tensors
-from rag.engines.sources import Source, open_source, reading
+from rag.engines.sources import Source, open_source, reading, tokenizer_files
 from rag.errors import DiskError, LockedError, ModelError
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
-TOKENIZER: Final = "tokenizer.json"
 HEAD: Final = "head"  # the file of what is not in a layer
 LAYERS: Final = "layer-*.safetensors"
 TORN: Final = ".torn"  # ends the name of a file that is being written
@@ -149,11 +146,10 @@ def _convert(source: Path, folder: Path, low_bit: str, progress: ProgressCallbac
                 tensors = _tensors(weights, name, low_bit)
             _write(path, _serialised(tensors))
     with reading(source):
-        tokenizer = weights.tokenizer()
-        chat = settle(weights.chat(), tokenizer, weights.config.get("model_type", ""))
-    _write(folder / TOKENIZER, tokenizer.encode())
-    _write(folder / CHAT, chat)
-    files = [*(f"{name}.safetensors" for name in names), TOKENIZER, CHAT]
+        spoken = tokenizer_files(weights)
+    for name, content in spoken.items():
+        _write(folder / name, content)
+    files = [*(f"{name}.safetensors" for name in names), *spoken]
     whole = replace(plan, files={name: (folder / name).stat().st_size for name in sorted(files)})
     _write(folder / MANIFEST, _as_json(whole))
     progress(Progress(stage=stage, done=len(names), total=len(names), unit="layers"))

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.engines.architectures import architecture_of
-from rag.engines.chat_settings import Said, said_by_folder, said_by_gguf
+from rag.engines.chat_settings import FILE as CHAT
+from rag.engines.chat_settings import Said, said_by_folder, said_by_gguf, settle
 from rag.engines.configs import read_config
 from rag.engines.gguf_config import REGROUPED, gguf_config, gguf_name
 from rag.engines.gguf_file import GgufFile
@@ -23,6 +24,7 @@ from rag.errors import ModelError, RagError
 if TYPE_CHECKING:
     import torch
 
+TOKENIZER: Final = "tokenizer.json"
 QUERY_OR_KEY: Final = re.compile(r"\.[qk]_proj\.")
 
 
@@ -57,6 +59,17 @@ def open_source(path: Path) -> Source:
     """
     with reading(path):
         return GgufSource(path) if path.is_file() else SafetensorsSource(path)
+
+
+def tokenizer_files(source: Source) -> dict[str, bytes]:
+    """Return the files from which `ChatTokenizer` knows a model, by their names.
+
+    Raises:
+        ModelError: when the model is not for chats.
+    """
+    tokenizer = source.tokenizer()
+    chat = settle(source.chat(), tokenizer, source.config.get("model_type", ""))
+    return {TOKENIZER: tokenizer.encode(), CHAT: chat}
 
 
 @contextmanager

@@ -18,7 +18,7 @@ COUNT = "Count from one to ten: one, two, three, four, five, six, seven, eight, 
 CHINESE = "重复这句话：我们要去北京看长城，然后吃烤鸭。"
 
 
-OTHERS = [pytest.param(name, marks=pytest.mark.model) for name in ("openai",)]
+OTHERS = [pytest.param(name, marks=pytest.mark.model) for name in ("openai", "openvino")]
 SCORERS = ["echo", *(pytest.param(name, marks=pytest.mark.model) for name in ("ipex", "llamacpp", "hf"))]
 
 
@@ -26,6 +26,8 @@ SCORERS = ["echo", *(pytest.param(name, marks=pytest.mark.model) for name in ("i
 def engine(request: pytest.FixtureRequest) -> Engine:
     if request.param == "echo":
         return open_engine(Config(engine="echo"))
+    if request.param == "openvino":
+        return open_engine(request.getfixturevalue("openvino_config"))
     config: Config = request.getfixturevalue("real_config")
     changes: dict[str, Any] = {"engine": request.param}
     if request.param == "hf":
