@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from rag.errors import ConfigError
+from rag.low_bits import LowBit
 
 PREFIX: Final = "RAG_"
 TOML: Final = Path("rag.toml")
@@ -76,9 +77,11 @@ class Config(BaseSettings):
         "name, hub id or local folder",
     )
     engine: Literal["ipex", "echo"] = Field("ipex", description="LLM engine: ipex, or echo (no model)")
-    low_bit: Literal["sym_int4", "asym_int4", "sym_int8"] = Field(
-        "sym_int4", description="how the weights are quantised"
+    low_bit: LowBit = Field(
+        "sym_int4",
+        description="how the weights are quantised: sym_int4, asym_int4, sym_int5, asym_int5 or sym_int8",
     )
+    adapter: str = Field("none", description="LoRA adapter merged into the LLM: none, hub id or local folder")
     reuse: Literal["on", "off"] = Field(
         "off", description="keep on disk what was read of a passage, and read it only once: on or off"
     )

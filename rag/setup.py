@@ -29,7 +29,7 @@ def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> No
     if config.engine == "ipex":
         fetched = models.choose_model(config, progress)
         _tell(fetched, notice)
-        _convert(fetched, config, progress)
+        _convert(fetched, config, progress, notice=notice)
 
 
 def pull(name: str, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
@@ -41,9 +41,13 @@ def pull(name: str, config: Config, progress: ProgressCallback, *, notice: Notic
     if kind == "reranker":
         _tell(models.fetch_reranker(name, config, progress), notice)
         return
+    if kind == "adapter":
+        name = models.chosen_model(config)
+    elif name != models.chosen_model(config):  # the adapter was made for that one
+        config = config.model_copy(update={"adapter": models.NO_ADAPTER})
     fetched = models.fetch_model(name, config, progress)
     _tell(fetched, notice)
-    _convert(fetched, config, progress)
+    _convert(fetched, config, progress, notice=notice)
 
 
 def _take_embedder(config: Config, progress: ProgressCallback, notice: Notice) -> None:
@@ -57,12 +61,16 @@ def _take_embedder(config: Config, progress: ProgressCallback, notice: Notice) -
         notice(f"{config.embedder} embeds by PyTorch, slower: {reason}")
 
 
-def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback) -> None:
+def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
     from rag.engines import lowbit
 
+    adapter = models.fetch_adapter(config, progress)
+    if adapter:
+        _tell(adapter, notice)
+    merged = adapter.path if adapter else None
     target = models.lowbit_folder(fetched.name, config)
-    if not lowbit.is_converted(target, fetched.path, config.low_bit):
-        lowbit.convert(fetched.path, target, config.low_bit, progress)
+    if not lowbit.is_converted(target, fetched.path, config.low_bit, merged):
+        lowbit.convert(fetched.path, target, config.low_bit, progress, merged)
 
 
 def _is_converted(name: str, config: Config) -> bool:
@@ -88,6 +96,8 @@ def model_findings(config: Config) -> Iterator[tuple[str, str, bool]]:
         yield "reranker", *_state(config.reranker, config)
     if config.engine == "ipex":
         yield "model", *_state(models.chosen_model(config), config)
+        if config.adapter != models.NO_ADAPTER:
+            yield "adapter", *_state(config.adapter, config)
 
 
 def _state(name: str, config: Config) -> tuple[str, bool]:
@@ -103,9 +113,10 @@ def _state(name: str, config: Config) -> tuple[str, bool]:
 
 
 def names_in_use(config: Config) -> list[str]:
-    """Return the LLM, the embedder and the reranker that would answer now."""
+    """Return the LLM with its adapter, the embedder and the reranker that would answer now."""
     rerankers = [config.reranker] if names_model(config.reranker) else []
-    return [models.chosen_model(config), config.embedder, *rerankers]
+    adapters = [config.adapter] if config.adapter != models.NO_ADAPTER else []
+    return [models.chosen_model(config), *adapters, config.embedder, *rerankers]
 
 
 def describe_models(config: Config) -> str:

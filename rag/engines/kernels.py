@@ -19,7 +19,8 @@ import torch
 
 from rag.errors import MissingExtraError, ModelError
 
-QTYPES: Final = {"sym_int4": 2, "asym_int4": 3, "sym_int8": 8}  # ipex_llm.ggml.quantize.ggml_tensor_qtype
+# ipex_llm.ggml.quantize.ggml_tensor_qtype; rag.low_bits says why the others are missing.
+QTYPES: Final = {"sym_int4": 2, "asym_int4": 3, "sym_int5": 6, "asym_int5": 7, "sym_int8": 8}
 # The flags of /proc/cpuinfo without which a variant would crash; the best first.
 VARIANTS: Final = {
     "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "f16c", "fma"},
@@ -27,6 +28,8 @@ VARIANTS: Final = {
     "avx2": {"avx2", "f16c", "fma"},
     "avx": {"avx"},
 }
+# The library has no dequantisation of these: (float16 numbers, bytes of fifth bits) of a block.
+UNPACKED_HERE: Final = {"asym_int4": (2, 0), "sym_int5": (1, 8), "asym_int5": (2, 8)}
 BASELINE: Final = "avx"
 HISTOGRAM: Final = ctypes.c_int64 * 16
 
@@ -77,8 +80,8 @@ class Kernels:
 
     def dequantise(self, packed: torch.Tensor, low_bit: str, out: torch.Tensor) -> torch.Tensor:
         """Fill `out` (rows, columns) from `packed`; return it. Other threads run meanwhile."""
-        if low_bit == "asym_int4":  # missing in the library
-            return _dequantise_asymmetric(packed, out)
+        if low_bit in UNPACKED_HERE:
+            return _unpack(packed, low_bit, out)
         self._dequantise(_address(packed), _address(out), ctypes.c_size_t(out.numel()), QTYPES[low_bit])
         return out
 
@@ -127,10 +130,18 @@ def _address(tensor: torch.Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(tensor.data_ptr())
 
 
-def _dequantise_asymmetric(packed: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """Blocks of 64 columns: scale and least value as float16, then 32 bytes of two columns each."""
-    blocks = packed.view(packed.shape[0], -1, 36)
-    scale, least = blocks[..., :4].contiguous().view(torch.float16).float().unbind(dim=-1)
-    nibbles = blocks[..., 4:]
-    codes = torch.stack((nibbles & 15, nibbles >> 4), dim=-2).flatten(-2)
-    return out.copy_((codes * scale[..., None] + least[..., None]).view_as(out))
+def _unpack(packed: torch.Tensor, low_bit: str, out: torch.Tensor) -> torch.Tensor:
+    """Blocks of 64 columns: scale and least value as float16, fifth bits, then 32 bytes of two columns each.
+
+    Symmetric types have no least value: their codes count from -16.
+    """
+    heads, high_bytes = UNPACKED_HERE[low_bit]
+    blocks = packed.view(packed.shape[0], -1, 2 * heads + high_bytes + 32)
+    head = blocks[..., : 2 * heads].contiguous().view(torch.float16).float()
+    scale, least = head[..., :1], head[..., 1:] if heads > 1 else head * -16
+    nibbles = blocks[..., 2 * heads + high_bytes :]
+    codes = torch.cat((nibbles & 15, nibbles >> 4), dim=-1)
+    if high_bytes:
+        high = blocks[..., 2 * heads : -32, None] >> torch.arange(8, dtype=torch.uint8)
+        codes |= (high & 1).flatten(-2) << 4
+    return out.copy_((codes * scale + least).view_as(out))

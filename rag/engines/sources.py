@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rag.engines.chatml import build_tokenizer, mark_added_tokens
 from rag.engines.gguf_file import GgufFile
+from rag.engines.tensors import Tensors, open_tensors
 from rag.errors import ModelError, RagError
 
 if TYPE_CHECKING:
     import torch
+
+    from rag.engines.adapter import Adapter
 
 ARCHITECTURE: Final = "Qwen2ForCausalLM"
 UNSCALED: Final = "only models without it run here, so choose another"
@@ -72,14 +75,14 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path) -> Source:
-    """Open a .gguf file or a folder of safetensors.
+def open_source(path: Path, adapter: Adapter | None = None) -> Source:
+    """Open a .gguf file or a folder of safetensors; what `adapter` adds to the weights is in them.
 
     Raises:
-        ModelError: when it is neither, damaged, or not a Qwen2 model.
+        ModelError: when it is neither, damaged, or not a Qwen2 model, or the adapter does not fit it.
     """
     with reading(path):
-        return GgufSource(path) if path.is_file() else SafetensorsSource(path)
+        return GgufSource(path, adapter) if path.is_file() else SafetensorsSource(path, adapter)
 
 
 @contextmanager
@@ -112,10 +115,25 @@ def gguf_name(name: str) -> str:
     return f"{GGUF_NAMES[stem]}.{kind}"
 
 
+class GgufTensors:
+    """Tensors of a GGUF file under their Hugging Face names."""
+
+    def __init__(self, file: GgufFile) -> None:
+        self._file = file
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._file.tensors[gguf_name(name)].shape
+
+    def rows(self, name: str, start: int, stop: int) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(self._file.rows(gguf_name(name), start, stop))
+
+
 class GgufSource:
     """Dequantises a GGUF file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, adapter: Adapter | None = None) -> None:
         self._file = GgufFile(path)
         self._metadata = self._file.metadata
         architecture = self._metadata["general.architecture"]
@@ -126,22 +144,22 @@ class GgufSource:
             raise ModelError(f"{path} asks for rope scaling of type {scaling!r}; {UNSCALED}")
         self._path = path
         self.config: Mapping[str, Any] = self._config()
+        stored = GgufTensors(self._file)
+        self._tensors: Tensors = adapter.merged(stored, self.config) if adapter else stored
 
     def _config(self) -> dict[str, Any]:
         config = {name: self._metadata[f"qwen2.{key}"] for name, key in GGUF_KEYS.items()}
         return config | {
             "architectures": [ARCHITECTURE],
-            "vocab_size": self.shape("model.embed_tokens.weight")[0],
+            "vocab_size": self._file.tensors["token_embd.weight"].shape[0],
             "tie_word_embeddings": "output.weight" not in self._file.tensors,
         }
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return self._file.tensors[gguf_name(name)].shape
+        return self._tensors.shape(name)
 
     def rows(self, name: str, start: int, stop: int) -> torch.Tensor:
-        import torch
-
-        return torch.from_numpy(self._file.rows(gguf_name(name), start, stop))
+        return self._tensors.rows(name, start, stop)
 
     def tokenizer(self) -> str:
         kind = self._metadata["tokenizer.ggml.pre"]
@@ -156,24 +174,25 @@ class GgufSource:
 class SafetensorsSource:
     """Reads a Hugging Face folder: config.json, tokenizer.json and *.safetensors."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, adapter: Adapter | None = None) -> None:
         from safetensors import safe_open
 
         self._folder = folder
         with reading(folder / "config.json"):
             self.config: Mapping[str, Any] = _read_config(folder / "config.json")
-        self._files: dict[str, Any] = {}
+        files: dict[str, Any] = {}
         for path in sorted(folder.glob("*.safetensors")):
             with reading(path):
                 file: Any = safe_open(path, framework="pt")
-                self._files |= dict.fromkeys(file.keys(), file)
+                files |= dict.fromkeys(file.keys(), file)
+        stored = open_tensors(folder, self.config, files)
+        self._tensors = adapter.merged(stored, self.config) if adapter else stored
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(self._files[name].get_slice(name).get_shape())
+        return self._tensors.shape(name)
 
     def rows(self, name: str, start: int, stop: int) -> torch.Tensor:
-        tensor: torch.Tensor = self._files[name].get_slice(name)[start:stop]
-        return tensor.float().contiguous()
+        return self._tensors.rows(name, start, stop)
 
     def tokenizer(self) -> str:
         path = self._folder / "tokenizer.json"

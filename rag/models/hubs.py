@@ -151,21 +151,24 @@ def _reason(exc: BaseException) -> str:
 
 
 def _refuse_what_cannot_run(folder: Path) -> None:
-    """Check, before gigabytes are sent, that the LLM in `folder` is of an architecture that runs here.
+    """Check, before gigabytes are sent, that the LLM in `folder` is of a kind that runs here.
 
     Raises:
-        ModelError: with the one that its config.json names.
+        ModelError: with the architecture or quantisation that its config.json names.
     """
     from rag.engines.sources import ARCHITECTURE
+    from rag.engines.tensors import refuse_unreadable
 
     try:
-        named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        named, quantised = config.get("architectures"), config.get("quantization_config")
     except (OSError, ValueError, AttributeError) as exc:
         raise ModelError("it has no config.json that can be read, which names its architecture") from exc
     known = named if isinstance(named, list) else []
     if ARCHITECTURE not in known:
         holds = ", ".join(map(str, known))[:200] or "no architecture"
         raise ModelError(f"its config.json names {holds} and only {ARCHITECTURE} runs here")
+    refuse_unreadable({} if quantised is None else quantised, "it")
 
 
 def _download(
