@@ -25,7 +25,7 @@ from rag.engines.sources import open_source
 from rag.errors import ModelError
 from rag.models.files import ModelFile
 from rag.models.hub_files import choose_files
-from rag.setup import prepare
+from rag.setup import model_findings, prepare, pull
 from tests import tiny_qwen2
 
 TOKENS = list(range(40, 90))
@@ -179,12 +179,32 @@ def test_with_the_setting_answers_come_from_the_merged_model_and_say_so(
     assert IpexEngine.open(merged).model == f"{base} + my.adapter"
 
 
+def test_pulling_merges_the_adapter_into_the_model_of_the_settings_only(
+    base: Path, adapter: Path, tmp_path: Path
+) -> None:
+    other = tiny_qwen2.write_folder(tmp_path / "other")
+    config = Config(embedder="hashing", models_dir=tmp_path / "models", model=str(base), adapter=str(adapter))
+    assert [(subject, well) for subject, _, well in model_findings(config)] == [
+        ("model", False),
+        ("adapter", True),
+    ]
+    pull(str(other), config, quiet, notice=lambda _: None)
+    assert [path.name for path in models.show_model(str(other), "llm", config).conversions] == ["sym_int4"]
+    pull(str(adapter), config, quiet, notice=lambda _: None)
+    assert models.show_model(str(base), "llm", config).conversions == (
+        models.lowbit_folder(str(base), config),
+    )
+    assert all(well for _, _, well in model_findings(config))
+
+
 def test_an_adapter_meant_as_the_model_says_what_to_set(adapter: Path, tmp_path: Path) -> None:
     own = copied(adapter, tmp_path / "own", base_model_name_or_path="Qwen/Qwen2-1.5B-Instruct")
-    with pytest.raises(ModelError, match=r"own is a LoRA adapter.* set model=Qwen/.* and adapter=.*own$"):
+    with pytest.raises(
+        ModelError, match=r"own is a LoRA .* as `adapter`, and as `model` Qwen/Qwen2-1.5B-Instruct$"
+    ):
         models.find_model(str(own), Config())
     copied(adapter, tmp_path / "other", base_model_name_or_path=None)
-    with pytest.raises(ModelError, match="set the model that it was made for as `model` and adapter="):
+    with pytest.raises(ModelError, match="as `adapter`, and as `model` the model that it was made for"):
         models.find_model(str(tmp_path / "other"), Config())
 
 
@@ -209,7 +229,7 @@ def test_of_a_hub_only_the_adapter_is_taken_and_nothing_pickled() -> None:
     with pytest.raises(ModelError, match="it is a LoRA adapter, not a whole model; set it as `adapter`"):
         choose_files(here, "llm", trusted=False)
     pickled = [ModelFile(path=name, size=1) for name in (SETTINGS, "adapter_model.bin")]
-    with pytest.raises(ModelError, match="the adapter has pickled weights"):
+    with pytest.raises(ModelError, match="it has only pickled weights"):
         choose_files(pickled, "adapter", trusted=False)
     with pytest.raises(ModelError, match="it is no LoRA adapter"):
         choose_files([ModelFile(path="model.safetensors", size=1)], "adapter", trusted=False)

@@ -27,7 +27,14 @@ READING = ["load", "folder"]
 ASKING = [
     *("index", "folder", "pipeline.py", "prompt.py", "scope.py", "embed/__init__.py", "embed/plain.py"),
     *("engines/__init__.py", "engines/chatml.py", "engines/echo.py", "engines/ipex.py", "engines/kernels.py"),
-    *("engines/lowbit.py", "engines/qwen2.py", "models/places.py", "ui/shelf.py", "ui/uploads.py"),
+    *(
+        "engines/lowbit.py",
+        "engines/qwen2.py",
+        "models/adapters.py",
+        "models/places.py",
+        "ui/shelf.py",
+        "ui/uploads.py",
+    ),
 ]
 SENTENCE = re.compile(r"(?!.*[a-z]/[a-z])[A-Za-z7][^\\|<>#%{}\[\]@]*")  # no pattern, path, markup or format
 WORD = re.compile(r"(?<![\w.'-])[a-z]{2,}(?![\w-])")

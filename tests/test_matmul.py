@@ -27,10 +27,11 @@ ROWS, COLUMNS = 100, 256
 ERRORS = {"sym_int4": 0.1, "asym_int4": 0.1, "sym_int5": 0.05, "asym_int5": 0.05, "sym_int8": 0.01}
 
 PRODUCTS = """
-import json, os, torch
+import json, os, resource, torch
 from rag.engines.kernels import BASELINE, QTYPES, Kernels
 from tests.test_matmul import ggml_types
 
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 kernels, ended = Kernels(BASELINE), {}
 for name, number in ggml_types().items():
     QTYPES[name] = number

@@ -218,6 +218,10 @@ def test_code_that_comes_with_a_model_needs_trust(key: str, hub: Hub, configure:
     ("config", "reason"),
     [
         (b'{"architectures": ["LlamaForCausalLM"]}', "names LlamaForCausalLM and only Qwen2ForCausalLM runs"),
+        (
+            b'{"architectures": ["Qwen2ForCausalLM"], "quantization_config": {"quant_method": "fp8"}}',
+            "it is quantised by fp8, which is not read here",
+        ),
         (b'{"architectures": ["Qwen2ForSequenceClassification"]}', "only Qwen2ForCausalLM runs here"),
         (b'{"model_type": "qwen2"}', "names no architecture"),
         (b'{"architectures": 7}', "names no architecture"),
@@ -235,6 +239,24 @@ def test_an_llm_that_cannot_run_is_refused_before_its_weights_are_fetched(
     with pytest.raises(ModelError, match=reason):
         pull(key, configure())
     assert not asked_for_weights(hub)
+
+
+def test_of_an_adapter_only_its_two_files_are_taken(key: str, hub: Hub, configure: Configure) -> None:
+    adapter = {"adapter_config.json": b"{}", "adapter_model.safetensors": b"weights"}
+    hub.repos["org/adapter"] = {**adapter, "tokenizer.json": b"{}", "optimizer.pt": b"pickled"}
+    config = configure(adapter="org/adapter")
+    found = fetch("org/adapter", "adapter", config, ignore, (HUBS[key](config),))
+    assert {path.name: path.read_bytes() for path in found.path.iterdir() if path.stem != "kaoju"} == adapter
+    assert models.find_adapter(config) == found.path
+    assert models.answering_name("tiny", config) == "tiny + org/adapter"
+    assert models.lowbit_folder("org/tiny", config).name == "sym_int4+org--adapter"
+
+
+def test_an_adapter_meant_as_a_model_is_refused_by_the_hub(key: str, hub: Hub, configure: Configure) -> None:
+    hub.repos[REPO] = {"adapter_config.json": b"{}", "adapter_model.safetensors": b"weights"}
+    with pytest.raises(ModelError, match="it is a LoRA adapter, not a whole model; set it as `adapter`"):
+        pull(key, configure())
+    assert hub.ranges("adapter_model.safetensors") == []
 
 
 def test_an_embedder_may_be_of_any_architecture(key: str, hub: Hub, configure: Configure) -> None:

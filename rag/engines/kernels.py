@@ -30,6 +30,7 @@ VARIANTS: Final = {
 }
 # The library has no dequantisation of these: (float16 numbers, bytes of fifth bits) of a block.
 UNPACKED_HERE: Final = {"asym_int4": (2, 0), "sym_int5": (1, 8), "asym_int5": (2, 8)}
+LOW_NIBBLES: Final = 0x0F0F0F0F0F0F0F0F
 BASELINE: Final = "avx"
 HISTOGRAM: Final = ctypes.c_int64 * 16
 
@@ -59,6 +60,7 @@ class Kernels:
         self._dequantise.restype = None
         self._multiply = library.ggml_compute_forward_mul_mat_q_fp32
         self._multiply.restype = None
+        self._fifth_bits = _fifth_bits()
 
     def columns(self, row_bytes: int, low_bit: str) -> int:
         qtype = QTYPES[low_bit]
@@ -81,7 +83,7 @@ class Kernels:
     def dequantise(self, packed: torch.Tensor, low_bit: str, out: torch.Tensor) -> torch.Tensor:
         """Fill `out` (rows, columns) from `packed`; return it. Other threads run meanwhile."""
         if low_bit in UNPACKED_HERE:
-            return _unpack(packed, low_bit, out)
+            return _unpack(packed, low_bit, out, self._fifth_bits)
         self._dequantise(_address(packed), _address(out), ctypes.c_size_t(out.numel()), QTYPES[low_bit])
         return out
 
@@ -130,18 +132,26 @@ def _address(tensor: torch.Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(tensor.data_ptr())
 
 
-def _unpack(packed: torch.Tensor, low_bit: str, out: torch.Tensor) -> torch.Tensor:
+def _unpack(packed: torch.Tensor, low_bit: str, out: torch.Tensor, fifth_bits: torch.Tensor) -> torch.Tensor:
     """Blocks of 64 columns: scale and least value as float16, fifth bits, then 32 bytes of two columns each.
 
-    Symmetric types have no least value: their codes count from -16.
+    Symmetric types have no least value: their codes count from -16. Eight codes are unpacked at a time.
     """
     heads, high_bytes = UNPACKED_HERE[low_bit]
     blocks = packed.view(packed.shape[0], -1, 2 * heads + high_bytes + 32)
     head = blocks[..., : 2 * heads].contiguous().view(torch.float16).float()
     scale, least = head[..., :1], head[..., 1:] if heads > 1 else head * -16
-    nibbles = blocks[..., 2 * heads + high_bytes :]
-    codes = torch.cat((nibbles & 15, nibbles >> 4), dim=-1)
+    nibbles = blocks[..., -32:].contiguous().view(torch.int64)
+    codes = torch.cat((nibbles & LOW_NIBBLES, nibbles >> 4 & LOW_NIBBLES), dim=-1)
     if high_bytes:
-        high = blocks[..., 2 * heads : -32, None] >> torch.arange(8, dtype=torch.uint8)
-        codes |= (high & 1).flatten(-2) << 4
-    return out.copy_((codes * scale + least).view_as(out))
+        high = blocks[..., 2 * heads : -32].reshape(-1).int()
+        codes |= fifth_bits.index_select(0, high).view_as(codes)
+    numbers = out.view(*codes.shape[:-1], -1).copy_(codes.view(torch.uint8))
+    numbers.mul_(scale).add_(least)
+    return out
+
+
+def _fifth_bits() -> torch.Tensor:
+    """Return for each byte its bits as the fifth bits of eight codes, which are a byte each of an int64."""
+    bits = (torch.arange(256)[:, None] >> torch.arange(8) & 1) << 4
+    return bits.to(torch.uint8).view(torch.int64)[:, 0]

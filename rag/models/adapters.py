@@ -12,7 +12,7 @@ NO_ADAPTER: Final = "none"  # as a setting
 ADAPTER_CONFIG: Final = "adapter_config.json"
 ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
 PICKLED_WEIGHTS: Final = "adapter_model.bin"
-PICKLED: Final = "pickled weights, which can run any code when loaded; have PEFT save it as safetensors"
+BASE: Final = "the model that it was made for"
 
 
 def own_adapter(path: Path) -> Path:
@@ -24,10 +24,15 @@ def own_adapter(path: Path) -> Path:
     if all((path / name).is_file() for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)):
         return path
     if (path / PICKLED_WEIGHTS).is_file():
-        raise ModelError(f"the adapter {path} has {PICKLED}")
+        raise ModelError(
+            f"the adapter {path} has pickled weights, which can run any code when loaded; have PEFT save it"
+            " as safetensors"
+        )
     if path.is_file() or (path / "config.json").is_file():
-        raise ModelError(f"{path} is a whole model, not a LoRA adapter; set it as `model` and adapter=none")
-    raise ModelError(f"{path} lacks {ADAPTER_CONFIG} or {ADAPTER_WEIGHTS}; copy all of the adapter there")
+        raise ModelError(f"{path} is a whole model, not a LoRA adapter; set it as `model`")
+    raise ModelError(
+        f"{path} lacks adapter_config.json or adapter_model.safetensors; copy all of the adapter there"
+    )
 
 
 def refuse_adapter(path: Path) -> None:
@@ -42,5 +47,6 @@ def refuse_adapter(path: Path) -> None:
         base = json.loads((path / ADAPTER_CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
     except (OSError, ValueError, KeyError, TypeError):
         base = None
-    model = f"model={base}" if base else "the model that it was made for as `model`"
-    raise ModelError(f"{path} is a LoRA adapter, not a whole model; set {model} and adapter={path}")
+    raise ModelError(
+        f"{path} is a LoRA adapter, not a whole model; set it as `adapter`, and as `model` {base or BASE}"
+    )

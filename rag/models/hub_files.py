@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from rag.errors import ModelError
-from rag.models.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, PICKLED, PICKLED_WEIGHTS
+from rag.models.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, PICKLED_WEIGHTS
 from rag.models.catalogue import Kind
 from rag.models.files import ModelFile, is_pickled
 
@@ -50,7 +50,9 @@ def _choose_adapter(files: Sequence[ModelFile]) -> list[ModelFile]:
     if {ADAPTER_CONFIG, ADAPTER_WEIGHTS} <= names:
         return [file for file in files if file.path in {ADAPTER_CONFIG, ADAPTER_WEIGHTS, "LICENSE"}]
     if PICKLED_WEIGHTS in names:
-        raise ModelError(f"the adapter has {PICKLED}")
+        raise ModelError(
+            f"it has only pickled weights ({PICKLED_WEIGHTS}), which can run any code when loaded"
+        )
     raise ModelError(f"it has no {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}: it is no LoRA adapter")
 
 
