@@ -60,19 +60,18 @@ def parse_variant(said: str) -> Variant:
 def _made(config: Config, questions: QuestionSet, plan: Plan, *, n: int) -> dict[str, str | int]:
     import rag
     from rag.benchmark import machine
-    from rag.models import chosen_model
+    from rag.models import answering_name, chosen_model
 
     asks = plan.answers or plan.closed_book
-    model = (
-        {"model": chosen_model(config), "low_bit": config.low_bit, "engine": config.engine} if asks else {}
-    )
+    model = answering_name(chosen_model(config), config)
+    about = {"model": model, "low_bit": config.low_bit, "engine": config.engine} if asks else {}
     return {
         "set": questions.name,
         "n": n,
         **({"withheld": plan.withhold} if plan.withhold else {}),
         "seed": plan.seed,
         "embedder": config.embedder,
-        **model,
+        **about,
         "config": config.hash,
         "kaoju": rag.__version__,
         "machine": machine(config),

@@ -163,7 +163,8 @@ def _share_engines(rags: Iterable[Rag]) -> None:
     engines: dict[str, Engine] = {}
     for rag in rags:
         config = rag.config
-        key = f"{config.engine} {config.model} {config.low_bit} {config.threads} {config.reuse}"
+        model = f"{config.model} {config.adapter} {config.low_bit}"
+        key = f"{config.engine} {model} {config.threads} {config.reuse}"
         if key not in engines:
             engines[key] = open_engine(config)
         rag.engine = engines[key]
