@@ -83,7 +83,9 @@ class Adapter:
         """
         for name in {**self.parts, **self.replaced}:
             if config.get("tie_word_embeddings") and name.removesuffix(".weight").endswith(SHARED):
-                raise self._misfit(f"changes {name}, which embeddings and output of the model share")
+                raise ModelError(
+                    f"the adapter {self.folder} changes {name}, which embeddings and output share; {CURE}"
+                )
             self._check(name, tensors)
         return Merged(tensors, self)
 
@@ -100,11 +102,13 @@ class Adapter:
     def _shapes(self, name: str) -> Iterator[tuple[int, ...]]:
         if name in self.replaced:
             yield self.files.shape(self.replaced[name])
-        parts = self.parts.get(name, {})
-        if "embedding_A" in parts:
-            yield self.files.shape(parts["embedding_A"])[1], self.files.shape(parts["embedding_B"])[0]
-        elif parts:
-            yield self.files.shape(parts["B"])[0], self.files.shape(parts["A"])[1]
+        if name in self.parts:
+            inner, outer = ("embedding_A", "embedding_B") if "embedding_A" in self.parts[name] else ("A", "B")
+            rank, inputs = self.files.shape(self.parts[name][inner])
+            outputs, same = self.files.shape(self.parts[name][outer])
+            if rank != same:
+                raise ValueError(f"the parts of {name} are of the ranks {rank} and {same}")
+            yield (outputs, inputs) if outer == "B" else (inputs, outputs)
 
     def _misfit(self, what: str) -> ModelError:
         base = self.settings.get("base_model_name_or_path") or "another model"
