@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from rag.errors import ConfigError
+from rag.low_bits import LowBit
 
 PREFIX: Final = "RAG_"
 TOML: Final = Path("rag.toml")
@@ -84,9 +85,11 @@ class Config(BaseSettings):
     measure_engines: bool = Field(
         True, description="with engine=auto `rag run` times the installed engines once, for a minute or two"
     )
-    low_bit: Literal["sym_int4", "asym_int4", "sym_int8"] = Field(
-        "sym_int4", description="how the weights are quantised"
+    low_bit: LowBit = Field(
+        "sym_int4",
+        description="how the weights are quantised: sym_int4, asym_int4, sym_int5, asym_int5 or sym_int8",
     )
+    adapter: str = Field("none", description="LoRA adapter merged into the LLM: none, hub id or local folder")
     reuse: Literal["on", "off"] = Field(
         "off", description="keep on disk what was read of a passage, and read it only once: on or off"
     )

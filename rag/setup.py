@@ -32,7 +32,7 @@ def prepare(config: Config, progress: ProgressCallback, *, notice: Notice) -> No
     if chosen_engine(config) not in WITHOUT_WEIGHTS and not _is_own_folder(config):
         fetched = models.choose_model(config, progress)
         _tell(fetched, notice)
-        _convert(fetched, config, progress)
+        _convert(fetched, config, progress, notice=notice)
 
 
 def pull(name: str, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
@@ -44,9 +44,13 @@ def pull(name: str, config: Config, progress: ProgressCallback, *, notice: Notic
     if kind == "reranker":
         _tell(models.fetch_reranker(name, config, progress), notice)
         return
+    if kind == "adapter":
+        name = models.chosen_model(config)
+    elif name != models.chosen_model(config):  # the adapter was made for that one
+        config = config.model_copy(update={"adapter": models.NO_ADAPTER})
     fetched = models.fetch_model(name, config, progress)
     _tell(fetched, notice)
-    _convert(fetched, config, progress)
+    _convert(fetched, config, progress, notice=notice)
 
 
 def _take_embedder(config: Config, progress: ProgressCallback, notice: Notice) -> None:
@@ -68,7 +72,7 @@ def _is_own_folder(config: Config) -> bool:
     return own and openvino_folder.ready_folder(config.model, config) is not None
 
 
-def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback) -> None:
+def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
     """Convert for the engine that answers, and for ipex where another is chosen that may be gone some day."""
     from rag.engines import lowbit, openvino_folder
 
@@ -76,9 +80,13 @@ def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback
     if engine == OPENVINO:
         openvino_folder.make_ready(fetched.name, fetched.path, config, progress)
     if engine == DEFAULT or config.engine == AUTO:
+        adapter = models.fetch_adapter(config, progress)
+        if adapter:
+            _tell(adapter, notice)
+        merged = adapter.path if adapter else None
         target = models.lowbit_folder(fetched.name, config)
-        if not lowbit.is_converted(target, fetched.path, config.low_bit):
-            lowbit.convert(fetched.path, target, config.low_bit, progress)
+        if not lowbit.is_converted(target, fetched.path, config.low_bit, merged):
+            lowbit.convert(fetched.path, target, config.low_bit, progress, merged)
 
 
 def _is_converted(name: str, config: Config) -> bool:
@@ -111,6 +119,8 @@ def model_findings(config: Config) -> Iterator[tuple[str, str, bool]]:
         yield "reranker", *_state(config.reranker, config)
     if chosen_engine(config) not in WITHOUT_WEIGHTS:
         yield "model", *_state(models.chosen_model(config), config)
+        if config.adapter != models.NO_ADAPTER:
+            yield "adapter", *_state(config.adapter, config)
     if config.engine == "openai":
         yield SERVER, *_served(config)
 
@@ -144,9 +154,10 @@ def _served(config: Config) -> tuple[str, bool]:
 
 
 def names_in_use(config: Config) -> list[str]:
-    """Return the LLM, the embedder and the reranker that would answer now."""
+    """Return the LLM with its adapter, the embedder and the reranker that would answer now."""
     rerankers = [config.reranker] if names_model(config.reranker) else []
-    names = [models.chosen_model(config), config.embedder, *rerankers]
+    adapters = [config.adapter] if config.adapter != models.NO_ADAPTER else []
+    names = [models.chosen_model(config), *adapters, config.embedder, *rerankers]
     return [name for name in names if name]
 
 

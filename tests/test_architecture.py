@@ -13,7 +13,7 @@ import rag
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"datatypes", "errors", "exit_status"},
-    {"chinese", "config", "harmless", "places", "race", "scope", "sentences", "turnstile"},
+    {"chinese", "config", "harmless", "low_bits", "places", "race", "scope", "sentences", "turnstile"},
     {"embed", "engines", "index", "load", "models", "plots", "prompt", "render", "reuse", "split"},
     {"evidence", "quantities", "refuse"},
     {"as_written", "cite", "chat_model", "folder", "follow_up", "nearness", "portable", "rerank", "retrieve"},

@@ -32,6 +32,7 @@ ASKING = [
         "engines/chat_settings.py",
         "engines/decoder.py",
         "engines/template.py",
+        "models/adapters.py",
         "models/places.py",
         "ui/shelf.py",
         "ui/uploads.py",

@@ -29,7 +29,11 @@ def test_a_flag_beats_the_environment_which_beats_the_file(monkeypatch: pytest.M
     [
         ("RAG_TOP_K", "many", r"^RAG_TOP_K='many' is not valid: .*integer"),
         ("RAG_TPO_K", "3", r"^RAG_TPO_K is not a setting; did you mean RAG_TOP_K\?$"),
-        ("RAG_LOW_BIT", "nf4", r"^RAG_LOW_BIT='nf4' is not valid: .*sym_int4"),
+        ("RAG_LOW_BIT", "int4", r"^RAG_LOW_BIT='int4' is not valid: .*sym_int4"),
+        ("RAG_LOW_BIT", "nf4", r"^RAG_LOW_BIT='nf4' is not valid: ipex-llm's CPU .* multiply .*or sym_int8$"),
+        ("RAG_LOW_BIT", "mixed_fp8", r"^RAG_LOW_BIT='mixed_fp8' is not valid: it mixes types"),
+        ("RAG_LOW_BIT", "bf16", r"^RAG_LOW_BIT='bf16' is not valid: it keeps whole floats"),
+        ("RAG_LOW_BIT", "woq_int4", r"^RAG_LOW_BIT='woq_int4' is not valid: .*same bytes as sym_int4"),
         ("RAG_PORT", "0", r"^RAG_PORT='0' is not valid"),
     ],
 )

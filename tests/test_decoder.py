@@ -25,10 +25,14 @@ TOKENS = list(range(40, 100))
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("tiny")
-    convert(tiny_qwen2.write_folder(root / "source"), root / "sym_int8", "sym_int8", lambda _: None)
-    return root / "sym_int8"
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_qwen2.write_folder(tmp_path_factory.mktemp("tiny") / "source")
+
+
+@pytest.fixture(scope="module")
+def folder(source: Path) -> Path:
+    convert(source, source.with_name("sym_int8"), "sym_int8", lambda _: None)
+    return source.with_name("sym_int8")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,17 @@ def reference(model: Decoder, tokens: list[int]) -> torch.Tensor:
 
 
 def test_logits_equal_those_of_transformers(model: Decoder) -> None:
+    want = reference(model, TOKENS)[-1]
+    torch.testing.assert_close(logits(model, TOKENS, States(model, 64)), want, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("low_bit", ["asym_int4", "sym_int5", "asym_int5"])
+def test_logits_equal_those_of_transformers_in_other_types(
+    low_bit: str, source: Path, tmp_path: Path
+) -> None:
+    convert(source, tmp_path / low_bit, low_bit, lambda _: None)
+    matmul = Matmul(Kernels(usable_variants()[0]), 2, ((1, "float32"),))
+    model = Decoder(tmp_path / low_bit, read_manifest(tmp_path / low_bit), matmul)
     want = reference(model, TOKENS)[-1]
     torch.testing.assert_close(logits(model, TOKENS, States(model, 64)), want, rtol=1e-4, atol=1e-3)
 

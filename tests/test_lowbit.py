@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from rag.datatypes import Progress
 from rag.engines.decoder import load_tensors
+from rag.engines.kernels import BASELINE, Kernels
 from rag.engines.lowbit import MANIFEST, TORN, convert, is_converted, read_manifest
 from rag.engines.sources import open_source
 from rag.errors import LockedError, ModelError
@@ -65,6 +66,31 @@ def test_the_manifest_says_how_it_was_made(gguf_file: Path, tmp_path: Path) -> N
     assert manifest.low_bit == "asym_int4"
     assert manifest.versions.keys() == {"ipex-llm", "torch"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*manifest.files, MANIFEST}
+
+
+@pytest.mark.parametrize(
+    ("low_bit", "why"), [("fp4", "cannot multiply"), ("int3", "ipex-llm has no such type")]
+)
+def test_a_type_that_cannot_be_multiplied_is_not_converted_to(
+    low_bit: str, why: str, source: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=rf"low_bit='{low_bit}' .*{why}.*; choose sym_int4, .* or sym_int8$"):
+        convert(source, tmp_path / "out", low_bit, quiet)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("low_bit", ["sym_int5", "asym_int5"])
+def test_five_bits_are_nearer_to_the_weights_than_four(low_bit: str, source: Path, tmp_path: Path) -> None:
+    name = "model.layers.1.mlp.down_proj.weight"
+    want = open_source(source).rows(name, 0, 128)
+    kernels = Kernels(BASELINE)
+    errors = []
+    for each in ("sym_int4", low_bit, "sym_int8"):
+        convert(source, tmp_path / each, each, quiet)
+        packed = load_file(tmp_path / each / "layer-001.safetensors")["down"]
+        errors.append(float((kernels.dequantise(packed, each, torch.empty(128, 192)) - want).norm()))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[1] < errors[0] * 0.6
 
 
 def test_tied_embeddings_are_kept_once(tmp_path: Path) -> None:

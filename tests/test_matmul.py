@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import platform
+import struct
 import subprocess
 import sys
 import warnings
@@ -14,13 +16,47 @@ import pytest
 import torch
 
 from rag.engines.cores import usable_cores
-from rag.engines.kernels import QTYPES, Kernels, usable_variants
+from rag.engines.kernels import QTYPES, Kernels, library_folder, usable_variants
 from rag.engines.matmul import TILE, Matmul, Method
 from rag.engines.packed import Packed
 from rag.engines.tuning import make_plan, tuned_matmul
 from rag.errors import MissingExtraError, ModelError
+from rag.low_bits import FLOATS, NO_FORMAT, NO_PRODUCT, TWINS
 
 ROWS, COLUMNS = 100, 256
+ERRORS = {"sym_int4": 0.1, "asym_int4": 0.1, "sym_int5": 0.05, "asym_int5": 0.05, "sym_int8": 0.01}
+
+PRODUCTS = """
+import json, os, resource, torch
+from rag.engines.kernels import BASELINE, QTYPES, Kernels
+from tests.test_matmul import ggml_types
+
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+kernels, ended = Kernels(BASELINE), {}
+for name, number in ggml_types().items():
+    QTYPES[name] = number
+    if not (child := os.fork()):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        kernels.multiply(torch.randn(1, 256), torch.zeros(8, 4096, dtype=torch.uint8), name)
+        os._exit(0)
+    ended[name] = os.waitpid(child, 0)[1]
+print(json.dumps(ended))
+"""
+
+
+def ggml_types() -> dict[str, int]:
+    """Return ipex-llm's own numbers, without importing all of it."""
+    path = library_folder().parent / "ggml" / "quantize.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tables = {"ggml_tensor_qtype", "gguf_mixed_qtype"}
+    found = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in tables
+    }
+    return {**found["ggml_tensor_qtype"], **found["gguf_mixed_qtype"]}
 
 
 def packed(low_bit: str) -> tuple[torch.Tensor, Packed]:
@@ -38,9 +74,41 @@ def apart(got: torch.Tensor, want: torch.Tensor) -> float:
 def test_every_library_reads_the_same_format(variant: str, low_bit: str) -> None:
     weight, matrix = packed(low_bit)
     dense = Kernels(variant).dequantise(matrix.data, low_bit, torch.empty(ROWS, COLUMNS))
-    assert apart(dense, weight) < (0.01 if low_bit == "sym_int8" else 0.1)
+    assert apart(dense, weight) < ERRORS[low_bit]
     x = torch.randn(3, COLUMNS)
     assert apart(Kernels(variant).multiply(x, matrix.data, low_bit), x @ dense.T) < 0.02
+
+
+@pytest.mark.parametrize(("low_bit", "floats"), [("sym_int5", 1), ("asym_int5", 2)])
+def test_five_bits_are_read_as_ggml_lays_them_out(low_bit: str, floats: int) -> None:
+    _, matrix = packed(low_bit)
+    got = Kernels("avx").dequantise(matrix.data, low_bit, torch.empty(ROWS, COLUMNS))
+    size = 2 * floats + 40
+    for row in range(0, ROWS, 9):
+        content = bytes(matrix.data[row].tolist())
+        for start in range(0, COLUMNS, 64):
+            block = content[start // 64 * size :][:size]
+            scale, *least = struct.unpack_from(f"<{floats}e", block)
+            high = int.from_bytes(block[2 * floats : 2 * floats + 8], "little")
+            for column in range(64):
+                code = block[-32 + column % 32] >> (column // 32 * 4) & 15 | (high >> column & 1) << 4
+                want = scale * code + least[0] if least else scale * (code - 16)
+                assert got[row, start + column] == torch.tensor(want)
+
+
+def test_the_library_multiplies_no_type_that_is_refused() -> None:
+    """Each in a process of its own, for the library ends it."""
+    done = subprocess.run([sys.executable, "-c", PRODUCTS], capture_output=True, text=True, check=True)
+    ended = json.loads(done.stdout)
+    assert {name for name, signal in ended.items() if signal} == {*NO_PRODUCT, *NO_FORMAT, *FLOATS}
+    assert {name for name, signal in ended.items() if not signal} == {*QTYPES, *TWINS}
+
+
+@pytest.mark.parametrize(("name", "same"), TWINS.items())
+def test_a_twin_holds_the_same_bytes(name: str, same: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, matrix = packed(same)
+    monkeypatch.setitem(QTYPES, name, ggml_types()[name])
+    assert torch.equal(Kernels("avx").quantise(weight, name), matrix.data)
 
 
 @pytest.mark.filterwarnings("ignore")  # what ipex-llm and transformers say when imported is not ours to mend

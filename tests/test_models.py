@@ -326,6 +326,14 @@ def test_a_model_that_the_user_chose_is_never_replaced(tmp_path: Path, config: C
         models.choose_model(chosen, ignore, shelves())
 
 
+def test_a_model_with_an_adapter_is_never_replaced(config: Config) -> None:
+    models.choose_model(config, ignore, shelves())
+    adapted = config.model_copy(update={"adapter": "org/adapter"})
+    assert models.chosen_model(adapted) == "qwen2-1.5b-instruct"
+    with pytest.raises(ModelError, match=r"qwen2-1\.5b-instruct cannot be had"):
+        models.choose_model(adapted, ignore, shelves())
+
+
 def test_without_the_fallback_either_both_sets_of_reasons_are_given(config: Config) -> None:
     places = (Shelf("Hugging Face", reachable=False), Shelf("package carriers", reachable=False))
     with pytest.raises(ModelError) as caught:

@@ -229,6 +229,10 @@ def test_code_that_the_engine_does_without_needs_no_trust_and_is_not_fetched(
     [
         (b'{"architectures": ["MambaForCausalLM"]}', "names MambaForCausalLM and only Qwen2ForCausalLM, "),
         (b'{"architectures": ["Qwen2ForSequenceClassification"]}', "only Qwen2ForCausalLM, LlamaForCausalLM"),
+        (
+            b'{"architectures": ["Qwen2ForCausalLM"], "quantization_config": {"quant_method": "fp8"}}',
+            "it is quantised by fp8, which is not read here",
+        ),
         (b'{"model_type": "qwen2"}', "names no architecture"),
         (b'{"architectures": 7}', "names no architecture"),
         (b"[]", "no config.json that can be read"),
@@ -245,6 +249,24 @@ def test_an_llm_that_cannot_run_is_refused_before_its_weights_are_fetched(
     with pytest.raises(ModelError, match=reason):
         pull(key, configure())
     assert not asked_for_weights(hub)
+
+
+def test_of_an_adapter_only_its_two_files_are_taken(key: str, hub: Hub, configure: Configure) -> None:
+    adapter = {"adapter_config.json": b"{}", "adapter_model.safetensors": b"weights"}
+    hub.repos["org/adapter"] = {**adapter, "tokenizer.json": b"{}", "optimizer.pt": b"pickled"}
+    config = configure(adapter="org/adapter")
+    found = fetch("org/adapter", "adapter", config, ignore, (HUBS[key](config),))
+    assert {path.name: path.read_bytes() for path in found.path.iterdir() if path.stem != "kaoju"} == adapter
+    assert models.find_adapter(config) == found.path
+    assert models.answering_name("tiny", config) == "tiny + org/adapter"
+    assert models.lowbit_folder("org/tiny", config).name == "sym_int4+org--adapter"
+
+
+def test_an_adapter_meant_as_a_model_is_refused_by_the_hub(key: str, hub: Hub, configure: Configure) -> None:
+    hub.repos[REPO] = {"adapter_config.json": b"{}", "adapter_model.safetensors": b"weights"}
+    with pytest.raises(ModelError, match="it is a LoRA adapter, not a whole model; set it as `adapter`"):
+        pull(key, configure())
+    assert hub.ranges("adapter_model.safetensors") == []
 
 
 def test_an_embedder_may_be_of_any_architecture(key: str, hub: Hub, configure: Configure) -> None:

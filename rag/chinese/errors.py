@@ -143,6 +143,17 @@ ERRORS: Final = {
     "{path} lacks config.json, a tokenizer or model.safetensors; copy all of it there": (
         "{path} 缺少 config.json、分词器或 model.safetensors；请将其完整复制到那里"
     ),
+    "{path} is a LoRA adapter, not a whole model; set it as `adapter`, and as `model` {model}": (
+        "{path} 是 LoRA 适配器，而非完整的模型；请将其设为 `adapter`，并将 `model` 设为 {model}"
+    ),
+    "{path} is a whole model, not a LoRA adapter; set it as `model`": (
+        "{path} 是完整的模型，而非 LoRA 适配器；请将其设为 `model`"
+    ),
+    "the adapter {path} has pickled weights, which can run any code when loaded; have PEFT save it as "
+    "safetensors": "适配器 {path} 中是 pickle 权重，加载时可运行任意代码；请让 PEFT 将其存为 safetensors",
+    "{path} lacks adapter_config.json or adapter_model.safetensors; copy all of the adapter there": (
+        "{path} 缺少 `adapter_config.json` 或 `adapter_model.safetensors`；请将适配器完整复制到那里"
+    ),
     # the folder of documents
     "the data folder {folder} does not exist; create it or set RAG_DATA_DIR to another": (
         "文档文件夹 {folder} 不存在；请创建它，或将 RAG_DATA_DIR 设为另一文件夹"

@@ -62,6 +62,8 @@ WORDS: Final = {
     "LLM": "语言模型",
     "embedder": "嵌入模型",
     "reranker": "重排模型",
+    "LoRA adapter": "LoRA 适配器",
+    "the model that it was made for": "它所适配的模型",
     # what to do with them
     "unpack it and put what it holds here": "请解压后把其中的内容放到这里",
     "decrypt it and put what it holds here": "请解密后把其中的内容放到这里",

@@ -7,9 +7,10 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final, Protocol, TypeGuard, runtime_checkable
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
+from rag.engines.choice import DEFAULT
 from rag.engines.choice import chosen_engine as chosen_engine
-from rag.errors import MissingExtraError
-from rag.models import chosen_model
+from rag.errors import ConfigError, MissingExtraError
+from rag.models import NO_ADAPTER, chosen_model
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -107,10 +108,15 @@ def open_engine(config: Config) -> Engine:
     """Open the engine chosen by `config`, fetching and converting nothing: that is `rag.models`' work.
 
     Raises:
+        ConfigError: when it cannot merge the adapter.
         MissingExtraError: when its packages are not installed.
         ModelError: when its model is not on this machine.
     """
     config = config.model_copy(update={"engine": chosen_engine(config), "model": chosen_model(config)})
+    if config.adapter != NO_ADAPTER and config.engine != DEFAULT:
+        raise ConfigError(
+            f"engine={config.engine!r} cannot merge adapter={config.adapter!r}; use --engine {DEFAULT}"
+        )
     module, _, name = ENGINES[config.engine].partition(":")
     try:
         engine_class = getattr(importlib.import_module(module), name)

@@ -124,3 +124,8 @@ def architecture_of(config: Mapping[str, Any]) -> Architecture:
     if found is None:
         raise KeyError(f"architectures {config['architectures']}")
     return found
+
+
+def head_size(config: Mapping[str, Any]) -> int:
+    """Return how many numbers a head of attention has."""
+    return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])

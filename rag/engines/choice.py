@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.errors import ModelError
-from rag.models import chosen_model, find_model, lowbit_folder
+from rag.models import NO_ADAPTER, chosen_model, find_model, lowbit_folder
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -80,6 +80,8 @@ def chosen_engine(config: Config) -> str:
     """Return the name of the engine to open: `config.engine`, or what "auto" comes to."""
     if config.engine != AUTO:
         return config.engine
+    if config.adapter != NO_ADAPTER:
+        return DEFAULT  # the only one that merges it
     measured = recall(config)
     return measured.fastest if measured else DEFAULT
 
@@ -200,6 +202,8 @@ def findings(config: Config) -> list[tuple[str, str]]:
 def _why_chosen(config: Config) -> str:
     if config.engine != AUTO:
         return "as set"
+    if config.adapter != NO_ADAPTER:
+        return "which merges the adapter"
     measured = recall(config)
     if measured is None:
         return "as nothing was measured here; `rag benchmark --engines` finds out which is fastest"

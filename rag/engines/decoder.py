@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch.nn.functional import log_softmax, rms_norm, scaled_dot_product_attention, silu
 
-from rag.engines.architectures import STACKS
+from rag.engines.architectures import STACKS, head_size
 from rag.engines.lowbit import Manifest
 from rag.engines.matmul import Matmul
 from rag.engines.packed import Packed
@@ -62,7 +62,7 @@ class Decoder:
         config: Mapping[str, Any] = manifest.config
         self.heads: int = config["num_attention_heads"]
         self.kv_heads: int = config["num_key_value_heads"]
-        self.head_size: int = config.get("head_dim") or config["hidden_size"] // self.heads
+        self.head_size = head_size(config)
         self._epsilon: float = config["rms_norm_eps"]
         self._multiply = multiply
         files = [folder / f"layer-{number:03}.safetensors" for number in range(config["num_hidden_layers"])]

@@ -75,12 +75,13 @@ class IpexEngine:
     @classmethod
     def open(cls, config: Config) -> IpexEngine:
         """Open the conversion of `config.model`; raises ModelError when there is none."""
-        from rag.models import lowbit_folder
+        from rag.models import answering_name, lowbit_folder
 
         budget = int(config.reuse_gb * GIGABYTE)
         store = Store(states_folder(config), budget) if config.reuse == "on" else None
         folder = lowbit_folder(config.model, config)
-        return cls(folder, model=config.model, threads=config.threads, store=store)
+        model = answering_name(config.model, config)
+        return cls(folder, model=model, threads=config.threads, store=store)
 
     def count_tokens(self, prompt: Prompt) -> int:
         return len(self._tokenizer.render(prompt).tokens)

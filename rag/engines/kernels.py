@@ -19,7 +19,8 @@ import torch
 
 from rag.errors import MissingExtraError, ModelError
 
-QTYPES: Final = {"sym_int4": 2, "asym_int4": 3, "sym_int8": 8}  # ipex_llm.ggml.quantize.ggml_tensor_qtype
+# ipex_llm.ggml.quantize.ggml_tensor_qtype; rag.low_bits says why the others are missing.
+QTYPES: Final = {"sym_int4": 2, "asym_int4": 3, "sym_int5": 6, "asym_int5": 7, "sym_int8": 8}
 # The flags of /proc/cpuinfo without which a variant would crash; the best first.
 VARIANTS: Final = {
     "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "f16c", "fma"},
@@ -27,6 +28,9 @@ VARIANTS: Final = {
     "avx2": {"avx2", "f16c", "fma"},
     "avx": {"avx"},
 }
+# The library has no dequantisation of these: (float16 numbers, bytes of fifth bits) of a block.
+UNPACKED_HERE: Final = {"asym_int4": (2, 0), "sym_int5": (1, 8), "asym_int5": (2, 8)}
+LOW_NIBBLES: Final = 0x0F0F0F0F0F0F0F0F
 BASELINE: Final = "avx"
 HISTOGRAM: Final = ctypes.c_int64 * 16
 
@@ -56,6 +60,7 @@ class Kernels:
         self._dequantise.restype = None
         self._multiply = library.ggml_compute_forward_mul_mat_q_fp32
         self._multiply.restype = None
+        self._fifth_bits = _fifth_bits()
 
     def columns(self, row_bytes: int, low_bit: str) -> int:
         qtype = QTYPES[low_bit]
@@ -78,8 +83,8 @@ class Kernels:
 
     def dequantise(self, packed: torch.Tensor, low_bit: str, out: torch.Tensor) -> torch.Tensor:
         """Fill `out` (rows, columns) from `packed`; return it. Other threads run meanwhile."""
-        if low_bit == "asym_int4":  # missing in the library
-            return _dequantise_asymmetric(packed, out)
+        if low_bit in UNPACKED_HERE:
+            return _unpack(packed, low_bit, out, self._fifth_bits)
         self._dequantise(_address(packed), _address(out), ctypes.c_size_t(out.numel()), QTYPES[low_bit])
         return out
 
@@ -128,10 +133,26 @@ def _address(tensor: torch.Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(tensor.data_ptr())
 
 
-def _dequantise_asymmetric(packed: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """Blocks of 64 columns: scale and least value as float16, then 32 bytes of two columns each."""
-    blocks = packed.view(packed.shape[0], -1, 36)
-    scale, least = blocks[..., :4].contiguous().view(torch.float16).float().unbind(dim=-1)
-    nibbles = blocks[..., 4:]
-    codes = torch.stack((nibbles & 15, nibbles >> 4), dim=-2).flatten(-2)
-    return out.copy_((codes * scale[..., None] + least[..., None]).view_as(out))
+def _unpack(packed: torch.Tensor, low_bit: str, out: torch.Tensor, fifth_bits: torch.Tensor) -> torch.Tensor:
+    """Blocks of 64 columns: scale and least value as float16, fifth bits, then 32 bytes of two columns each.
+
+    Symmetric types have no least value: their codes count from -16. Eight codes are unpacked at a time.
+    """
+    heads, high_bytes = UNPACKED_HERE[low_bit]
+    blocks = packed.view(packed.shape[0], -1, 2 * heads + high_bytes + 32)
+    head = blocks[..., : 2 * heads].contiguous().view(torch.float16).float()
+    scale, least = head[..., :1], head[..., 1:] if heads > 1 else head * -16
+    nibbles = blocks[..., -32:].contiguous().view(torch.int64)
+    codes = torch.cat((nibbles & LOW_NIBBLES, nibbles >> 4 & LOW_NIBBLES), dim=-1)
+    if high_bytes:
+        high = blocks[..., 2 * heads : -32].reshape(-1).int()
+        codes |= fifth_bits.index_select(0, high).view_as(codes)
+    numbers = out.view(*codes.shape[:-1], -1).copy_(codes.view(torch.uint8))
+    numbers.mul_(scale).add_(least)
+    return out
+
+
+def _fifth_bits() -> torch.Tensor:
+    """Return for each byte its bits as the fifth bits of eight codes, which are a byte each of an int64."""
+    bits = (torch.arange(256)[:, None] >> torch.arange(8) & 1) << 4
+    return bits.to(torch.uint8).view(torch.int64)[:, 0]

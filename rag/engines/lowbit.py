@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.datatypes import Progress, ProgressCallback
+from rag.engines.adapter import Adapter
 from rag.engines.configs import NEEDED_KEYS
 from rag.engines.origin import describe, is_same, stamp
 from rag.engines.packing import head_tensors, layer_tensors
 from rag.engines.sources import Source, open_source, reading, tokenizer_files
 from rag.errors import DiskError, LockedError, ModelError
+from rag.low_bits import require_runnable
 
 if TYPE_CHECKING:
     import torch
@@ -72,35 +74,41 @@ def read_manifest(target: Path) -> Manifest:
     return manifest
 
 
-def is_converted(target: Path, source: Path | None, low_bit: str) -> bool:
-    """Tell whether `target` holds a whole conversion to `low_bit`, of `source` unless that is None."""
+def is_converted(target: Path, source: Path | None, low_bit: str, adapter: Path | None = None) -> bool:
+    """Tell whether `target` holds a whole conversion to `low_bit`.
+
+    Unless `source` is None, it has to be of that, with `adapter` merged into it.
+    """
     try:
         manifest = read_manifest(target)
     except ModelError:
         return False
     if manifest.low_bit != low_bit:
         return False
-    return source is None or is_same(manifest.source, source)
+    return source is None or is_same(manifest.source, source, adapter)
 
 
-def convert(source: Path, target: Path, low_bit: str, progress: ProgressCallback) -> None:
+def convert(
+    source: Path, target: Path, low_bit: str, progress: ProgressCallback, adapter: Path | None = None
+) -> None:
     """Convert a GGUF file or a safetensors folder to `target`, which appears when it is whole.
 
-    A run cut short goes on after the layers that it wrote. An older conversion stays until the new one is
-    whole.
+    The LoRA adapter in the folder `adapter` is merged into the weights. A run cut short goes on after the
+    layers that it wrote. An older conversion stays until the new one is whole.
 
     Raises:
-        ModelError: when `source` cannot be read.
+        ModelError: when `source` cannot be read or merged with `adapter`, or `low_bit` does not run here.
         LockedError: when another process converts to `target`.
         DiskError: when the disk is full or read-only.
     """
     from filelock import FileLock, Timeout
 
+    require_runnable(low_bit)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(target.name + ".lock"), timeout=0):
-            if not is_converted(target, source, low_bit):
-                _convert_beside(source, target, low_bit, progress)
+            if not is_converted(target, source, low_bit, adapter):
+                _convert_beside(source, target, low_bit, progress, adapter)
     except Timeout as exc:
         raise LockedError(
             f"another process is converting {source.name} to {target}; wait until it is done"
@@ -109,10 +117,12 @@ def convert(source: Path, target: Path, low_bit: str, progress: ProgressCallback
         raise DiskError(f"{target} cannot be written: {exc.strerror or exc}; free space or mend it") from exc
 
 
-def _convert_beside(source: Path, target: Path, low_bit: str, progress: ProgressCallback) -> None:
+def _convert_beside(
+    source: Path, target: Path, low_bit: str, progress: ProgressCallback, adapter: Path | None
+) -> None:
     partial = target.with_name(target.name + ".partial")
     try:
-        _convert(source, partial, low_bit, progress)
+        _convert(source, partial, low_bit, progress, adapter)
     except ModelError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -132,9 +142,11 @@ def _swap(partial: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _convert(source: Path, folder: Path, low_bit: str, progress: ProgressCallback) -> None:
-    weights = open_source(source)
-    plan = _resume(source, weights, folder, low_bit)
+def _convert(
+    source: Path, folder: Path, low_bit: str, progress: ProgressCallback, adapter: Path | None
+) -> None:
+    weights = open_source(source, Adapter(adapter) if adapter else None)
+    plan = _resume(source, adapter, weights, folder, low_bit)
     _check_space(source, folder)
     names = [*(f"layer-{number:03}" for number in range(plan.config["num_hidden_layers"])), HEAD]
     stage = f"Converting to {low_bit}"
@@ -155,7 +167,7 @@ def _convert(source: Path, folder: Path, low_bit: str, progress: ProgressCallbac
     progress(Progress(stage=stage, done=len(names), total=len(names), unit="layers"))
 
 
-def _resume(source: Path, weights: Source, folder: Path, low_bit: str) -> Manifest:
+def _resume(source: Path, adapter: Path | None, weights: Source, folder: Path, low_bit: str) -> Manifest:
     """Empty `folder` unless a like conversion was cut short there; return the manifest, without the files.
 
     The same manifest lies in the folder from the beginning, as the note of what its layers are made from.
@@ -164,13 +176,13 @@ def _resume(source: Path, weights: Source, folder: Path, low_bit: str) -> Manife
     plan = Manifest(format=FORMAT, source={}, low_bit=low_bit, versions=_versions(), config=config, files={})
     with suppress(ModelError):
         note = replace(read_manifest(folder), files={})
-        if replace(note, source={}) == plan and is_same(note.source, source):
+        if replace(note, source={}) == plan and is_same(note.source, source, adapter):
             for torn in folder.glob(f"*{TORN}"):
                 torn.unlink()
             return note
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    note = replace(plan, source=describe(source))
+    note = replace(plan, source=describe(source, adapter))
     _write(folder / MANIFEST, _as_json(note))
     return note
 

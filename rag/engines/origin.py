@@ -1,4 +1,4 @@
-"""What a conversion was made from: the size, age and hash of its source."""
+"""What a conversion was made from: the size, age and hash of its source, and of the adapter in it."""
 
 from __future__ import annotations
 
@@ -7,41 +7,44 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from rag.engines.adapter import SETTINGS, WEIGHTS
 from rag.engines.sources import reading
 
 HASHED: Final = 1 << 22  # bytes at a time
 
 
-def describe(source: Path) -> dict[str, Any]:
+def describe(source: Path, adapter: Path | None = None) -> dict[str, Any]:
     """Return name, bytes, mtime_ns and sha256; raises ModelError when `source` cannot be read."""
     digest = hashlib.sha256()
     with reading(source):
-        for path in _files(source):
+        for path in _files(source, adapter):
             with path.open("rb") as file:
                 while block := file.read(HASHED):
                     digest.update(block)
-    return {"name": source.name, **stamp(source), "sha256": digest.hexdigest()}
+    name = f"{source.name} + {adapter.name}" if adapter else source.name
+    return {"name": name, **stamp(source, adapter), "sha256": digest.hexdigest()}
 
 
-def stamp(source: Path) -> dict[str, int]:
+def stamp(source: Path, adapter: Path | None = None) -> dict[str, int]:
     """Return bytes and mtime_ns, which cost nothing; raises ModelError when `source` is not there."""
     with reading(source):
-        stats = [path.stat() for path in _files(source)]
+        stats = [path.stat() for path in _files(source, adapter)]
     return {
         "bytes": sum(stat.st_size for stat in stats),
         "mtime_ns": max((stat.st_mtime_ns for stat in stats), default=0),
     }
 
 
-def is_same(described: Mapping[str, Any], source: Path) -> bool:
+def is_same(described: Mapping[str, Any], source: Path, adapter: Path | None = None) -> bool:
     """Tell whether `source` is what was described, if only touched since."""
-    now = stamp(source)
+    now = stamp(source, adapter)
     if described.get("bytes") != now["bytes"]:
         return False
     if described.get("mtime_ns") == now["mtime_ns"]:
         return True
-    return bool(described.get("sha256") == describe(source)["sha256"])
+    return bool(described.get("sha256") == describe(source, adapter)["sha256"])
 
 
-def _files(source: Path) -> list[Path]:
-    return [source] if source.is_file() else sorted(source.glob("*.safetensors"))
+def _files(source: Path, adapter: Path | None) -> list[Path]:
+    files = [source] if source.is_file() else sorted(source.glob("*.safetensors"))
+    return [*files, adapter / SETTINGS, adapter / WEIGHTS] if adapter else files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from rag.engines.architectures import architecture_of
+from rag.engines.architectures import architecture_of, head_size
 from rag.engines.sources import Source
 
 if TYPE_CHECKING:
@@ -49,16 +49,11 @@ def layer_tensors(weights: Source, number: int, low_bit: str) -> dict[str, torch
     return tensors
 
 
-def _head_size(weights: Source) -> int:
-    config = weights.config
-    return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
-
-
 def _frequencies(weights: Source) -> dict[str, torch.Tensor]:
     """Return those of the rotation, where the decoder cannot tell them from `rope_theta` alone."""
     from rag.engines.rotary import frequencies, plain_frequencies
 
-    size = _head_size(weights)
+    size = head_size(weights.config)
     found = frequencies(weights.config, size)
     plain = plain_frequencies(weights.config["rope_theta"], size)
     return {} if found.equal(plain) else {"frequencies": found}
@@ -70,7 +65,7 @@ def _order(weights: Source) -> torch.Tensor | None:
 
     from rag.engines.rotary import row_order, turned
 
-    config, size = weights.config, _head_size(weights)
+    config, size = weights.config, head_size(weights.config)
     share = turned(config, size)
     in_pairs = architecture_of(config).in_pairs
     if share == size and not in_pairs:

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.engines.architectures import architecture_of
+from rag.engines.architectures import architecture_of, head_size
 from rag.engines.chat_settings import FILE as CHAT
 from rag.engines.chat_settings import Said, said_by_folder, said_by_gguf, settle
 from rag.engines.configs import read_config
 from rag.engines.gguf_config import REGROUPED, gguf_config, gguf_name
 from rag.engines.gguf_file import GgufFile
+from rag.engines.tensors import Tensors, open_tensors
 from rag.engines.tiktoken_file import from_tiktoken, is_tiktoken
 from rag.engines.vocabularies import added_tokens, from_gguf, from_sentencepiece, mark_added_tokens
 from rag.errors import ModelError, RagError
 
 if TYPE_CHECKING:
     import torch
+
+    from rag.engines.adapter import Adapter
 
 TOKENIZER: Final = "tokenizer.json"
 QUERY_OR_KEY: Final = re.compile(r"\.[qk]_proj\.")
@@ -51,14 +54,14 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path) -> Source:
-    """Open a .gguf file or a folder of safetensors.
+def open_source(path: Path, adapter: Adapter | None = None) -> Source:
+    """Open a .gguf file or a folder of safetensors; what `adapter` adds to the weights is in them.
 
     Raises:
-        ModelError: when it is neither, damaged, or of no family that runs here.
+        ModelError: when it is neither, damaged, of no family that runs here, or the adapter does not fit.
     """
     with reading(path):
-        return GgufSource(path) if path.is_file() else SafetensorsSource(path)
+        return GgufSource(path, adapter) if path.is_file() else SafetensorsSource(path, adapter)
 
 
 def tokenizer_files(source: Source) -> dict[str, bytes]:
@@ -93,15 +96,13 @@ def reading(path: Path) -> Iterator[None]:
         raise ModelError(f"{path} cannot be read as a model: {exc}; fetch it again") from exc
 
 
-class GgufSource:
-    """Dequantises a GGUF file."""
+class GgufTensors:
+    """Tensors of a GGUF file under their Hugging Face names, laid out as there."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = GgufFile(path)
-        self._metadata = self._file.metadata
-        self._path = path
-        self.config: Mapping[str, Any] = gguf_config(path, self._file)
-        self._regrouped = self._metadata["general.architecture"] in REGROUPED
+    def __init__(self, file: GgufFile, regrouped: int) -> None:
+        """`regrouped` is the size of heads whose rows llama.cpp's converter put in another order, or 0."""
+        self._file = file
+        self._regrouped = regrouped
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._file.tensors[gguf_name(name)].shape
@@ -114,16 +115,31 @@ class GgufSource:
         return torch.from_numpy(self._file.rows(gguf_name(name), start, stop))
 
     def _in_halves(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
-        """Return rows as Hugging Face orders them: those turned against each other are half a head apart.
-
-        llama.cpp's converter makes them neighbours.
-        """
-        config = self.config
-        size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+        """Return rows with those turned against each other half a head apart; in the file they touch."""
+        size = self._regrouped
         begin, end = start // size * size, -(-stop // size) * size
         heads = self._file.rows(name, begin, end)
         rows = heads.reshape(-1, size // 2, 2, *heads.shape[1:]).swapaxes(1, 2).reshape(heads.shape)
         return np.ascontiguousarray(rows[start - begin : stop - begin])
+
+
+class GgufSource:
+    """Dequantises a GGUF file."""
+
+    def __init__(self, path: Path, adapter: Adapter | None = None) -> None:
+        self._file = GgufFile(path)
+        self._metadata = self._file.metadata
+        self._path = path
+        self.config: Mapping[str, Any] = gguf_config(path, self._file)
+        is_regrouped = self._metadata["general.architecture"] in REGROUPED
+        stored = GgufTensors(self._file, head_size(self.config) if is_regrouped else 0)
+        self._tensors: Tensors = adapter.merged(stored, self.config) if adapter else stored
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._tensors.shape(name)
+
+    def rows(self, name: str, start: int, stop: int) -> torch.Tensor:
+        return self._tensors.rows(name, start, stop)
 
     def tokenizer(self) -> str:
         return from_gguf(self._metadata, self._path)
@@ -135,24 +151,25 @@ class GgufSource:
 class SafetensorsSource:
     """Reads a Hugging Face folder: config.json, tokenizer.json and *.safetensors."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, adapter: Adapter | None = None) -> None:
         from safetensors import safe_open
 
         self._folder = folder
         with reading(folder / "config.json"):
             self.config: Mapping[str, Any] = read_config(folder / "config.json")
-        self._files: dict[str, Any] = {}
+        files: dict[str, Any] = {}
         for path in sorted(folder.glob("*.safetensors")):
             with reading(path):
                 file: Any = safe_open(path, framework="pt")
-                self._files |= dict.fromkeys(file.keys(), file)
+                files |= dict.fromkeys(file.keys(), file)
+        stored = open_tensors(folder, self.config, files)
+        self._tensors = adapter.merged(stored, self.config) if adapter else stored
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(self._files[name].get_slice(name).get_shape())
+        return self._tensors.shape(name)
 
     def rows(self, name: str, start: int, stop: int) -> torch.Tensor:
-        tensor: torch.Tensor = self._files[name].get_slice(name)[start:stop]
-        return tensor.float().contiguous()
+        return self._tensors.rows(name, start, stop)
 
     def tokenizer(self) -> str:
         path, older = self._folder / "tokenizer.json", self._folder / "tokenizer.model"

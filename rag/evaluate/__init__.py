@@ -61,10 +61,11 @@ def _made(config: Config, questions: QuestionSet, plan: Plan, *, n: int) -> dict
     import rag
     from rag.benchmark import machine
     from rag.engines import chosen_engine
-    from rag.models import chosen_model
+    from rag.models import answering_name, chosen_model
 
     asks = plan.answers or plan.closed_book
-    using = {"model": chosen_model(config), "low_bit": config.low_bit, "engine": chosen_engine(config)}
+    model = answering_name(chosen_model(config), config)
+    using = {"model": model, "low_bit": config.low_bit, "engine": chosen_engine(config)}
     return {
         "set": questions.name,
         "n": n,

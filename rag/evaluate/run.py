@@ -163,8 +163,8 @@ def _share_engines(rags: Iterable[Rag]) -> None:
     engines: dict[str, Engine] = {}
     for rag in rags:
         config = rag.config
-        key = f"{chosen_engine(config)} {config.model} {config.low_bit} {config.threads} {config.reuse}"
-        key += f" {config.openai_url} {config.openai_context}"
+        key = f"{chosen_engine(config)} {config.model} {config.adapter} {config.low_bit} {config.threads}"
+        key += f" {config.reuse} {config.openai_url} {config.openai_context}"
         if key not in engines:
             engines[key] = open_engine(config)
         rag.engine = engines[key]

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.datatypes import ProgressCallback
+from rag.models.adapters import NO_ADAPTER
 from rag.models.catalogue import CATALOGUE, FALLBACK_MODEL, Carrier, Entry
 from rag.models.fallback import choose_model, chosen_model
-from rag.models.places import find, understand
+from rag.models.places import Wanted, find, understand
 from rag.models.show import ModelState, list_models, show_model
 from rag.models.sources import Attempt, Fetched, fetch
 
@@ -18,16 +19,20 @@ if TYPE_CHECKING:
 __all__ = [
     "CATALOGUE",
     "FALLBACK_MODEL",
+    "NO_ADAPTER",
     "Attempt",
     "Carrier",
     "Entry",
     "Fetched",
     "ModelState",
+    "answering_name",
     "choose_model",
     "chosen_model",
+    "fetch_adapter",
     "fetch_embedder",
     "fetch_model",
     "fetch_reranker",
+    "find_adapter",
     "find_embedder",
     "find_model",
     "find_reranker",
@@ -81,6 +86,37 @@ def fetch_reranker(name: str, config: Config, progress: ProgressCallback) -> Fet
     return fetch(name, "reranker", config, progress)
 
 
+def find_adapter(config: Config) -> Path | None:
+    """Return the folder of `config.adapter` when it is whole, or None; raises what `find_model` raises."""
+    wanted = _adapter(config)
+    return find(wanted) if wanted else None
+
+
+def fetch_adapter(config: Config, progress: ProgressCallback) -> Fetched | None:
+    """Return `config.adapter` from the first place that has it, or None where none is wanted.
+
+    Raises what `fetch_model` raises.
+    """
+    return fetch(config.adapter, "adapter", config, progress) if _adapter(config) else None
+
+
+def answering_name(name: str, config: Config) -> str:
+    """Return what answers of the LLM `name` are said to come from: with its adapter, if it has one."""
+    wanted = _adapter(config)
+    if wanted is None:
+        return name
+    return f"{name} + {wanted.path.resolve().name if wanted.path else wanted.name}"
+
+
 def lowbit_folder(name: str, config: Config) -> Path:
-    """Return where the conversion of the LLM `name` to `config.low_bit` lies, whether it exists or not."""
-    return understand(name, "llm", config).folder / config.low_bit
+    """Return where the conversion of the LLM `name` to `config.low_bit` lies, whether it exists or not.
+
+    One with an adapter merged into it lies in a folder of its own.
+    """
+    wanted = _adapter(config)
+    merged = f"+{wanted.folder.name.replace('.', '_')}" if wanted else ""
+    return understand(name, "llm", config).folder / f"{config.low_bit}{merged}"
+
+
+def _adapter(config: Config) -> Wanted | None:
+    return None if config.adapter == NO_ADAPTER else understand(config.adapter, "adapter", config)

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["llm", "embedder", "reranker"]
+Kind: TypeAlias = Literal["llm", "embedder", "reranker", "adapter"]
 FALLBACK_MODEL: Final = "qwen2.5-coder-1.5b-instruct"
 MB: Final = 1_000_000
 QWEN_SIZES: Final = {"0.5b": 988 * MB, "1.5b": 3_087 * MB, "3b": 6_172 * MB, "7b": 15_232 * MB}

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
 from rag.datatypes import ProgressCallback
+from rag.models.adapters import NO_ADAPTER
 from rag.models.catalogue import FALLBACK_MODEL
 from rag.models.places import find, understand
 from rag.models.sources import Attempt, Fetched, NoSourceError, PackageCarriers, Source, fetch
@@ -74,15 +75,17 @@ def chosen_model(config: Config) -> str:
 
 
 def _may_replace(config: Config, attempts: Sequence[Attempt]) -> bool:
-    """Only the built-in default, and only when no hub answered."""
-    if "model" in config.model_fields_set:
+    """Only the built-in default without an adapter, and only when no hub answered."""
+    if "model" in config.model_fields_set or config.adapter != NO_ADAPTER:
         return False
     beyond = [a for a in attempts if a.source not in {"local", PackageCarriers.name}]
     return all(attempt.unreachable for attempt in beyond)
 
 
 def _remembered(config: Config) -> Fetched | None:
-    if "model" in config.model_fields_set or find(understand(config.model, "llm", config)) is not None:
+    if "model" in config.model_fields_set or config.adapter != NO_ADAPTER:
+        return None
+    if find(understand(config.model, "llm", config)) is not None:
         return None
     try:
         found = json.loads((config.models_dir / REPLACED).read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from rag.errors import ModelError
+from rag.models.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS, PICKLED_WEIGHTS
 from rag.models.catalogue import Kind
 from rag.models.files import ModelFile, is_pickled
 
@@ -24,6 +25,8 @@ def choose_files(files: Sequence[ModelFile], kind: Kind, *, trusted: bool) -> li
         ModelError: when the weights are pickled, missing, or of no known form.
     """
     files = [file for file in files if ".." not in Path(file.path).parts and not file.path.startswith("/")]
+    if kind == "adapter":
+        return _choose_adapter(files)
     plain = [file for file in files if _is_plain(file.path, kind, trusted=trusted)]
     weights = [file for file in files if WEIGHTS.fullmatch(file.path)]
     if weights:
@@ -32,12 +35,25 @@ def choose_files(files: Sequence[ModelFile], kind: Kind, *, trusted: bool) -> li
     ggufs = [file for file in files if file.path.lower().endswith(".gguf") and "-of-" not in file.path]
     if ggufs and kind == "llm":
         return [_choose_gguf(ggufs)]
+    if kind == "llm" and any(file.path == ADAPTER_CONFIG for file in files):
+        raise ModelError("it is a LoRA adapter, not a whole model; set it as `adapter`, its base as `model`")
     pickled = [file.path for file in files if is_pickled(file.path) and "/" not in file.path]
     if pickled:
         raise ModelError(
             f"it has only pickled weights ({', '.join(pickled[:3])}), which can run any code when loaded"
         )
     raise ModelError("it has no safetensors" + (" and no GGUF file" if kind == "llm" else ""))
+
+
+def _choose_adapter(files: Sequence[ModelFile]) -> list[ModelFile]:
+    names = {file.path for file in files}
+    if {ADAPTER_CONFIG, ADAPTER_WEIGHTS} <= names:
+        return [file for file in files if file.path in {ADAPTER_CONFIG, ADAPTER_WEIGHTS, "LICENSE"}]
+    if PICKLED_WEIGHTS in names:
+        raise ModelError(
+            f"it has only pickled weights ({PICKLED_WEIGHTS}), which can run any code when loaded"
+        )
+    raise ModelError(f"it has no {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}: it is no LoRA adapter")
 
 
 def _is_plain(path: str, kind: Kind, *, trusted: bool) -> bool:

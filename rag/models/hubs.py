@@ -152,17 +152,19 @@ def _reason(exc: BaseException) -> str:
 
 
 def _runs_without_its_code(folder: Path) -> bool:
-    """Check, before gigabytes are sent, that the LLM in `folder` is of an architecture that runs here.
+    """Check, before gigabytes are sent, that the LLM in `folder` is of a kind that runs here.
 
     Tell whether Python code that comes with it is of no use, since the engine knows what it says.
 
     Raises:
-        ModelError: with the one that its config.json names.
+        ModelError: with the architecture or quantisation that its config.json names.
     """
     from rag.engines.architectures import find_architecture, known_names
+    from rag.engines.tensors import refuse_unreadable
 
     try:
-        named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        named, quantised = config.get("architectures"), config.get("quantization_config")
     except (OSError, ValueError, AttributeError) as exc:
         raise ModelError("it has no config.json that can be read, which names its architecture") from exc
     known = named if isinstance(named, list) else []
@@ -170,6 +172,7 @@ def _runs_without_its_code(folder: Path) -> bool:
     if found is None:
         holds = ", ".join(map(str, known))[:200] or "no architecture"
         raise ModelError(f"its config.json names {holds} and only {known_names()} run here")
+    refuse_unreadable({} if quantised is None else quantised, "it")
     return found.is_told_by_code
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rag.errors import ModelError
+from rag.models.adapters import ADAPTER_CONFIG, own_adapter, refuse_adapter
 from rag.models.catalogue import Entry, Kind, lookup, suggest
 from rag.models.files import is_pickled, read_manifest, whole_model
 
@@ -16,8 +17,19 @@ if TYPE_CHECKING:
     from rag.config import Config
 
 HUB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-SETTINGS: Final[dict[Kind, str]] = {"llm": "model", "embedder": "embedder", "reranker": "reranker"}
-CALLED: Final[dict[Kind, str]] = {"llm": "an LLM", "embedder": "an embedder", "reranker": "a reranker"}
+SETTINGS: Final[dict[Kind, str]] = {
+    "llm": "model",
+    "embedder": "embedder",
+    "reranker": "reranker",
+    "adapter": "adapter",
+}
+CALLED: Final[dict[Kind, str]] = {
+    "llm": "an LLM",
+    "embedder": "an embedder",
+    "reranker": "a reranker",
+    "adapter": "a LoRA adapter",
+}
+CONFIGS: Final = ("config.json", ADAPTER_CONFIG)  # a folder with one of them is meant as a model
 WEIGHTS: Final = "weights"  # below a model's folder; beside it lie the conversions, named by their type
 
 
@@ -76,14 +88,18 @@ def _own_path(name: str, config: Config) -> Path | None:
     given = Path(name).expanduser()
     if given.suffix == ".gguf" and given.is_file():
         return given
-    if given.is_dir() and (_looks_meant(name) or (given / "config.json").is_file()):
+    if given.is_dir() and (_looks_meant(name) or _has_config(given)):
         return given
     if HUB_ID.fullmatch(name) or HUB_ID.fullmatch(f"own/{name}"):
         kept = config.models_dir / name
         for path in (kept, kept.with_name(f"{kept.name}.gguf")):
-            if path.is_file() if path.suffix == ".gguf" else (path / "config.json").is_file():
+            if path.is_file() if path.suffix == ".gguf" else _has_config(path):
                 return path
     return None
+
+
+def _has_config(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in CONFIGS)
 
 
 def _looks_meant(name: str) -> bool:
@@ -113,7 +129,7 @@ def find(wanted: Wanted) -> Path | None:
         ModelError: when the user's own path holds no usable weights.
     """
     if wanted.path is not None:
-        return _own_model(wanted.path, wanted.kind)
+        return own_adapter(wanted.path) if wanted.kind == "adapter" else _own_model(wanted.path, wanted.kind)
     manifest = read_manifest(wanted.weights)
     if manifest is None:
         return None
@@ -130,6 +146,8 @@ def _own_model(path: Path, kind: Kind) -> Path:
         return path
     if whole_model(path):
         return path
+    if kind == "llm":
+        refuse_adapter(path)
     ggufs = sorted(path.glob("*.gguf"))
     if len(ggufs) == 1 and kind == "llm":
         return ggufs[0]

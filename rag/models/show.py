@@ -43,7 +43,9 @@ def show_model(name: str, kind: Kind | None, config: Config) -> ModelState:
         ModelError: when `name` means no model.
     """
     entry = lookup(name)
-    usual: Kind = next((kind for kind in ("embedder", "reranker") if name == getattr(config, kind)), "llm")
+    usual: Kind = next(
+        (kind for kind in ("embedder", "reranker", "adapter") if name == getattr(config, kind)), "llm"
+    )
     wanted = understand(name, kind or (entry.kind if entry else usual), config)
     try:
         path = find(wanted)
