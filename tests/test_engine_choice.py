@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from rag.engines.choice import (
     why_missing,
 )
 from rag.engines.lowbit import convert
-from rag.errors import EngineError
+from rag.errors import ConfigError, EngineError
 from rag.models import lowbit_folder
 from rag.timing import choose_engine
 from tests.given_speeds import given
@@ -68,6 +69,23 @@ def test_the_soonest_end_of_the_answer_wins_not_the_soonest_beginning(tiny: Conf
     assert open_engine(tiny).name == "echo"  # which "quick" is
     measured(tiny, ipex=(1.0, 5.0), quick=(9.0, 10.0))
     assert chosen_engine(tiny) == "ipex"
+
+
+def test_one_that_judges_wins_over_one_that_is_faster(tiny: Config) -> None:
+    quick, ipex = speed("quick", 1.0, 20.0), replace(speed("ipex", 5.0, 5.0), judges=True)
+    remember(tiny, Measured(machine=holds_for(tiny), speeds={"quick": quick, "ipex": ipex}))
+    assert chosen_engine(tiny) == "ipex"
+    settings = {"models_dir": tiny.models_dir, "model": tiny.model, "embedder": "hashing"}
+    fact = next(each.fact for each in examine(settings) if each.subject == "engine")
+    assert "of those that judge whether passages hold the answer (ipex) for" in fact
+
+
+def test_an_adapter_is_merged_by_ipex_or_refused(tiny: Config) -> None:
+    measured(tiny, ipex=(9.0, 1.0), quick=(1.0, 9.0))
+    adapted = tiny.model_copy(update={"adapter": "somebody/lora"})
+    assert chosen_engine(adapted) == "ipex"
+    with pytest.raises(ConfigError, match="'quick' cannot merge adapter='somebody/lora'; use --engine ipex"):
+        open_engine(adapted.model_copy(update={"engine": "quick"}))
 
 
 def test_an_engine_that_was_named_is_used(tiny: Config) -> None:

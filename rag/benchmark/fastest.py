@@ -96,6 +96,7 @@ def _speed(name: str, timing: Timing) -> Speed:
         decode_tps=timing.decode_tps,
         warm=timing.kept,
         versions=versions_of(name),
+        judges=timing.judges,
     )
 
 

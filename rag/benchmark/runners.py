@@ -39,6 +39,7 @@ class Timing:
     rss_mb: float  # most memory the process has held so far
     cached_tokens: int = 0  # of the prompt, not read again
     kept: bool = False  # its passages had been read before
+    judges: bool = False  # the engine tells whether passages hold the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,7 @@ def _time(events: Iterator[object], *, kept: bool) -> Timing:
         rss_mb=peak_mb(),
         cached_tokens=usage.cached_tokens if usage else 0,
         kept=kept,
+        judges=usage is not None and usage.answerable is not None,
     )
 
 

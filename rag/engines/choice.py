@@ -47,6 +47,7 @@ class Speed:
     decode_tps: float  # tokens per second after the first
     warm: bool  # the passages had been read before
     versions: Mapping[str, str]
+    judges: bool = False  # it tells whether passages hold the answer
 
     @property
     def seconds(self) -> float:
@@ -64,7 +65,8 @@ class Measured:
 
     @property
     def fastest(self) -> str:
-        return min(self.speeds, key=lambda name: self.speeds[name].seconds)
+        """Of those that judge, where one does: without that more is answered that no passage holds."""
+        return min(self.speeds, key=lambda name: (not self.speeds[name].judges, self.speeds[name].seconds))
 
 
 def told(speed: Speed) -> str:
@@ -211,4 +213,6 @@ def _why_chosen(config: Config) -> str:
     speeds = "; ".join(f"{name} {told(measured.speeds[name])}" for name in ordered)
     tried = [*(f"{name} failed: {why}" for name, why in measured.failed.items())]
     waiting = [f"{name} was not measured: `rag benchmark --engines`" for name in unmeasured(config)]
-    return "; ".join([f"the fastest here for a typical question: {speeds}", *tried, *waiting])
+    judging = [name for name in ordered if measured.speeds[name].judges]
+    among = f" of those that judge whether passages hold the answer ({', '.join(judging)})" if judging else ""
+    return "; ".join([f"the fastest here{among} for a typical question: {speeds}", *tried, *waiting])

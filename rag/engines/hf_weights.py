@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +28,8 @@ HALVES: Final = frozenset({"avx512_bf16", "amx_bf16"})  # processors that multip
 TROUBLES: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError)
 MOST_SHOWN: Final = 200  # characters of what transformers says
 IPEX: Final = "intel_extension_for_pytorch"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,8 @@ def _from_gguf(path: Path, kind: torch.dtype) -> Any:
     source = open_source(path)
     family = getattr(transformers, source.config["architectures"][0])
     with init_empty_weights():
-        network = family(family.config_class(**source.config))
+        config = {name: value for name, value in source.config.items() if value != {}}
+        network = family(family.config_class(**config))
     tied = {"lm_head.weight"} if network.config.tie_word_embeddings else set()
     names = network.state_dict().keys() - tied
     state = {name: source.rows(name, 0, source.shape(name)[0]).to(kind) for name in names}
@@ -104,8 +109,12 @@ def float_kind() -> torch.dtype:
 
 
 def _optimised(network: Any, kind: torch.dtype) -> Any:
-    """Apply Intel Extension for PyTorch where it is installed."""
+    """Apply Intel Extension for PyTorch where it is installed with its own torch: no other imports it."""
     if importlib.util.find_spec(IPEX) is None:
+        return network
+    theirs, torchs = (version(package).split(".")[:2] for package in ("intel-extension-for-pytorch", "torch"))
+    if theirs != torchs:
+        logger.warning("Intel Extension for PyTorch %s needs its own torch: not applied", ".".join(theirs))
         return network
     return importlib.import_module(IPEX).optimize(network, dtype=kind, inplace=True)
 
