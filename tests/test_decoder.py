@@ -13,8 +13,9 @@ from rag.datatypes import Message, Prompt, Reading
 from rag.engines.architectures import STACKS
 from rag.engines.decoder import Decoder, States
 from rag.engines.ipex import CHUNK, IpexEngine
-from rag.engines.kept import KeptStates
+from rag.engines.kept import Kept, KeptStates
 from rag.engines.kernels import Kernels, usable_variants
+from rag.engines.layout import Layout
 from rag.engines.lowbit import convert, read_manifest
 from rag.engines.matmul import Matmul
 from rag.engines.packed import Packed
@@ -134,64 +135,79 @@ def test_reading_stops_between_layers(model: Decoder) -> None:
         assert sum(1 for _ in steps) == tiny_qwen2.CONFIG["num_hidden_layers"] + 1
 
 
+def row(*tokens: int) -> Layout:
+    return Layout(tokens=tokens, places=range(len(tokens)))
+
+
+def read(kept: KeptStates, *tokens: int) -> Kept:
+    """Take states for a prompt, and note it as read."""
+    taken = kept.take(row(*tokens), room=100)
+    taken.held.note(row(*tokens), len(tokens))
+    return taken
+
+
+def known(kept: KeptStates, layout: Layout, room: int = 100) -> int:
+    return len(kept.take(layout, room=room).held.tokens)
+
+
 def test_a_continued_prompt_is_not_read_again(model: Decoder) -> None:
     kept = KeptStates(model, 4096)
-    states, past = kept.take(TOKENS, room=100)
-    logits(model, TOKENS, states, past)
-    kept.keep(TOKENS, states)
-    again, past = kept.take([*TOKENS, 7, 8], room=100)
-    assert past == len(TOKENS)
-    got = logits(model, [7, 8], again, past)
+    logits(model, TOKENS, read(kept, *TOKENS).states)
+    again = kept.take(row(*TOKENS, 7, 8), room=100)
+    assert again.held.tokens == TOKENS
+    got = logits(model, [7, 8], again.states, len(TOKENS))
     want = logits(model, [*TOKENS, 7, 8], States(model, 64))
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-3)
 
 
 def test_the_same_prompt_again_reads_its_last_token_only(model: Decoder) -> None:
     kept = KeptStates(model, 4096)
-    states, _ = kept.take(TOKENS, room=100)
-    kept.keep(TOKENS, states)
-    assert kept.take(TOKENS, room=100)[1] == len(TOKENS) - 1
+    read(kept, *TOKENS)
+    assert known(kept, row(*TOKENS)) == len(TOKENS) - 1
+
+
+def test_the_same_tokens_at_other_places_are_another_prompt(model: Decoder) -> None:
+    kept = KeptStates(model, 4096)
+    read(kept, *TOKENS)
+    places = [*range(20), *range(15, 15 + len(TOKENS) - 20)]
+    assert known(kept, Layout(tokens=TOKENS, places=places)) == 20
 
 
 def test_another_conversation_shares_the_beginning_and_leaves_the_first_alone(model: Decoder) -> None:
     kept = KeptStates(model, 4096)
-    states, _ = kept.take(TOKENS, room=100)
-    logits(model, TOKENS, states)
-    kept.keep(TOKENS, states)
+    logits(model, TOKENS, read(kept, *TOKENS).states)
     other = [*TOKENS[:30], *range(5)]
-    branch, past = kept.take(other, room=100)
-    assert past == 30
-    got = logits(model, other[30:], branch, past)
-    kept.keep(other, branch)
+    branch = kept.take(row(*other), room=100)
+    assert len(branch.held.tokens) == 30
+    got = logits(model, other[30:], branch.states, 30)
+    branch.held.note(row(*other), len(other))
     torch.testing.assert_close(got, logits(model, other, States(model, 64)), rtol=1e-4, atol=1e-3)
-    assert kept.take([*TOKENS, 1], room=100)[1] == len(TOKENS)
+    assert known(kept, row(*TOKENS, 1)) == len(TOKENS)
 
 
 def test_the_least_recently_used_gives_way_when_room_is_short(model: Decoder) -> None:
     kept = KeptStates(model, 512)
     for first in (1, 2, 3):
-        tokens = [first, *TOKENS]
-        states, _ = kept.take(tokens, room=100)
-        kept.keep(tokens, states)
-    assert kept.take([3, *TOKENS, 9], room=100)[1] == len(TOKENS) + 1
-    assert kept.take([1, *TOKENS, 9], room=100)[1] == 0
+        read(kept, first, *TOKENS)
+    assert known(kept, row(3, *TOKENS, 9)) == len(TOKENS) + 1
+    assert known(kept, row(1, *TOKENS, 9)) == 0
 
 
 def test_a_beginning_that_was_just_shared_counts_as_used(model: Decoder) -> None:
     kept = KeptStates(model, 512)
     for first in (1, 2):
-        kept.keep([first, *TOKENS], kept.take([first, *TOKENS], room=100)[0])
-    kept.take([1, 2, 3], room=3)  # begins like the first, and takes the room of the second
-    assert kept.take([1, *TOKENS, 9], room=1)[1] == len(TOKENS) + 1
+        read(kept, first, *TOKENS)
+    kept.take(row(1, 2, 3), room=3)  # begins like the first, and takes the room of the second
+    assert known(kept, row(1, *TOKENS, 9), room=1) == len(TOKENS) + 1
 
 
 def test_a_prompt_left_halfway_leaves_nothing_wrong(model: Decoder) -> None:
     kept = KeptStates(model, 4096)
-    states, past = kept.take(TOKENS, room=100)
+    taken = kept.take(row(*TOKENS), room=100)
     with torch.inference_mode():
         # the reader goes away after the first layer
-        next(model.forward(TOKENS, states, range(past, len(TOKENS))))
-    assert kept.take(TOKENS, room=100)[1] == 0
+        next(model.forward(TOKENS, taken.states, range(len(TOKENS))))
+    assert known(kept, row(*TOKENS)) == 0
 
 
 def test_embeddings_and_head_keep_eight_bits(model: Decoder) -> None:

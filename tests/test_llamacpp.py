@@ -15,9 +15,9 @@ from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines.answerable import Probe
 from rag.engines.chat import ChatTokenizer, Rendered, Shown
 from rag.engines.gguf_folder import gguf_model
+from rag.engines.layout import Held, Layout, plain, spliced
 from rag.engines.llama_library import Llama
 from rag.engines.llamacpp import LlamaCppEngine
-from rag.engines.spliced import Held, Layout, plain, spliced
 from rag.engines.vocabularies import build_tokenizer
 from rag.errors import DiskError, EngineError, ModelError
 from rag.reuse.store import Store

@@ -6,8 +6,6 @@ import os
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +17,12 @@ import torch
 from rag.ahead import read_ahead
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Usage
-from rag.engines.chat import Rendered
 from rag.engines.decoder import States
 from rag.engines.ipex import IpexEngine
 from rag.engines.lowbit import convert
 from rag.pipeline import Rag
 from rag.reuse import Tally, Tokens, states_folder
 from rag.reuse.quantised import quantised, restore
-from rag.reuse.recall import FEWEST, READ_ANEW
 from rag.reuse.store import Store
 from tests import tiny_qwen2
 
@@ -71,18 +67,15 @@ def told(engine: IpexEngine, prompt: Prompt, tokens: int = 24) -> tuple[str, Usa
 
 def logits_of(engine: IpexEngine, prompt: Prompt) -> torch.Tensor:
     """Return the first logits as the engine's next answer has them."""
-    rendered = engine._tokenizer.render(prompt)
+    layout = engine._layout(engine._tokenizer.render(prompt))
+    kept = engine._kept.take(layout, room=len(layout.tokens))
     with torch.inference_mode():
-        states, unread = recalled(engine, rendered)
-        tokens = [rendered.tokens[place] for place in unread]
-        return deque(engine._model.forward(tokens, states, unread), maxlen=1).pop()
-
-
-def recalled(engine: IpexEngine, prompt: Rendered) -> tuple[States, Sequence[int]]:
-    states, past = engine._kept.take(prompt.tokens, room=len(prompt.tokens))
-    if engine._reuse is None:
-        return states, range(past, len(prompt.tokens))
-    return states, engine._reuse.recall(prompt, states, past)
+        steps = engine._read(layout, kept)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return torch.as_tensor(end.value[1][0])
 
 
 def test_a_passage_once_read_is_not_read_again_by_another_process(folder: Path, store: Store) -> None:
@@ -110,57 +103,56 @@ def test_what_is_stored_is_each_state_to_half_a_step_at_whatever_place(folder: P
     states.keys.normal_(std=3.0)
     states.values.normal_()
     stored = quantised(states, range(40, 100), model)
-    restore(stored, other, range(40, 100), model)
+    restore(stored, other, range(40, 100), range(40, 100), model)
     for name, dim in (("keys", 2), ("values", 3)):
         was, now = (getattr(each, name)[:, :, 40:100] for each in (states, other))
         step = was.abs().amax(dim, keepdim=True) / 127
         assert bool(((was - now).abs() <= (2.5 if name == "keys" else 0.51) * step.amax()).all())
-    restore(stored, other, range(200, 260), model)
+    restore(stored, other, range(200, 260), range(200, 260), model)
     again = quantised(other, range(200, 260), model)
     assert int((again["keys"].int() - stored["keys"].int()).abs().max()) <= 1, "turning is exact"
 
 
-def _read_apart(engine: IpexEngine, *texts: str) -> None:
-    for text in texts:
-        told(engine, asking("?", text), 1)
+def test_of_stored_passages_only_what_follows_them_is_read(folder: Path, store: Store) -> None:
+    told(IpexEngine(folder, model="tiny", store=store), asking("?", *TEXTS), 1)
+    assert len(list(store.folder.glob("*/*"))) == 1 + len(TEXTS), "each is stored when it is first read"
+    for texts in (TEXTS, TEXTS[::-1], TEXTS[1:]):
+        engine, prompt = (
+            IpexEngine(folder, model="tiny", store=store),
+            asking("Which is the cheapest?", *texts),
+        )
+        rendered = engine._tokenizer.render(prompt)
+        _, usage = told(engine, prompt, 1)
+        rest = len(rendered.tokens) - rendered.passages[-1].places.stop
+        assert usage.prompt_tokens - usage.cached_tokens == rest
 
 
-def test_of_several_stored_passages_only_the_first_tokens_are_read(folder: Path, store: Store) -> None:
-    _read_apart(IpexEngine(folder, model="tiny", store=store), *TEXTS)
-    engine = IpexEngine(folder, model="tiny", store=store)
-    prompt = asking("Which is the cheapest?", *TEXTS)
-    rendered = engine._tokenizer.render(prompt)
-    _, unread = recalled(engine, rendered)
-    _, second, third = (shown.places for shown in rendered.passages)
-    assert list(unread) == [
-        *second[:READ_ANEW],
-        *third[:READ_ANEW],
-        *range(third.stop, len(rendered.tokens)),
-    ]
-
-
-def test_reading_anew_all_that_is_not_the_beginning_is_reading_in_full(folder: Path) -> None:
-    """Whatever the stored states are, tokens that are read at places between them see what they should."""
-    engine = IpexEngine(folder, model="tiny")
-    model, tokens = engine._model, engine._tokenizer.render(asking("Which?", *TEXTS)).tokens
-    whole, parts = States(model, 512), States(model, 512)
+def test_passages_read_apart_are_what_transformers_computes_of_them(folder: Path, store: Store) -> None:
+    engine, prompt = IpexEngine(folder, model="tiny", store=store), asking("Which is cheap?", *TEXTS)
+    layout = engine._layout(engine._tokenizer.render(prompt))
+    owner = torch.full((len(layout.tokens),), -1)  # a token's passage; -1: of none
+    for number, places in enumerate(layout.passages):
+        owner[places.start : places.stop] = number
+    seen = (owner[:, None] == owner) | (owner == -1) | (owner[:, None] == -1)
+    mask = torch.where(seen.tril(), 0.0, -torch.inf)[None, None]
+    reference = tiny_qwen2.hugging_face_model(max_position_embeddings=4096)
     with torch.inference_mode():
-        want = deque(model.forward(tokens, whole, range(len(tokens))), maxlen=1).pop()
-        for row in (range(50), range(90, 120)):
-            parts.keys[:, :, row.start : row.stop] = whole.keys[:, :, row.start : row.stop]
-            parts.values[:, :, row.start : row.stop] = whole.values[:, :, row.start : row.stop]
-        places = [*range(50, 90), *range(120, len(tokens))]
-        got = deque(model.forward([tokens[i] for i in places], parts, places), maxlen=1).pop()
-    torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-2)
+        want = reference(
+            torch.tensor([list(layout.tokens)]),
+            attention_mask=mask,
+            position_ids=torch.tensor([list(layout.places)]),
+        ).logits[0, -1]
+    for _ in ("read now", "stored before"):
+        got = logits_of(IpexEngine(folder, model="tiny", store=store), prompt)
+        assert (got - want).norm() < 0.15 * want.norm()  # of eight bits in weights and states
+    alone = logits_of(IpexEngine(folder, model="tiny"), prompt)
+    assert (alone - want).norm() > 0.2 * want.norm(), "read in one row they see one another"
 
 
-def test_short_passages_and_prompts_without_a_constant_beginning_are_not_stored(
-    folder: Path, store: Store
-) -> None:
+def test_prompts_without_a_constant_beginning_are_not_stored(folder: Path, store: Store) -> None:
     engine = IpexEngine(folder, model="tiny", store=store)
-    told(engine, asking("Who?", "x" * (FEWEST - 5)), 1)
     told(engine, replace(asking("Who?", TEXTS[0]), constant=0), 1)
-    assert len(list(store.folder.glob("*/*"))) == 1, "only the beginning"
+    assert list(store.folder.glob("*/*")) == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "another"])
@@ -211,11 +203,11 @@ def test_beyond_the_budget_the_least_recently_used_goes(tmp_path: Path) -> None:
     assert store.get("ee") is None
 
 
-def test_a_folder_that_cannot_be_written_is_no_fault(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "read").write_text("a file")
+def test_a_folder_that_cannot_be_written_is_no_fault(folder: Path, tmp_path: Path, store: Store) -> None:
+    (tmp_path / "file").write_text("a file")
     prompt = asking("Which boat is for four people?", TEXTS[0])
-    engine = IpexEngine(folder, model="tiny", store=Store(tmp_path / "read", MEGABYTE))
-    assert told(engine, prompt)[0] == told(IpexEngine(folder, model="tiny"), prompt)[0]
+    engine = IpexEngine(folder, model="tiny", store=Store(tmp_path / "file", MEGABYTE))
+    assert told(engine, prompt) == told(IpexEngine(folder, model="tiny", store=store), prompt)
 
 
 def test_tokens_asked_for_and_found_are_counted(folder: Path, store: Store) -> None:

@@ -74,23 +74,26 @@ class Decoder:
         plain = plain_frequencies(config["rope_theta"], self.head_size)
         self._frequencies = head.get("frequencies", plain)
 
-    def forward(self, tokens: Sequence[int], states: States, places: Sequence[int]) -> Iterator[torch.Tensor]:
-        """Read `tokens` at their `places`; yield after each layer, and last the logits (vocabulary,).
+    def forward(
+        self, tokens: Sequence[int], states: States, slots: range, places: Sequence[int] | None = None
+    ) -> Iterator[torch.Tensor]:
+        """Read `tokens` into slots of the states; yield after each layer, and last the logits (vocabulary,).
 
-        Places ascend, and `states` hold every other place before the last: a token sees all up to its own.
+        The states hold all slots before those, and a token sees all up to its own. It stands at one of
+        `places`, which are the numbers of the slots unless others are given.
         All but the last tensor yielded are of no use: they are moments at which to stop.
         """
-        hidden = yield from self._read(tokens, states, places)
+        hidden = yield from self._read(tokens, states, slots, slots if places is None else places)
         yield self._multiply(self._normed(hidden[-1:]), self._lm_head)[0]
 
     def score(
-        self, tokens: Sequence[int], states: States, places: Sequence[int], wanted: Sequence[int]
+        self, tokens: Sequence[int], states: States, slots: range, wanted: Sequence[int]
     ) -> Iterator[torch.Tensor]:
         """Read as `forward` does; yield last the log-probabilities (len(wanted),) of some tokens.
 
         The last of `wanted` follows all of `tokens`, the one before it all but one, and so on.
         """
-        hidden = yield from self._read(tokens, states, places)
+        hidden = yield from self._read(tokens, states, slots, slots)
         normed, columns = self._normed(hidden[-len(wanted) :]), torch.tensor(wanted)
         starts = range(0, len(wanted), SCORED)
         yield torch.cat([self._chances(normed[i : i + SCORED], columns[i : i + SCORED]) for i in starts])
@@ -107,17 +110,17 @@ class Decoder:
         return x if weight is None else rms_norm(x, x.shape[-1:], weight, self._epsilon)
 
     def _read(
-        self, tokens: Sequence[int], states: States, places: Sequence[int]
+        self, tokens: Sequence[int], states: States, slots: range, places: Sequence[int]
     ) -> Generator[torch.Tensor, None, torch.Tensor]:
         """Yield after each layer, and return what the last one says of each token."""
         hidden = self._multiply.rows(self._embed, list(tokens))
         angles = self.angles(places)
-        slots, mask = _slots(places), _mask(places)
+        row, mask = slice(slots.start, slots.stop), _mask(slots)
         for number, layer in enumerate(self.layers):
             normed = self._rms(hidden, layer.input_norm)
             keys, values = states.keys[number], states.values[number]
-            seen = keys[:, : places[-1] + 1], values[:, : places[-1] + 1]
-            attended = self._attend(normed, layer, seen, slots=slots, angles=angles, mask=mask)
+            seen = keys[:, : slots.stop], values[:, : slots.stop]
+            attended = self._attend(normed, layer, seen, row=row, angles=angles, mask=mask)
             hidden += self._rms(attended, layer.after_attention)
             gate, up = self._multiply(self._rms(hidden, layer.post_norm), layer.gate_up).chunk(2, dim=-1)
             hidden += self._rms(self._multiply(silu(gate).mul_(up), layer.down), layer.after_mlp)
@@ -138,7 +141,7 @@ class Decoder:
         layer: Layer,
         seen: tuple[torch.Tensor, torch.Tensor],
         *,
-        slots: slice | torch.Tensor,
+        row: slice,
         angles: tuple[torch.Tensor, torch.Tensor],
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
@@ -148,8 +151,8 @@ class Decoder:
         if layer.qkv_bias is not None:
             qkv.add_(layer.qkv_bias)
         query, key, value = torch.split(qkv.view(count, -1, self.head_size).transpose(0, 1), sizes)
-        keys[:, slots] = rotate(key, *angles)
-        values[:, slots] = value
+        keys[:, row] = rotate(key, *angles)
+        values[:, row] = value
         query = rotate(query, *angles).view(self.kv_heads, -1, count, self.head_size)
         seen_keys, seen_values = keys[:, None], values[:, None]
         if count == 1:  # the heads of a group are so many queries of the same keys
@@ -179,16 +182,11 @@ def rotate(x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch
     return x * cosines + torch.cat((-right, left), dim=-1) * sines
 
 
-def _slots(places: Sequence[int]) -> slice | torch.Tensor:
-    row = places[-1] - places[0] + 1 == len(places)
-    return slice(places[0], places[-1] + 1) if row else torch.tensor(places)
-
-
-def _mask(places: Sequence[int]) -> torch.Tensor | None:
+def _mask(slots: range) -> torch.Tensor | None:
     """Return what the new tokens may see (new, all), or None when plain causality will do."""
-    if len(places) in {1, places[-1] + 1}:
+    if len(slots) == 1 or not slots.start:
         return None
-    return torch.arange(places[-1] + 1) <= torch.tensor(places)[:, None]
+    return torch.arange(slots.stop) <= torch.arange(slots.start, slots.stop)[:, None]
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -6,7 +6,6 @@ import hashlib
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +17,8 @@ from rag.engines.answerable import Looked, probed_layer, read_probe
 from rag.engines.chat import ChatTokenizer, Rendered
 from rag.engines.cores import usable_cores
 from rag.engines.decoder import Decoder, States
-from rag.engines.kept import KeptStates
+from rag.engines.kept import Kept, KeptStates
+from rag.engines.layout import Layout, plain, spliced
 from rag.engines.lowbit import read_manifest
 from rag.engines.sources import TOKENIZER
 from rag.engines.tuning import tuned_matmul
@@ -64,7 +64,7 @@ class IpexEngine:
             "low_bit": manifest.low_bit,
             "tokenizer": hashlib.sha256((folder / TOKENIZER).read_bytes()).hexdigest(),
         }
-        self._reuse = Reuse(store, self._model, made_of) if store else None
+        self._reuse = Reuse(store, self._model, made_of, self._read_row) if store else None
         self.probe = read_probe(folder, manifest.source)
         self._probed = self.probe.layer if self.probe else probed_layer(len(self._model.layers))
 
@@ -93,46 +93,36 @@ class IpexEngine:
             yield from self._answer(rendered, options)
 
     def likelihood(self, prompt: Prompt, continuation: str) -> Generator[Reading, None, float]:
-        tokens, wanted = self._tokenizer.render(prompt).tokens, self._tokenizer.encode(continuation)
-        if len(tokens) + len(wanted) > self.context:
-            raise EngineError(
-                f"the prompt takes {len(tokens)} tokens and its continuation {len(wanted)}, but {self.model} "
-                f"has room for {self.context}; give a shorter passage"
-            )
+        layout, wanted = plain(self._tokenizer.render(prompt)), self._tokenizer.encode(continuation)
+        check_room(len(layout.tokens), len(wanted), model=self.model, context=self.context)
         if not wanted:
             return 0.0
         with self._failing("reading"):
-            return (yield from self._score(tokens, wanted))
+            return (yield from self._score(layout, wanted))
 
     @property
     def keeps(self) -> bool:
         return self._reuse is not None
 
     def read(self, prompt: Prompt) -> Generator[Reading, None, bool]:
-        rendered = self._tokenizer.render(prompt)
-        if self._reuse is None or not rendered.passages:
+        layout = self._layout(self._tokenizer.render(prompt))
+        if self._reuse is None or not layout.passages:
             return False
-        if self._reuse.holds(rendered):
+        if self._reuse.holds(layout):
             return True
-        if not self._reuse.has_room(rendered):
+        if not self._reuse.has_room(layout):
             return False
         with self._failing("reading"):
-            yield from self._read_ahead(rendered, self._reuse)
-        return self._reuse.holds(rendered)
+            yield from self._read_ahead(layout.first_passage(), self._reuse)
+        return self._reuse.holds(layout)
 
     @torch.inference_mode()
-    def _read_ahead(self, prompt: Rendered, reuse: Reuse) -> Iterator[Reading]:
-        """Read into states of their own: those of recent prompts stay."""
+    def _read_ahead(self, layout: Layout, reuse: Reuse) -> Iterator[Reading]:
         self._matmul.use_threads()
-        total = prompt.passages[0].places.stop
-        states = States(self._model, total)
-        begun = replace(prompt, tokens=prompt.tokens[:total], passages=())
-        unread = [*reuse.recall(begun, states, 0)]
-        for start in range(0, len(unread), CHUNK):
-            places = unread[start : start + CHUNK]
-            steps = self._model.forward([prompt.tokens[place] for place in places], states, places)
-            yield from self._told(steps, len(places), total - len(unread) + start, total)
-        reuse.remember(prompt, states)
+        yield from reuse.read_first(layout)
+
+    def _layout(self, prompt: Rendered) -> Layout:
+        return spliced(prompt, self._tokenizer) if self._reuse else plain(prompt)
 
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:
@@ -143,23 +133,16 @@ class IpexEngine:
 
     @torch.inference_mode()
     def _answer(self, prompt: Rendered, options: Generation) -> Iterator[str | Reading | Usage]:
-        self._matmul.use_threads()
-        tokens = prompt.tokens
-        states, past = self._kept.take(tokens, room=len(tokens) + options.max_tokens)
-        unread = self._reuse.recall(prompt, states, past) if self._reuse else range(past, len(tokens))
-        logits, state = yield from self._read(tokens, states, unread)
+        layout = self._layout(prompt)
+        kept = self._kept.take(layout, room=len(layout.tokens) + options.max_tokens)
+        read, (logits, state) = yield from self._read(layout, kept)
         answerable = self.probe.log_odds(state.numpy()) if self.probe else None
         writing = Writing(self._tokenizer, options, answerable)
-        written = Written(self._model, self._kept, tokens, states)
-        try:
-            yield from writing.pieces(tokens, logits.numpy(), written)
-        finally:
-            if self._reuse:
-                self._reuse.remember(prompt, states)
+        yield from writing.pieces(layout.tokens, logits.numpy(), Written(self._model, kept))
         yield Usage(
-            prompt_tokens=len(tokens),
+            prompt_tokens=len(layout.tokens),
             answer_tokens=writing.count,
-            cached_tokens=len(tokens) - len(unread),
+            cached_tokens=len(layout.tokens) - read,
             finish=writing.finish,
             answerable=answerable,
         )
@@ -167,48 +150,61 @@ class IpexEngine:
     @torch.inference_mode()
     def look(self, prompt: Prompt) -> Generator[Reading, None, Looked]:
         """Read a prompt, and return the state of its last token after the layer that a probe looks at."""
-        self._matmul.use_threads()
-        tokens = self._tokenizer.render(prompt).tokens
-        states, past = self._kept.take(tokens, room=len(tokens))
-        _, state = yield from self._read(tokens, states, range(past, len(tokens)))
+        layout = self._layout(self._tokenizer.render(prompt))
+        _, (_, state) = yield from self._read(layout, self._kept.take(layout, room=len(layout.tokens)))
         return Looked(layer=self._probed, state=state.numpy())
 
     def _read(
-        self, tokens: list[int], states: States, unread: Sequence[int]
-    ) -> Generator[Reading, None, tuple[torch.Tensor, torch.Tensor]]:
-        """Read the prompt at its unread places, a chunk at a time; what lies between is known.
+        self, layout: Layout, kept: Kept
+    ) -> Generator[Reading, None, tuple[int, tuple[torch.Tensor, torch.Tensor]]]:
+        """Read what is not held of a prompt, a chunk at a time.
 
-        Return the logits, and the last token's state after the probed layer.
+        Return how much that was, the logits, and the last token's state after the probed layer.
         """
-        known = len(tokens) - len(unread)
-        for start in range(0, len(unread), CHUNK):
-            places = unread[start : start + CHUNK]
+        self._matmul.use_threads()
+        past, read, total = len(kept.held.tokens), 0, len(layout.tokens)
+        if self._reuse and past < layout.apart:
+            read = yield from self._reuse.bring(layout, kept.states)
+            past = layout.apart
+            kept.held.note(layout, past)
+        for start in range(past, total, CHUNK):
+            slots = range(start, min(start + CHUNK, total))
             seen: list[torch.Tensor] = []
-            steps = self._seen(self._model.forward([tokens[i] for i in places], states, places), seen)
-            logits = yield from self._told(steps, len(places), known + start, len(tokens))
-            read = start + len(places)
-            self._kept.keep(tokens[: unread[read]] if read < len(unread) else tokens, states)
-        return logits, seen[0]
+            steps = self._seen(self._forward(layout, slots, kept.states, start), seen)
+            logits = yield from self._told(steps, slots, total)
+            kept.held.note(layout, slots.stop)
+        return read + total - past, (logits, seen[0])
+
+    def _read_row(self, layout: Layout, wanted: range, states: States, slot: int) -> Iterator[Reading]:
+        """Read some of a layout's tokens into the states from a slot on."""
+        for start in range(wanted.start, wanted.stop, CHUNK):
+            chunk = range(start, min(start + CHUNK, wanted.stop))
+            steps = self._forward(layout, chunk, states, slot + start - wanted.start)
+            yield from self._told(steps, chunk, len(layout.tokens))
+
+    def _forward(self, layout: Layout, chunk: range, states: States, slot: int) -> Iterator[torch.Tensor]:
+        tokens, places = (each[chunk.start : chunk.stop] for each in (layout.tokens, layout.places))
+        return self._model.forward(tokens, states, range(slot, slot + len(chunk)), places)
 
     @torch.inference_mode()
-    def _score(self, tokens: list[int], wanted: list[int]) -> Generator[Reading, None, float]:
-        """Return the mean log-probability of `wanted` after `tokens`, in one reading of both."""
+    def _score(self, layout: Layout, wanted: list[int]) -> Generator[Reading, None, float]:
+        """Return the mean log-probability of `wanted` after a prompt, in one reading of both."""
         self._matmul.use_threads()
-        whole = [*tokens, *wanted[:-1]]
-        states, past = self._kept.take(tokens, room=len(whole))
+        tokens = [*layout.tokens, *wanted[:-1]]
+        kept = self._kept.take(layout, room=len(tokens))
+        whole = Layout(tokens=tokens, places=range(len(tokens)))
         chances: list[torch.Tensor] = []
-        for start in range(past, len(whole), CHUNK):
-            chunk = whole[start : start + CHUNK]
-            places = range(start, start + len(chunk))
-            ahead = start - len(tokens) + 1  # the first wanted token stands after the last of the prompt
-            followed = wanted[max(ahead, 0) : max(ahead + len(chunk), 0)]
+        for start in range(len(kept.held.tokens), len(tokens), CHUNK):
+            slots = range(start, min(start + CHUNK, len(tokens)))
+            ahead = start - len(layout.tokens) + 1  # the first wanted token stands after the prompt's last
+            followed = wanted[max(ahead, 0) : max(ahead + len(slots), 0)]
             if followed:
-                steps = self._model.score(chunk, states, places, followed)
-                chances.append((yield from self._told(steps, len(chunk), start, len(whole))))
+                chunk = tokens[start : slots.stop]
+                steps = self._model.score(chunk, kept.states, slots, followed)
+                chances.append((yield from self._told(steps, slots, len(tokens))))
             else:
-                steps = self._model.forward(chunk, states, places)
-                yield from self._told(steps, len(chunk), start, len(whole))
-            self._kept.keep(whole[: start + len(chunk)], states)
+                yield from self._told(self._forward(whole, slots, kept.states, start), slots, len(tokens))
+            kept.held.note(whole, slots.stop)
         return float(torch.cat(chances).mean())
 
     def _seen(self, steps: Iterator[torch.Tensor], seen: list[torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -218,12 +214,13 @@ class IpexEngine:
             yield step
 
     def _told(
-        self, steps: Iterator[torch.Tensor], count: int, start: int, total: int
+        self, steps: Iterator[torch.Tensor], chunk: range, total: int
     ) -> Generator[Reading, None, torch.Tensor]:
-        """Yield how far the reading of so many tokens is, and return what comes of it."""
+        """Yield how far the reading of a chunk is, and return what comes of it."""
         for number, step in enumerate(steps, start=1):
             last = step
-            yield Reading(done=start + count * number // (len(self._model.layers) + 1), total=total)
+            done = chunk.start + len(chunk) * number // (len(self._model.layers) + 1)
+            yield Reading(done=done, total=total)
         return last
 
 
@@ -232,24 +229,20 @@ class Written:
 
     guesses = 0  # the kernel's time grows with the tokens: reading several at once gains nothing
 
-    def __init__(self, model: Decoder, kept: KeptStates, tokens: Sequence[int], states: States) -> None:
+    def __init__(self, model: Decoder, kept: Kept) -> None:
         self._model = model
         self._kept = kept
-        self._tokens = list(tokens)
-        self._states = states
 
     def extend(self, tokens: Sequence[int]) -> Logits:
-        rows = [self._step(token) for token in tokens]
-        self._kept.keep(self._tokens, self._states)
-        return np.stack(rows)
+        return np.stack([self._step(token) for token in tokens])
 
     def take_back(self, count: int) -> None:
-        del self._tokens[len(self._tokens) - count :]
-        self._kept.keep(self._tokens, self._states)
+        self._kept.held.take_back(count)
 
     def _step(self, token: int) -> Logits:
         """Read one token; a row of its own, since several would be multiplied by another method."""
-        steps = self._model.forward([token], self._states, [len(self._tokens)])
-        self._tokens.append(token)
+        slot, place = len(self._kept.held.tokens), self._kept.held.places[-1] + 1
+        steps = self._model.forward([token], self._kept.states, range(slot, slot + 1), [place])
         row: Logits = deque(steps, maxlen=1).pop().numpy()
+        self._kept.held.add([token])
         return row

@@ -13,8 +13,9 @@ from rag.engines.answerable import Looked, Probe, probed_layer
 from rag.engines.chat import ChatTokenizer, Rendered
 from rag.engines.cores import usable_cores
 from rag.engines.gguf_folder import gguf_model
+from rag.engines.layout import Held, Layout, plain, spliced
 from rag.engines.llama_library import Llama, version
-from rag.engines.spliced import CHUNK, SEQUENCES, WHOLE, Held, Layout, Passages, plain, spliced
+from rag.engines.llama_passages import CHUNK, SEQUENCES, WHOLE, Passages
 from rag.engines.writing import Logits, Writing, check_room
 from rag.reuse import states_folder
 from rag.reuse.keys import Keys
@@ -142,7 +143,7 @@ class LlamaCppEngine:
         if len(self._held.tokens) + len(layout.tokens) > self.context:
             self._llama.remove(WHOLE)
             self._held = Held()
-        yield from self._passages.read_first(layout)
+        yield from self._passages.read_first(layout.first_passage())
         return self._passages.holds(layout)
 
     def _layout(self, prompt: Rendered) -> Layout:
@@ -157,7 +158,7 @@ class LlamaCppEngine:
             read = yield from self._passages.bring(layout)
             shared = layout.apart
         self._llama.remove(WHOLE, layout.places[shared])
-        self._held = Held(list(layout.tokens[:shared]), list(layout.places[:shared]))
+        self._held.note(layout, shared)
         total, seen = len(layout.tokens), (np.empty(0, dtype=np.float32),) * 2
         for start in range(shared, total, CHUNK):
             stop = min(start + CHUNK, total)
@@ -165,7 +166,7 @@ class LlamaCppEngine:
                 seen = self._look(layout, range(start, stop))
             else:
                 self._llama.read(layout.tokens[start:stop], layout.places[start], WHOLE)
-            self._note(layout, stop)
+            self._held.note(layout, stop)
             yield Reading(done=stop, total=total)
         return read + total - shared, seen
 
@@ -175,11 +176,6 @@ class LlamaCppEngine:
         if self._layer is None:
             return self._llama.read(tokens, place, WHOLE, rows=1)[0], np.empty(0, dtype=np.float32)
         return self._llama.look(tokens, place, WHOLE)
-
-    def _note(self, layout: Layout, count: int) -> None:
-        known = len(self._held.tokens)
-        self._held.tokens += layout.tokens[known:count]
-        self._held.places += layout.places[known:count]
 
 
 class Written:
@@ -194,14 +190,13 @@ class Written:
     def extend(self, tokens: Sequence[int]) -> Logits:
         place = self._held.places[-1] + 1
         rows = self._llama.read(tokens, place, WHOLE, rows=len(tokens))
-        self._held.tokens += tokens
-        self._held.places += range(place, place + len(tokens))
+        self._held.add(tokens)
         return rows
 
     def take_back(self, count: int) -> None:
         if count:
             self._llama.remove(WHOLE, self._held.places[-count])
-            del self._held.tokens[-count:], self._held.places[-count:]
+            self._held.take_back(count)
 
 
 def _chances(logits: Logits) -> Logits:

@@ -2,9 +2,8 @@
 
 A passage is read after the constant beginning of every prompt, which is all that it sees, and before the
 question. So the keys and values of a passage that is read alone are the same for every question, and the
-engine reads only the question. Where several passages are read together, those after the first were read
-without the ones before them; their keys are turned to their place (rotary embeddings add), and their first
-tokens, their number among them, are read anew (Hu et al. 2024, EPIC, arXiv:2410.15332).
+engine reads only the question. Where several passages are read together, none has seen the others, and all
+stand at the same place: see `rag.engines.layout`.
 """
 
 from __future__ import annotations

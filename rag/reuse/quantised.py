@@ -16,32 +16,26 @@ MOST: Final = 127
 KEYS, KEY_SCALES, VALUES, VALUE_SCALES = "keys", "key_scales", "values", "value_scales"
 
 
-def quantised(states: States, places: Sequence[int], model: Decoder) -> dict[str, torch.Tensor]:
-    """Return the states of a row of places, (layers, kv heads, tokens, head size) in int8.
+def quantised(states: States, slots: range, model: Decoder) -> dict[str, torch.Tensor]:
+    """Return the states of slots that stand at the places of their numbers.
 
-    Some channels of keys are large throughout, so keys share a scale by channel, values by token (Liu et al.
-    2024, KIVI, arXiv:2402.02750).
+    They are (layers, kv heads, tokens, head size) in int8. Some channels of keys are large throughout, so
+    keys share a scale by channel, values by token (Liu et al. 2024, KIVI, arXiv:2402.02750).
     """
-    row = slice(places[0], places[-1] + 1)
-    cosines, sines = model.angles(places)
+    row = slice(slots.start, slots.stop)
+    cosines, sines = model.angles(slots)
     keys, key_scales = _in_eight_bits(rotate(states.keys[:, :, row], cosines, -sines), dim=2)
     values, value_scales = _in_eight_bits(states.values[:, :, row], dim=3)
     return {KEYS: keys, KEY_SCALES: key_scales, VALUES: values, VALUE_SCALES: value_scales}
 
 
 def restore(
-    stored: Mapping[str, torch.Tensor],
-    states: States,
-    places: Sequence[int],
-    model: Decoder,
-    *,
-    skip: int = 0,
+    stored: Mapping[str, torch.Tensor], states: States, slots: range, places: Sequence[int], model: Decoder
 ) -> None:
-    """Put the last of the stored states into a row of places, all but the first `skip`."""
-    row, last = slice(places[0] + skip, places[-1] + 1), slice(skip - len(places), None)
-    keys = stored[KEYS][:, :, last] * stored[KEY_SCALES]
-    states.keys[:, :, row] = rotate(keys, *model.angles(places[skip:]))
-    states.values[:, :, row] = stored[VALUES][:, :, last] * stored[VALUE_SCALES][:, :, last]
+    """Put stored states into slots, at such places."""
+    row = slice(slots.start, slots.stop)
+    states.keys[:, :, row] = rotate(stored[KEYS] * stored[KEY_SCALES], *model.angles(places))
+    states.values[:, :, row] = stored[VALUES] * stored[VALUE_SCALES]
 
 
 def _in_eight_bits(x: torch.Tensor, *, dim: int) -> tuple[torch.Tensor, torch.Tensor]:

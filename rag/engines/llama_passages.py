@@ -1,19 +1,12 @@
-"""A prompt put together in llama.cpp's memory from passages that were each read by itself.
-
-Every passage is read once after the constant beginning, seeing nothing else, and its states are kept. In a
-prompt all passages stand at that same position, and what follows them stands after the longest (as in APE,
-Yang et al. 2025, arXiv:2502.05431, without its temperature and scale): so nothing is turned or read anew, and
-each looks the same in whatever company. A passage alone is exactly as if it had been read there.
-"""
+"""Passages in llama.cpp's memory and on disk: each is read once, and put into whatever prompt shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from rag.datatypes import Reading
-from rag.engines.chat import ChatTokenizer, Rendered
+from rag.engines.layout import Layout
 from rag.engines.llama_library import Llama
 from rag.reuse import Tokens
 from rag.reuse.keys import Keys
@@ -24,67 +17,6 @@ BEGINNING, WHOLE, PASSAGE, ALONE = range(4)  # sequences
 SEQUENCES: Final = 4
 CHUNK: Final = 64  # tokens read at a time: about a second, after which a question can be stopped
 STATES: Final = "states"  # the name of the array on disk
-FIRST: Final = "[1] "  # the number under which every passage is read: another would be another text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """The tokens of a prompt, and where each stands."""
-
-    tokens: Sequence[int]
-    places: Sequence[int]
-    constant: int = 0  # the first so many are the beginning
-    passages: tuple[range, ...] = ()  # of the tokens, those read apart; all begin at the same place
-    texts: tuple[str, ...] = ()  # of the passages, without their numbers
-
-    @property
-    def apart(self) -> int:
-        """How many tokens come before the rest, which is read in one row."""
-        return self.passages[-1].stop if self.passages else self.constant
-
-
-@dataclass(slots=True)
-class Held:
-    """What a sequence of the memory holds."""
-
-    tokens: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-
-    def shared(self, layout: Layout) -> int:
-        """Return how many of the layout's tokens are held already, from its beginning on."""
-        mine = zip(self.tokens, self.places, strict=True)
-        theirs = zip(layout.tokens, layout.places, strict=True)
-        pairs = enumerate(zip(mine, theirs, strict=False))
-        least = min(len(self.tokens), len(layout.tokens))
-        return next((number for number, (one, other) in pairs if one != other), least)
-
-
-def plain(prompt: Rendered) -> Layout:
-    """Return the layout of a prompt that is read from its beginning to its end."""
-    return Layout(tokens=prompt.tokens, places=range(len(prompt.tokens)))
-
-
-def spliced(prompt: Rendered, tokenizer: ChatTokenizer) -> Layout:
-    """Return the layout of a prompt whose passages are read apart."""
-    if not prompt.constant:
-        return plain(prompt)
-    tokens = list(prompt.tokens[: prompt.constant])
-    places = list(range(prompt.constant))
-    passages: list[range] = []
-    for shown in prompt.passages:
-        start = len(tokens)
-        tokens += tokenizer.encode(f"{FIRST}{shown.text}")
-        passages.append(range(start, len(tokens)))
-        places += range(prompt.constant, prompt.constant + len(passages[-1]))
-    rest = prompt.tokens[prompt.passages[-1].places.stop if passages else prompt.constant :]
-    first = prompt.constant + max(map(len, passages), default=0)
-    return Layout(
-        tokens=[*tokens, *rest],
-        places=[*places, *range(first, first + len(rest))],
-        constant=prompt.constant,
-        passages=tuple(passages),
-        texts=tuple(shown.text for shown in prompt.passages),
-    )
 
 
 class Passages:
