@@ -147,13 +147,30 @@ def test_a_seed_gives_the_same_words_and_chances_follow_the_temperature(tokenize
     )
 
 
-def test_what_followed_the_longest_run_is_guessed() -> None:
-    lookup = Lookup([1, 2, 3, 4, 5, 9, 2, 3, 7, 7])
-    assert lookup.guess(3) == []
-    lookup.add([2, 3])
-    assert lookup.guess(2) == [7, 7]  # the latest of two places
-    lookup.add([4])
-    assert lookup.guess(9) == [5, 9, 2, 3, 7, 7, 2, 3, 4]
+def test_what_followed_the_latest_like_run_is_guessed() -> None:
+    lookup = Lookup([1, 2, 3, 4, 5, 9, 1, 2, 3, 7, 7, 2], most=15)
+    assert lookup.guess(3, room=9) == []  # 7 2 3 is new
+    lookup.learn([], 0)
+    for token in (1, 2):
+        assert lookup.guess(token, room=9) == []
+    assert lookup.guess(3, room=9) == [7, 7, 2]  # the later of two places, and few at first
+    assert Lookup([1, 2, 3, 4, 5, 9, 1, 2], most=15).guess(3, room=2) == [4, 5]
+    assert Lookup([1, 2, 3, 4, 5, 9, 1, 2], most=1).guess(3, room=9) == [4]
+
+
+def test_more_is_guessed_while_all_is_right() -> None:
+    text = [*range(60), *range(2)]
+    lookup = Lookup(text, most=15)
+    guessed = lookup.guess(2, room=99)
+    assert guessed == [3, 4, 5]
+    lookup.learn(guessed, 3)
+    guessed = lookup.guess(6, room=99)
+    assert guessed == [7, 8, 9, 10, 11, 12, 13]
+    lookup.learn(guessed, 7)
+    guessed = lookup.guess(14, room=99)
+    assert guessed == [*range(15, 30)]
+    lookup.learn(guessed, 14)
+    assert lookup.guess(29, room=99) == [30, 31, 32]
 
 
 def test_what_does_not_fit_names_all_its_numbers() -> None:

@@ -10,30 +10,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-LONGEST: Final = 3  # tokens that must have stood before, first so many, then fewer
-SHORTEST: Final = 2
+RUN: Final = 3  # tokens that must have stood before: after two, what follows is another more often than not
+FEW: Final = 3  # tokens guessed at first; each time all were right twice as many and one
 
 
 class Lookup:
     """What followed each short run of tokens, of which the latest counts."""
 
-    def __init__(self, tokens: Sequence[int]) -> None:
+    def __init__(self, tokens: Sequence[int], *, most: int) -> None:
+        """Guess at most so many tokens at once."""
         self._tokens: list[int] = []
         self._ends: dict[tuple[int, ...], int] = {}  # run -> where what followed it stands
-        self.add(tokens)
+        self._most = most
+        self._size = min(FEW, most)
+        self._add(tokens)
 
-    def add(self, tokens: Sequence[int]) -> None:
-        """Take what was written after all that is known."""
+    def guess(self, written: int, *, room: int) -> list[int]:
+        """Take a token that was written, and return what may follow, at most `room` tokens."""
+        self._add([written])
+        place = self._ends.get(tuple(self._tokens[-RUN:]))
+        return [] if place is None else self._tokens[place : place + min(self._size, room)]
+
+    def learn(self, guessed: Sequence[int], right: int) -> None:
+        """Take how many of the guesses were right, from the first on."""
+        self._add(guessed[:right])
+        if guessed:
+            self._size = min(self._most, 2 * self._size + 1 if right == len(guessed) else FEW)
+
+    def _add(self, tokens: Sequence[int]) -> None:
         for token in tokens:
-            for size in range(SHORTEST, LONGEST + 1):
-                if len(self._tokens) >= size:
-                    self._ends[tuple(self._tokens[-size:])] = len(self._tokens)
+            if len(self._tokens) >= RUN:
+                self._ends[tuple(self._tokens[-RUN:])] = len(self._tokens)
             self._tokens.append(token)
-
-    def guess(self, count: int) -> list[int]:
-        """Return at most `count` tokens that may come next."""
-        for size in range(LONGEST, SHORTEST - 1, -1):
-            place = self._ends.get(tuple(self._tokens[-size:]))
-            if place is not None:
-                return self._tokens[place : place + count]
-        return []

@@ -28,7 +28,7 @@ class Continuation(Protocol):
 
     @property
     def guesses(self) -> int:
-        """How many tokens may be guessed and read at once, since that costs less than one by one; 0: none."""
+        """How many tokens may be guessed at most, since reading them at once costs less; 0: none."""
         ...
 
     def extend(self, tokens: Sequence[int]) -> Logits:
@@ -85,7 +85,7 @@ class Writing:
     def _tokens(self, prompt: Sequence[int], logits: Logits, continuation: Continuation) -> Generator[int]:
         """Yield the answer's tokens as they are sure, at most as many as asked for."""
         guesses = continuation.guesses if self._options.temperature == 0 else 0
-        lookup = Lookup(prompt) if guesses else None
+        lookup = Lookup(prompt, most=guesses) if guesses else None
         left = self._options.max_tokens
         while True:
             token = self._choose(logits)
@@ -93,16 +93,13 @@ class Writing:
             left -= 1
             if not left:
                 return
-            guessed: list[int] = []
-            if lookup:
-                lookup.add([token])
-                guessed = lookup.guess(min(guesses, left - 1))
+            guessed = lookup.guess(token, room=left - 1) if lookup else []
             rows = continuation.extend([token, *guessed])
             chosen = [int(row.argmax()) for row in rows[:-1]]
             right = _same(guessed, chosen)
             continuation.take_back(len(guessed) - right)
             if lookup:
-                lookup.add(guessed[:right])
+                lookup.learn(guessed, right)
             yield from guessed[:right]
             left -= right
             logits = rows[right]
