@@ -17,8 +17,8 @@ from langchain_core.messages import HumanMessage
 from rag import Config, RagError, models
 from rag.bars import progress_bars
 from rag.chat_model import EngineChatModel
-from rag.engines import lowbit
 from rag.engines.ipex import IpexEngine
+from rag.engines.low_bit import conversion
 
 QUESTION = "Name three uses of a small language model."
 
@@ -35,12 +35,12 @@ def fetch(config: Config) -> models.Fetched:
 
 def save(fetched: models.Fetched, folder: Path, low_bit: str) -> None:
     """Quantise the weights layer by layer into safetensors files, which are whole or not there."""
-    if lowbit.is_converted(folder, fetched.path, low_bit):
+    if conversion.is_converted(folder, fetched.path, low_bit):
         print(f"Saved in {low_bit} before: {megabytes(folder)} in {folder}")
         return
     begun = time.perf_counter()
     with progress_bars() as bars:
-        lowbit.convert(fetched.path, folder, low_bit, bars)
+        conversion.convert(fetched.path, folder, low_bit, bars)
     print(f"Saved in {low_bit} in {time.perf_counter() - begun:.1f} s: {megabytes(folder)} in {folder}")
 
 

@@ -74,7 +74,8 @@ def _is_own_folder(config: Config) -> bool:
 
 def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback, *, notice: Notice) -> None:
     """Convert for the engine that answers, and for ipex where another is chosen that may be gone some day."""
-    from rag.engines import lowbit, openvino_folder
+    from rag.engines import openvino_folder
+    from rag.engines.low_bit import conversion
 
     engine = chosen_engine(config)
     if engine == OPENVINO:
@@ -85,18 +86,21 @@ def _convert(fetched: models.Fetched, config: Config, progress: ProgressCallback
             _tell(adapter, notice)
         merged = adapter.path if adapter else None
         target = models.lowbit_folder(fetched.name, config)
-        if not lowbit.is_converted(target, fetched.path, config.low_bit, merged):
-            lowbit.convert(fetched.path, target, config.low_bit, progress, merged)
+        if not conversion.is_converted(target, fetched.path, config.low_bit, merged):
+            conversion.convert(fetched.path, target, config.low_bit, progress, merged)
 
 
 def _is_converted(name: str, config: Config) -> bool:
     """Tell whether the engine that answers can run a model as it is here."""
-    from rag.engines import lowbit, openvino_folder
+    from rag.engines import openvino_folder
+    from rag.engines.low_bit import conversion
 
     engine = chosen_engine(config)
     if engine == OPENVINO:
         return openvino_folder.is_ready(name, config)
-    return engine != DEFAULT or lowbit.is_converted(models.lowbit_folder(name, config), None, config.low_bit)
+    return engine != DEFAULT or conversion.is_converted(
+        models.lowbit_folder(name, config), None, config.low_bit
+    )
 
 
 def _tell(fetched: models.Fetched, notice: Notice) -> None:
@@ -142,7 +146,7 @@ def _state(name: str, config: Config) -> tuple[str, bool]:
 
 def _served(config: Config) -> tuple[str, bool]:
     from rag.engines.openai import endpoint_of
-    from rag.engines.served import choose_served
+    from rag.engines.server.served import choose_served
 
     try:
         endpoint = endpoint_of(config).impatient()

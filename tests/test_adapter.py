@@ -15,17 +15,17 @@ from safetensors.torch import load_file, save_file
 from rag import models
 from rag.config import Config
 from rag.datatypes import Progress
-from rag.engines.adapter import SETTINGS, WEIGHTS, Adapter
-from rag.engines.decoder import Decoder, States
 from rag.engines.ipex import IpexEngine
-from rag.engines.kernels import Kernels, usable_variants
-from rag.engines.lowbit import convert, is_converted, read_manifest
-from rag.engines.matmul import Matmul
-from rag.engines.sources import open_source
+from rag.engines.low_bit.conversion import convert, is_converted, read_manifest
+from rag.engines.low_bit.decoder import Decoder, States
+from rag.engines.low_bit.kernels import Kernels, usable_variants
+from rag.engines.low_bit.matmul import Matmul
 from rag.errors import ModelError
 from rag.models.files import ModelFile
 from rag.models.hub_files import choose_files
 from rag.setup import model_findings, prepare, pull
+from rag.weights.adapter import SETTINGS, WEIGHTS, Adapter
+from rag.weights.sources import open_source
 from tests import quantised_qwen2, tiny_qwen2
 
 TOKENS = list(range(40, 90))

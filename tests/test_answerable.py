@@ -15,7 +15,7 @@ from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines.answerable import FILE, Looked, Probe, probed_layer, read_probe, write_probe
 from rag.engines.echo import EchoEngine
 from rag.engines.ipex import IpexEngine
-from rag.engines.lowbit import convert
+from rag.engines.low_bit.conversion import convert
 from rag.errors import ConfigError, InputError, ModelError
 from rag.evaluate.calibrate import Example, calibrate, calibrated, examples_of, to_table
 from rag.evaluate.sets import Question, QuestionSet

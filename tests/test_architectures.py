@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from rag.datatypes import Generation, Message, Prompt, Usage
-from rag.engines.decoder import Decoder, States, rotate
 from rag.engines.ipex import IpexEngine
-from rag.engines.kernels import Kernels, usable_variants
-from rag.engines.lowbit import convert, read_manifest
-from rag.engines.matmul import Matmul
-from rag.engines.sources import open_source
+from rag.engines.low_bit.conversion import convert, read_manifest
+from rag.engines.low_bit.decoder import Decoder, States, rotate
+from rag.engines.low_bit.kernels import Kernels, usable_variants
+from rag.engines.low_bit.matmul import Matmul
 from rag.errors import ModelError
 from rag.reuse.quantised import quantised, restore
+from rag.weights.sources import open_source
 from tests import tiny_models as tiny
 from tests.tiny_vocabularies import sentencepiece_model
 

@@ -28,16 +28,16 @@ from rag.benchmark.runners import KEEPS_NOTHING, RUNNERS, Ours, Task, Timing, se
 from rag.benchmark.table import ratios, to_table
 from rag.config import Config
 from rag.datatypes import Generation, Prompt, Reading, Usage
-from rag.engines.chat import ChatTokenizer
-from rag.engines.decoder import Decoder, States
 from rag.engines.echo import EchoEngine
-from rag.engines.kernels import Kernels
-from rag.engines.lowbit import convert, read_manifest
-from rag.engines.matmul import Matmul
-from rag.engines.vocabularies import build_tokenizer
+from rag.engines.low_bit.conversion import convert, read_manifest
+from rag.engines.low_bit.decoder import Decoder, States
+from rag.engines.low_bit.kernels import Kernels
+from rag.engines.low_bit.matmul import Matmul
 from rag.errors import ConfigError, EngineError, MissingExtraError, ModelError
 from rag.models import lowbit_folder
 from rag.reuse import states_folder
+from rag.tokenizer.chat import ChatTokenizer
+from rag.tokenizer.vocabularies import build_tokenizer
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES, write_folder
 
 COLD, AGAIN, WARM = (

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from rag.datatypes import Message, Prompt
-from rag.engines.chat import ChatTokenizer
-from rag.engines.formats import END, START
 from rag.engines.stopwords import StopWords
-from rag.engines.vocabularies import build_tokenizer, mark_added_tokens
 from rag.errors import ModelError
+from rag.tokenizer.chat import ChatTokenizer
+from rag.tokenizer.formats import END, START
+from rag.tokenizer.vocabularies import build_tokenizer, mark_added_tokens
 from tests.tiny_qwen2 import SPECIAL, TOKENS, TYPES
 
 

@@ -14,6 +14,7 @@ import rag
 from rag import errors as errors_of_kaoju
 from rag.chinese import in_chinese
 from rag.chinese.answers import ANSWERS
+from rag.chinese.engines import ENGINES
 from rag.chinese.errors import ERRORS
 from rag.chinese.files import FILES
 from rag.load.kinds import PACKED, UNREAD
@@ -26,12 +27,11 @@ OURS = {name for name, value in vars(errors_of_kaoju).items() if isinstance(valu
 READING = ["load", "folder"]
 ASKING = [
     *("index", "folder", "pipeline.py", "prompt.py", "scope.py", "embed/__init__.py", "embed/plain.py"),
-    *("engines/__init__.py", "engines/chat.py", "engines/echo.py", "engines/ipex.py", "engines/kernels.py"),
     *(
-        "engines/lowbit.py",
-        "engines/chat_settings.py",
-        "engines/decoder.py",
-        "engines/template.py",
+        "engines",
+        "tokenizer/chat.py",
+        "tokenizer/settings.py",
+        "tokenizer/template.py",
         "models/adapters.py",
         "models/places.py",
         "ui/shelf.py",
@@ -134,7 +134,7 @@ def test_each_kind_of_file_and_what_to_do_with_it_is_told_in_chinese() -> None:
 
 
 def test_the_catalogue_is_whole() -> None:
-    for english, chinese in (FILES | ERRORS | ANSWERS).items():
+    for english, chinese in (FILES | ERRORS | ENGINES | ANSWERS).items():
         assert set(re.findall(r"\{\w+\}", chinese)) <= set(re.findall(r"\{\w+\}", english)), english
         assert re.search("[\u4e00-\u9fff]", chinese), english
 

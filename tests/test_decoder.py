@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from rag.datatypes import Message, Prompt, Reading
-from rag.engines.architectures import STACKS
-from rag.engines.decoder import Decoder, States
 from rag.engines.ipex import CHUNK, IpexEngine
-from rag.engines.kept import Kept, KeptStates
-from rag.engines.kernels import Kernels, usable_variants
 from rag.engines.layout import Layout
-from rag.engines.lowbit import convert, read_manifest
-from rag.engines.matmul import Matmul
-from rag.engines.packed import Packed
-from rag.engines.packing import WIDE
+from rag.engines.low_bit.conversion import convert, read_manifest
+from rag.engines.low_bit.decoder import Decoder, States
+from rag.engines.low_bit.kept import Kept, KeptStates
+from rag.engines.low_bit.kernels import Kernels, usable_variants
+from rag.engines.low_bit.matmul import Matmul
+from rag.engines.low_bit.packed import Packed
+from rag.engines.low_bit.packing import WIDE
+from rag.weights.architectures import STACKS
 from tests import tiny_qwen2
 
 TOKENS = list(range(40, 100))

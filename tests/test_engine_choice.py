@@ -25,7 +25,7 @@ from rag.engines.choice import (
     versions_of,
     why_missing,
 )
-from rag.engines.lowbit import convert
+from rag.engines.low_bit.conversion import convert
 from rag.errors import ConfigError, EngineError
 from rag.models import lowbit_folder
 from rag.timing import choose_engine

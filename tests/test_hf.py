@@ -17,13 +17,13 @@ from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines import hf_weights, open_engine
 from rag.engines.answerable import Probe
-from rag.engines.chat import ChatTokenizer
 from rag.engines.cores import cpu_features
 from rag.engines.hf import FIRST_CHUNK, HfEngine
 from rag.engines.hf_weights import HALVES, find_weights, load
 from rag.errors import EngineError, ModelError
 from rag.models import lowbit_folder
 from rag.setup import model_findings, prepare
+from rag.tokenizer.chat import ChatTokenizer
 from tests.tiny_qwen2 import hugging_face_model, write_folder, write_gguf
 
 LONG = "The prompt of this test is read in several chunks, since it has more bytes than the first chunk."

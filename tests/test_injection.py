@@ -12,11 +12,11 @@ from rag.cite import cite
 from rag.config import Config
 from rag.datatypes import Generation, Hit, Message, Passage, Prompt
 from rag.engines import Engine, open_engine
-from rag.engines.chat import ChatTokenizer
-from rag.engines.sources import TOKENIZER
 from rag.harmless import harmless
 from rag.models import lowbit_folder
 from rag.prompt import Fitted, fit
+from rag.tokenizer.chat import ChatTokenizer
+from rag.weights.sources import TOKENIZER
 
 TABLE = [
     json.loads(line)

@@ -13,14 +13,14 @@ import torch
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines.answerable import Probe
-from rag.engines.chat import ChatTokenizer, Rendered, Shown
 from rag.engines.gguf_folder import gguf_model
 from rag.engines.layout import Held, Layout, plain, spliced
-from rag.engines.llama_library import Llama
+from rag.engines.llama.library import Llama
 from rag.engines.llamacpp import LlamaCppEngine
-from rag.engines.vocabularies import build_tokenizer
 from rag.errors import DiskError, EngineError, ModelError
 from rag.reuse.store import Store
+from rag.tokenizer.chat import ChatTokenizer, Rendered, Shown
+from rag.tokenizer.vocabularies import build_tokenizer
 from tests import tiny_qwen2
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
 

@@ -16,11 +16,11 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 from rag.datatypes import Progress
-from rag.engines.decoder import load_tensors
-from rag.engines.kernels import BASELINE, Kernels
-from rag.engines.lowbit import MANIFEST, TORN, convert, is_converted, read_manifest
-from rag.engines.sources import open_source
+from rag.engines.low_bit.conversion import MANIFEST, TORN, convert, is_converted, read_manifest
+from rag.engines.low_bit.decoder import load_tensors
+from rag.engines.low_bit.kernels import BASELINE, Kernels
 from rag.errors import LockedError, ModelError
+from rag.weights.sources import open_source
 from tests import tiny_qwen2
 
 
@@ -188,7 +188,7 @@ def test_a_damaged_layer_is_named_when_it_is_loaded(source: Path, tmp_path: Path
 SCRIPT = """
 import resource, sys, time
 from pathlib import Path
-from rag.engines.lowbit import convert
+from rag.engines.low_bit.conversion import convert
 from rag.errors import RagError
 
 limit, halt = int(sys.argv[3]), int(sys.argv[4])

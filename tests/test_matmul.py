@@ -16,10 +16,10 @@ import pytest
 import torch
 
 from rag.engines.cores import usable_cores
-from rag.engines.kernels import QTYPES, Kernels, library_folder, usable_variants
-from rag.engines.matmul import TILE, Matmul, Method
-from rag.engines.packed import Packed
-from rag.engines.tuning import make_plan, tuned_matmul
+from rag.engines.low_bit.kernels import QTYPES, Kernels, library_folder, usable_variants
+from rag.engines.low_bit.matmul import TILE, Matmul, Method
+from rag.engines.low_bit.packed import Packed
+from rag.engines.low_bit.tuning import make_plan, tuned_matmul
 from rag.errors import MissingExtraError, ModelError
 from rag.low_bits import FLOATS, NO_FORMAT, NO_PRODUCT, TWINS
 
@@ -28,7 +28,7 @@ ERRORS = {"sym_int4": 0.1, "asym_int4": 0.1, "sym_int5": 0.05, "asym_int5": 0.05
 
 PRODUCTS = """
 import json, os, resource, torch
-from rag.engines.kernels import BASELINE, QTYPES, Kernels
+from rag.engines.low_bit.kernels import BASELINE, QTYPES, Kernels
 from tests.test_matmul import ggml_types
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -163,7 +163,7 @@ def test_the_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "speeds.json"
     first = tuned_matmul(path, low_bit="sym_int4", threads=1)
     assert first.plan[0] == (1, "kernel")
-    monkeypatch.setattr("rag.engines.tuning.measure", refuse)
+    monkeypatch.setattr("rag.engines.low_bit.tuning.measure", refuse)
     again = tuned_matmul(path, low_bit="sym_int4", threads=1)
     assert [tuple(step) for step in again.plan] == list(first.plan)
 

@@ -17,12 +17,12 @@ from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.doctor import examine
 from rag.engines import Engine, open_engine
-from rag.engines.chat import ChatTokenizer
-from rag.engines.counting import estimate
-from rag.engines.sse import EventDecoder
+from rag.engines.server.counting import estimate
+from rag.engines.server.sse import EventDecoder
 from rag.errors import ConfigError, EngineError, RagError
 from rag.models import lowbit_folder
 from rag.pipeline import Rag
+from rag.tokenizer.chat import ChatTokenizer
 from tests.openai_server import (
     DONE,
     HANG,

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Usage
 from rag.engines import open_engine, openvino_folder
-from rag.engines.gguf_config import GGUF_KEYS, gguf_name
 from rag.engines.openvino import OpenvinoEngine
 from rag.engines.openvino_folder import GRAPH, WEIGHTS, convert, is_ready, located, make_ready
-from rag.engines.sources import open_source
 from rag.errors import DiskError, EngineError, LockedError, MissingExtraError, ModelError
+from rag.weights.gguf_config import GGUF_KEYS, gguf_name
+from rag.weights.sources import open_source
 from tests.tiny_qwen2 import CONFIG, MERGES, SPECIAL, TOKENS, TYPES, hugging_face_model, write_folder
 
 IDS = list(range(40, 95))

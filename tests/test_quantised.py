@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rag.datatypes import Progress
-from rag.engines.decoder import Decoder, States
-from rag.engines.kernels import Kernels, usable_variants
-from rag.engines.lowbit import convert, read_manifest
-from rag.engines.matmul import Matmul
-from rag.engines.sources import open_source
+from rag.engines.low_bit.conversion import convert, read_manifest
+from rag.engines.low_bit.decoder import Decoder, States
+from rag.engines.low_bit.kernels import Kernels, usable_variants
+from rag.engines.low_bit.matmul import Matmul
 from rag.errors import ModelError
+from rag.weights.sources import open_source
 from tests import quantised_qwen2, tiny_qwen2
 from tests.quantised_qwen2 import Method, awq, gptq
 

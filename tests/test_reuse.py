@@ -17,9 +17,9 @@ import torch
 from rag.ahead import read_ahead
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Usage
-from rag.engines.decoder import States
 from rag.engines.ipex import IpexEngine
-from rag.engines.lowbit import convert
+from rag.engines.low_bit.conversion import convert
+from rag.engines.low_bit.decoder import States
 from rag.pipeline import Rag
 from rag.reuse import Tally, Tokens, states_folder
 from rag.reuse.quantised import quantised, restore

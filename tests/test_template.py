@@ -12,12 +12,12 @@ import pytest
 import sentencepiece
 
 from rag.datatypes import Message, Prompt
-from rag.engines.chat import ChatTokenizer
-from rag.engines.chat_settings import Said, said_by_folder, said_by_gguf, settle
-from rag.engines.formats import BAICHUAN, CHATGLM3, CHATML, FORMATS, GLM4, LLAMA2, LLAMA3
-from rag.engines.template import SETTLED, ChatTemplate, Piece
-from rag.engines.vocabularies import from_sentencepiece
 from rag.errors import ModelError
+from rag.tokenizer.chat import ChatTokenizer
+from rag.tokenizer.formats import BAICHUAN, CHATGLM3, CHATML, FORMATS, GLM4, LLAMA2, LLAMA3
+from rag.tokenizer.settings import Said, said_by_folder, said_by_gguf, settle
+from rag.tokenizer.template import SETTLED, ChatTemplate, Piece
+from rag.tokenizer.vocabularies import from_sentencepiece
 from tests import tiny_vocabularies as tiny
 
 QWEN2_TEMPLATE = (

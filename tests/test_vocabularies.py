@@ -12,9 +12,10 @@ import sentencepiece
 from tokenizers import Tokenizer
 
 from rag.datatypes import Message, Prompt
-from rag.engines.chat import ChatTokenizer
-from rag.engines.tiktoken_file import from_tiktoken, is_tiktoken
-from rag.engines.vocabularies import (
+from rag.errors import ModelError
+from rag.tokenizer.chat import ChatTokenizer
+from rag.tokenizer.tiktoken_file import from_tiktoken, is_tiktoken
+from rag.tokenizer.vocabularies import (
     CONTROL,
     added_tokens,
     build_tokenizer,
@@ -22,7 +23,6 @@ from rag.engines.vocabularies import (
     from_gguf,
     from_sentencepiece,
 )
-from rag.errors import ModelError
 from tests.tiny_vocabularies import TEXT, sentencepiece_model
 
 TEXTS = [

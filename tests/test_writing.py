@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from rag.datatypes import Generation
-from rag.engines.chat import ChatTokenizer
 from rag.engines.lookup import Lookup
-from rag.engines.vocabularies import build_tokenizer
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
+from rag.tokenizer.chat import ChatTokenizer
+from rag.tokenizer.vocabularies import build_tokenizer
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
 
 END = TOKENS.index("<|im_end|>")

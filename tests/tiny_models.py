@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn.functional import normalize
 
-from rag.engines.gguf_config import gguf_name
-from rag.engines.kernels import BASELINE, Kernels
-from rag.engines.vocabularies import build_tokenizer
+from rag.engines.low_bit.kernels import BASELINE, Kernels
+from rag.tokenizer.vocabularies import build_tokenizer
+from rag.weights.gguf_config import gguf_name
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
 
 Weights: TypeAlias = Mapping[str, torch.Tensor]

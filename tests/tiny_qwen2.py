@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from rag.engines.formats import ENDS, START
-from rag.engines.gguf_config import GGUF_KEYS, gguf_name
-from rag.engines.vocabularies import CONTROL, build_tokenizer, byte_characters
+from rag.tokenizer.formats import ENDS, START
+from rag.tokenizer.vocabularies import CONTROL, build_tokenizer, byte_characters
+from rag.weights.gguf_config import GGUF_KEYS, gguf_name
 
 SPECIAL = ["<|endoftext|>", START, "<|im_end|>", "<tool_call>"]
 TOKENS = [*byte_characters(), *SPECIAL, "Āā"]  # the last joins the bytes 0 and 1

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from functools import cache
 
-from rag.engines.vocabularies import CONTROL, build_tokenizer, byte_characters
+from rag.tokenizer.vocabularies import CONTROL, build_tokenizer, byte_characters
 
 TEXT = """The Heron is a rowing boat for four people, and an hour of it costs twelve crowns.
 The Kestrel is a sailing dinghy; the Egret is an electric launch, and half a day of it costs ninety crowns.

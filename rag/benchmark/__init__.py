@@ -21,12 +21,12 @@ from rag.benchmark.runners import KEEPS_NOTHING, RUNNERS, Task, Timing, threads_
 from rag.config import Config
 from rag.datatypes import Progress, ProgressCallback
 from rag.engines import ENGINES as OURS
-from rag.engines.chat import ChatTokenizer
 from rag.engines.choice import candidates, why_missing
-from rag.engines.lowbit import read_manifest
-from rag.engines.sources import TOKENIZER
+from rag.engines.low_bit.conversion import read_manifest
 from rag.errors import ConfigError
 from rag.models import chosen_model, lowbit_folder
+from rag.tokenizer.chat import ChatTokenizer
+from rag.weights.sources import TOKENIZER
 
 __all__ = ["benchmark", "known_engines", "machine", "token_counter", "usual_engines"]
 
@@ -170,7 +170,7 @@ def flaw(case: Case, timing: Timing, prompt_tokens: int) -> str:
 def machine(config: Config) -> str:
     """Return the processor, cores, threads and versions in one line."""
     from rag.engines.cores import cpu_name, usable_cores
-    from rag.engines.kernels import usable_variants
+    from rag.engines.low_bit.kernels import usable_variants
 
     packages = ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name)))
     return (

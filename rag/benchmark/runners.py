@@ -16,9 +16,9 @@ from typing import Any, Final, TypeAlias
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines import keeps, open_engine
-from rag.engines.sources import TOKENIZER
 from rag.errors import EngineError, MissingExtraError, ModelError
 from rag.models import find_model, lowbit_folder
+from rag.weights.sources import TOKENIZER
 
 # Yields once for each token, as it comes, or anything at all and last a Usage, which counts them.
 Speak: TypeAlias = Callable[[Prompt, int], Iterator[object]]
@@ -159,7 +159,7 @@ def _stock(config: Config) -> Speak:
     import torch
 
     from rag.benchmark.stock import stock_model
-    from rag.engines.chat import ChatTokenizer
+    from rag.tokenizer.chat import ChatTokenizer
 
     torch.set_num_threads(threads_of(config))
     folder = lowbit_folder(config.model, config)

@@ -10,12 +10,12 @@ import torch
 from ipex_llm.transformers.low_bit_linear import FP4Params, LowBitLinear
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from rag.engines.architectures import NORMS, QWEN2, STACKS
-from rag.engines.decoder import load_tensors
-from rag.engines.kernels import BASELINE, QTYPES, Kernels
-from rag.engines.lowbit import read_manifest
-from rag.engines.packing import WIDE
+from rag.engines.low_bit.conversion import read_manifest
+from rag.engines.low_bit.decoder import load_tensors
+from rag.engines.low_bit.kernels import BASELINE, QTYPES, Kernels
+from rag.engines.low_bit.packing import WIDE
 from rag.errors import ModelError
+from rag.weights.architectures import NORMS, QWEN2, STACKS
 
 
 def stock_model(folder: Path) -> Any:

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final
 
 from rag.chinese.answers import ANSWERS
+from rag.chinese.engines import ENGINES
 from rag.chinese.errors import ERRORS
 from rag.chinese.files import FILES
 from rag.chinese.words import WORDS
@@ -96,7 +97,7 @@ def _gap(left: str, right: str) -> str:
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     """Return the patterns that fix the most words first: they tell the most."""
-    known = sorted((FILES | ERRORS | ANSWERS).items(), key=lambda pair: -len(PART.sub("", pair[0])))
+    known = sorted((FILES | ERRORS | ENGINES | ANSWERS).items(), key=lambda pair: -len(PART.sub("", pair[0])))
     return tuple((re.compile(_pattern(english), re.DOTALL), chinese) for english, chinese in known)
 
 

@@ -23,9 +23,9 @@ from typing import Any, Final
 import rag
 from rag.datatypes import Progress, ProgressCallback
 from rag.engines.cores import cpu_name
-from rag.engines.origin import is_same
 from rag.errors import ModelError
 from rag.models.files import sha256_of
+from rag.weights.origin import is_same
 
 FORMAT: Final = 1  # raise it when the graph is built otherwise
 MANIFEST: Final = "manifest.json"

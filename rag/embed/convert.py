@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rag.embed.conversion import MANIFEST, is_whole, locked, made_by, partial_of
 from rag.engines.cores import cpu_name
-from rag.engines.origin import describe
 from rag.errors import ModelError
 from rag.models.files import sha256_of
 from rag.race import race
+from rag.weights.origin import describe
 
 if TYPE_CHECKING:
     from rag.embed import Encoder

@@ -178,7 +178,7 @@ def how_to_install(name: str) -> str:
 
 
 def _missing_files(name: str, model: str, config: Config) -> str:
-    from rag.engines.lowbit import is_converted
+    from rag.engines.low_bit.conversion import is_converted
 
     if name == "ipex" and not is_converted(lowbit_folder(model, config), None, config.low_bit):
         return f"{model} is not converted to {config.low_bit}: rag models pull"

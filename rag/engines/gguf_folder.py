@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.engines.answerable import Probe, read_probe
-from rag.engines.origin import describe, is_same
-from rag.engines.sources import TOKENIZER, open_source, tokenizer_files
 from rag.errors import DiskError, ModelError
+from rag.weights.origin import describe, is_same
+from rag.weights.sources import TOKENIZER, open_source, tokenizer_files
 
 if TYPE_CHECKING:
     from rag.config import Config

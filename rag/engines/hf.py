@@ -12,12 +12,12 @@ import torch
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, Probe, probed_layer
-from rag.engines.chat import ChatTokenizer
 from rag.engines.cores import usable_cores
 from rag.engines.hf_states import States
 from rag.engines.hf_weights import find_weights, load
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
+from rag.tokenizer.chat import ChatTokenizer
 
 if TYPE_CHECKING:
     from rag.config import Config

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from rag.engines.answerable import Probe
-from rag.engines.chat import ChatTokenizer
 from rag.engines.cores import cpu_features
 from rag.engines.gguf_folder import gguf_model
-from rag.engines.sources import TOKENIZER, open_source, tokenizer_files
 from rag.errors import ModelError, RagError
+from rag.tokenizer.chat import ChatTokenizer
+from rag.weights.sources import TOKENIZER, open_source, tokenizer_files
 
 if TYPE_CHECKING:
     from rag.config import Config

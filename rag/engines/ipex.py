@@ -14,19 +14,19 @@ import torch
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, probed_layer, read_probe
-from rag.engines.chat import ChatTokenizer, Rendered
 from rag.engines.cores import usable_cores
-from rag.engines.decoder import Decoder, States
-from rag.engines.kept import Kept, KeptStates
 from rag.engines.layout import Layout, plain, spliced
-from rag.engines.lowbit import read_manifest
-from rag.engines.sources import TOKENIZER
-from rag.engines.tuning import tuned_matmul
+from rag.engines.low_bit.conversion import read_manifest
+from rag.engines.low_bit.decoder import Decoder, States
+from rag.engines.low_bit.kept import Kept, KeptStates
+from rag.engines.low_bit.tuning import tuned_matmul
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
 from rag.reuse import states_folder
 from rag.reuse.recall import Reuse
 from rag.reuse.store import Store
+from rag.tokenizer.chat import ChatTokenizer, Rendered
+from rag.weights.sources import TOKENIZER
 
 if TYPE_CHECKING:
     from rag.config import Config

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from rag.engines.chat import ChatTokenizer, Rendered
+from rag.tokenizer.chat import ChatTokenizer, Rendered
 
 FIRST: Final = "[1] "  # the number under which every passage is read: another would be another text
 

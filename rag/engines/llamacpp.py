@@ -10,16 +10,16 @@ import numpy as np
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, Probe, probed_layer
-from rag.engines.chat import ChatTokenizer, Rendered
 from rag.engines.cores import usable_cores
 from rag.engines.gguf_folder import gguf_model
 from rag.engines.layout import Held, Layout, plain, spliced
-from rag.engines.llama_library import Llama, version
-from rag.engines.llama_passages import CHUNK, SEQUENCES, WHOLE, Passages
+from rag.engines.llama.library import Llama, version
+from rag.engines.llama.passages import CHUNK, SEQUENCES, WHOLE, Passages
 from rag.engines.writing import Logits, Writing, check_room
 from rag.reuse import states_folder
 from rag.reuse.keys import Keys
 from rag.reuse.store import Store
+from rag.tokenizer.chat import ChatTokenizer, Rendered
 
 if TYPE_CHECKING:
     from rag.config import Config

@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.datatypes import Finish, Generation, Prompt, Reading, Usage
-from rag.engines.counting import as_messages, find_counter
-from rag.engines.endpoint import Endpoint, RefusedError
-from rag.engines.replies import Reply
-from rag.engines.served import Served, choose_served, list_served
+from rag.engines.server.counting import as_messages, find_counter
+from rag.engines.server.endpoint import Endpoint, RefusedError
+from rag.engines.server.replies import Reply
+from rag.engines.server.served import Served, choose_served, list_served
+from rag.engines.server.streaming import stream_events
 from rag.engines.stopwords import StopWords
-from rag.engines.streaming import stream_events
 from rag.errors import EngineError
 from rag.models import chosen_model
 

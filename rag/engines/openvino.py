@@ -30,12 +30,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from rag.datatypes import Finish, Generation, Prompt, Reading, Usage
-from rag.engines.chat import ChatTokenizer
 from rag.engines.cores import usable_cores
 from rag.engines.openvino_folder import check, context_of, located
-from rag.engines.sources import TOKENIZER, GgufSource, tokenizer_files
 from rag.engines.stopwords import StopWords
 from rag.errors import EngineError, ModelError
+from rag.tokenizer.chat import ChatTokenizer
+from rag.weights.sources import TOKENIZER, GgufSource, tokenizer_files
 
 if TYPE_CHECKING:
     from rag.config import Config

@@ -21,13 +21,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.datatypes import Progress, ProgressCallback
-from rag.engines.gguf_file import GgufFile
-from rag.engines.lowbit import CONFIG_KEYS, FORMAT, MANIFEST, Manifest, is_converted, read_manifest
-from rag.engines.origin import describe, stamp
-from rag.engines.sources import TOKENIZER, open_source, reading, tokenizer_files
+from rag.engines.low_bit.conversion import (
+    CONFIG_KEYS,
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    is_converted,
+    read_manifest,
+)
 from rag.errors import DiskError, LockedError, MissingExtraError, ModelError
 from rag.models.files import require_free
 from rag.models.places import find, understand
+from rag.weights.gguf_file import GgufFile
+from rag.weights.origin import describe, stamp
+from rag.weights.sources import TOKENIZER, open_source, reading, tokenizer_files
 
 if TYPE_CHECKING:
     from rag.config import Config

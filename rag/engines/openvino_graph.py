@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from openvino import Model, Node, PartialShape
 from openvino import opset13 as op
 
-from rag.engines.sources import Source
+from rag.weights.sources import Source
 
 ROWS: Final = 16_384  # of a matrix read at a time, to keep memory small
 FAR: Final = -65504.0  # added to what a token must not look at

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.datatypes import Finish, Generation
-from rag.engines.chat import ChatTokenizer
 from rag.engines.lookup import Lookup
 from rag.engines.stopwords import StopWords
 from rag.errors import EngineError
+from rag.tokenizer.chat import ChatTokenizer
 
 Logits: TypeAlias = NDArray[np.float32]  # (vocabulary,), or a row of it for each token
 

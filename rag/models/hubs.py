@@ -159,8 +159,8 @@ def _runs_without_its_code(folder: Path) -> bool:
     Raises:
         ModelError: with the architecture or quantisation that its config.json names.
     """
-    from rag.engines.architectures import find_architecture, known_names
-    from rag.engines.tensors import refuse_unreadable
+    from rag.weights.architectures import find_architecture, known_names
+    from rag.weights.tensors import refuse_unreadable
 
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

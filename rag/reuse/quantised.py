@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from rag.engines.decoder import rotate
+from rag.engines.low_bit.decoder import rotate
 
 if TYPE_CHECKING:
-    from rag.engines.decoder import Decoder, States
+    from rag.engines.low_bit.decoder import Decoder, States
 
 MOST: Final = 127
 KEYS, KEY_SCALES, VALUES, VALUE_SCALES = "keys", "key_scales", "values", "value_scales"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import torch
 
-from rag.engines.decoder import States
+from rag.engines.low_bit.decoder import States
 from rag.reuse.keys import Keys
 from rag.reuse.quantised import KEYS, VALUES, quantised, restore
 from rag.reuse.store import Store
@@ -15,8 +15,8 @@ from rag.reuse.tally import Tally, Tokens
 
 if TYPE_CHECKING:
     from rag.datatypes import Reading
-    from rag.engines.decoder import Decoder
     from rag.engines.layout import Layout
+    from rag.engines.low_bit.decoder import Decoder
 
 FORMAT: Final = 2
 # Reads so many tokens of a layout, from one on, into slots of states.

@@ -22,7 +22,7 @@ from examples.console_streaming import SYSTEM, ModelChat
 from examples.low_bit_save_load import QUESTION as LOW_BIT_QUESTION
 from rag.config import Config
 from rag.datatypes import Generation, Prompt, Usage
-from rag.engines.lowbit import is_converted
+from rag.engines.low_bit.conversion import is_converted
 from rag.models import lowbit_folder
 from rag.pipeline import Rag
 from rag.ui.languages import CHINESE, ENGLISH

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rag.engines.adapter import SETTINGS, WEIGHTS
-from rag.engines.sources import reading
+from rag.weights.adapter import SETTINGS, WEIGHTS
+from rag.weights.sources import reading
 
 HASHED: Final = 1 << 22  # bytes at a time
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import httpx
 
-from rag.engines.endpoint import MOST_BYTES, Endpoint, RefusedError, pause
-from rag.engines.sse import EventDecoder
+from rag.engines.server.endpoint import MOST_BYTES, Endpoint, RefusedError, pause
+from rag.engines.server.sse import EventDecoder
 from rag.errors import EngineError
 
 PATIENCE: Final = 1.0  # seconds without an event before the reader is given a chance to leave

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rag.engines.sources import reading
-from rag.engines.tensors import SafetensorsFiles, Tensors
 from rag.errors import ModelError
+from rag.weights.sources import reading
+from rag.weights.tensors import SafetensorsFiles, Tensors
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rag.engines.architectures import (
+from rag.errors import ModelError
+from rag.weights.architectures import (
     BAICHUAN,
     CHATGLM,
     PLAIN_HEAD,
@@ -17,7 +18,6 @@ from rag.engines.architectures import (
     find_architecture,
     known_names,
 )
-from rag.errors import ModelError
 
 UNSCALED: Final = "only models without it run here, so choose another"
 SCALINGS: Final = frozenset({"none", "default", "linear", "llama3"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 from rag.datatypes import Message, Prompt
-from rag.engines.endpoint import Endpoint, RefusedError
+from rag.engines.server.endpoint import Endpoint, RefusedError
 
 Kind = TypeVar("Kind")
 Count: TypeAlias = Callable[[Prompt], int]

@@ -7,7 +7,7 @@ from typing import Final
 
 from rag.datatypes import Reading
 from rag.engines.layout import Layout
-from rag.engines.llama_library import Llama
+from rag.engines.llama.library import Llama
 from rag.reuse import Tokens
 from rag.reuse.keys import Keys
 from rag.reuse.store import Store

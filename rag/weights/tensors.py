@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from rag.engines import awq, gptq
 from rag.errors import ModelError
+from rag.weights import awq, gptq
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from rag.engines.vocabularies import CONTROL, NORMAL, UNUSED, build_tokenizer, byte_characters
+from rag.tokenizer.vocabularies import CONTROL, NORMAL, UNUSED, build_tokenizer, byte_characters
 
 PAIR: Final = 2
 

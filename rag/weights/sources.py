@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.engines.architectures import architecture_of, head_size
-from rag.engines.chat_settings import FILE as CHAT
-from rag.engines.chat_settings import Said, said_by_folder, said_by_gguf, settle
-from rag.engines.configs import read_config
-from rag.engines.gguf_config import REGROUPED, gguf_config, gguf_name
-from rag.engines.gguf_file import GgufFile
-from rag.engines.tensors import Tensors, open_tensors
-from rag.engines.tiktoken_file import from_tiktoken, is_tiktoken
-from rag.engines.vocabularies import added_tokens, from_gguf, from_sentencepiece, mark_added_tokens
 from rag.errors import ModelError, RagError
+from rag.tokenizer.settings import FILE as CHAT
+from rag.tokenizer.settings import Said, said_by_folder, said_by_gguf, settle
+from rag.tokenizer.tiktoken_file import from_tiktoken, is_tiktoken
+from rag.tokenizer.vocabularies import added_tokens, from_gguf, from_sentencepiece, mark_added_tokens
+from rag.weights.architectures import architecture_of, head_size
+from rag.weights.configs import read_config
+from rag.weights.gguf_config import REGROUPED, gguf_config, gguf_name
+from rag.weights.gguf_file import GgufFile
+from rag.weights.tensors import Tensors, open_tensors
 
 if TYPE_CHECKING:
     import torch
 
-    from rag.engines.adapter import Adapter
+    from rag.weights.adapter import Adapter
 
 TOKENIZER: Final = "tokenizer.json"
 QUERY_OR_KEY: Final = re.compile(r"\.[qk]_proj\.")

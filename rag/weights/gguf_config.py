@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from rag.engines.architectures import CHATGLM, GLM, GLM4, LLAMA, PLAIN_HEAD, QWEN2, THETA
-from rag.engines.configs import ALIBI, SCALINGS, TALL, UNSCALED
-from rag.engines.gguf_file import GgufFile
 from rag.errors import ModelError
+from rag.weights.architectures import CHATGLM, GLM, GLM4, LLAMA, PLAIN_HEAD, QWEN2, THETA
+from rag.weights.configs import ALIBI, SCALINGS, TALL, UNSCALED
+from rag.weights.gguf_file import GgufFile
 
 GGUF_NAMES: Final = {
     "model.embed_tokens": "token_embd",

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rag.engines.architectures import QWEN2
-from rag.engines.formats import CHATML, find_format
 from rag.errors import ModelError
+from rag.tokenizer.formats import CHATML, find_format
+from rag.weights.architectures import QWEN2
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

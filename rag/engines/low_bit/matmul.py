@@ -14,8 +14,8 @@ from typing import Final, Literal, TypeAlias
 
 import torch
 
-from rag.engines.kernels import Kernels
-from rag.engines.packed import Packed
+from rag.engines.low_bit.kernels import Kernels
+from rag.engines.low_bit.packed import Packed
 
 Method: TypeAlias = Literal["kernel", "float32", "bfloat16"]
 Plan: TypeAlias = Sequence[tuple[int, Method]]  # (from so many tokens, use this), ascending

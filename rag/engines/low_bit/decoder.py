@@ -15,13 +15,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch.nn.functional import log_softmax, rms_norm, scaled_dot_product_attention, silu
 
-from rag.engines.architectures import STACKS, head_size
-from rag.engines.lowbit import Manifest
-from rag.engines.matmul import Matmul
-from rag.engines.packed import Packed
-from rag.engines.packing import WIDE
-from rag.engines.rotary import plain_frequencies
+from rag.engines.low_bit.conversion import Manifest
+from rag.engines.low_bit.matmul import Matmul
+from rag.engines.low_bit.packed import Packed
+from rag.engines.low_bit.packing import WIDE
 from rag.errors import ModelError
+from rag.weights.architectures import STACKS, head_size
+from rag.weights.rotary import plain_frequencies
 
 SCORED: Final = 16  # tokens whose chances are computed at a time: 10 MB of logits
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from rag.engines.words import unpack_columns
+from rag.weights.words import unpack_columns
 
 if TYPE_CHECKING:
     import torch
 
-    from rag.engines.tensors import SafetensorsFiles
+    from rag.weights.tensors import SafetensorsFiles
 
 BITS: Final = 4
 ORDER: Final = (0, 2, 4, 6, 1, 3, 5, 7)  # the output that each four bits of a word belong to, lowest first

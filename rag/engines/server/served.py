@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rag.engines.endpoint import Endpoint, RefusedError
+from rag.engines.server.endpoint import Endpoint, RefusedError
 from rag.errors import ConfigError
 
 MISSING: Final = frozenset({404, 405, 501})

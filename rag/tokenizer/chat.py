@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from rag.datatypes import Message, Prompt
-from rag.engines.chat_settings import UNTOLD, read_settings
-from rag.engines.formats import END, START
-from rag.engines.template import ChatTemplate
-from rag.engines.vocabularies import SPACE, TWIN, byte_characters
 from rag.errors import ModelError
+from rag.tokenizer.formats import END, START
+from rag.tokenizer.settings import UNTOLD, read_settings
+from rag.tokenizer.template import ChatTemplate
+from rag.tokenizer.vocabularies import SPACE, TWIN, byte_characters
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from rag.datatypes import Finish
-from rag.engines.endpoint import Endpoint, reason
+from rag.engines.server.endpoint import Endpoint, reason
 from rag.errors import EngineError
 
 DONE: Final = "[DONE]"

@@ -14,9 +14,9 @@ from typing import Any, Final, get_args
 import torch
 
 from rag.engines.cores import cpu_name
-from rag.engines.kernels import Kernels, usable_variants
-from rag.engines.matmul import Matmul, Method
-from rag.engines.packed import Packed
+from rag.engines.low_bit.kernels import Kernels, usable_variants
+from rag.engines.low_bit.matmul import Matmul, Method
+from rag.engines.low_bit.packed import Packed
 from rag.race import race
 
 TOKENS: Final = (1, 8, 16, 32, 64, 128, 256)  # at which to measure; above the last its winner is used

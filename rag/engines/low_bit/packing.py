@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from rag.engines.architectures import architecture_of, head_size
-from rag.engines.sources import Source
+from rag.weights.architectures import architecture_of, head_size
+from rag.weights.sources import Source
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +51,7 @@ def layer_tensors(weights: Source, number: int, low_bit: str) -> dict[str, torch
 
 def _frequencies(weights: Source) -> dict[str, torch.Tensor]:
     """Return those of the rotation, where the decoder cannot tell them from `rope_theta` alone."""
-    from rag.engines.rotary import frequencies, plain_frequencies
+    from rag.weights.rotary import frequencies, plain_frequencies
 
     size = head_size(weights.config)
     found = frequencies(weights.config, size)
@@ -63,7 +63,7 @@ def _order(weights: Source) -> torch.Tensor | None:
     """Return the rows of the stack of queries, keys and values in the decoder's order; None as they are."""
     import torch
 
-    from rag.engines.rotary import row_order, turned
+    from rag.weights.rotary import row_order, turned
 
     config, size = weights.config, head_size(weights.config)
     share = turned(config, size)
@@ -92,7 +92,7 @@ def _blocks(weights: Source, names: Iterable[str]) -> Iterator[torch.Tensor]:
 def _pack(blocks: Iterable[torch.Tensor], low_bit: str) -> torch.Tensor:
     import torch
 
-    from rag.engines.kernels import BASELINE, Kernels
+    from rag.engines.low_bit.kernels import BASELINE, Kernels
 
     kernels = Kernels(BASELINE)
     # Scales fitted by least squares lower the error of the weights by a tenth, but the 0.5B model's words get

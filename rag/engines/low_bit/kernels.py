@@ -2,8 +2,8 @@
 
 The library comes in variants for several instruction sets, all of one format. On AMD processors ipex-llm
 takes the plain AVX one, whose products of one token take two to four times as long as with AVX2 or AVX-512.
-So a variant is loaded by its name here, and `rag.engines.tuning` measures which is fastest. Loading it needs
-no `import ipex_llm`, which would import all of transformers (five seconds).
+So a variant is loaded by its name here, and tuning.py measures which is fastest. Loading it needs no `import
+ipex_llm`, which would import all of transformers (five seconds).
 """
 
 from __future__ import annotations

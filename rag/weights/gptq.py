@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from rag.engines.words import WORD, unpack_columns, unpack_rows
+from rag.weights.words import WORD, unpack_columns, unpack_rows
 
 if TYPE_CHECKING:
     import torch
 
-    from rag.engines.tensors import SafetensorsFiles
+    from rag.weights.tensors import SafetensorsFiles
 
 BITS: Final = (4, 8)
 FIRST, SECOND = "gptq", "gptq_v2"  # checkpoint formats

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from rag.engines.decoder import Decoder, States
 from rag.engines.layout import Held, Layout
+from rag.engines.low_bit.decoder import Decoder, States
 
 STEP: Final = 256  # tokens; room is given in multiples of it
 

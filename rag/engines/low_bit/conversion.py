@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.datatypes import Progress, ProgressCallback
-from rag.engines.adapter import Adapter
-from rag.engines.configs import NEEDED_KEYS
-from rag.engines.origin import describe, is_same, stamp
-from rag.engines.packing import head_tensors, layer_tensors
-from rag.engines.sources import Source, open_source, reading, tokenizer_files
+from rag.engines.low_bit.packing import head_tensors, layer_tensors
 from rag.errors import DiskError, LockedError, ModelError
 from rag.low_bits import require_runnable
+from rag.weights.adapter import Adapter
+from rag.weights.configs import NEEDED_KEYS
+from rag.weights.origin import describe, is_same, stamp
+from rag.weights.sources import Source, open_source, reading, tokenizer_files
 
 if TYPE_CHECKING:
     import torch
@@ -188,7 +188,7 @@ def _resume(source: Path, adapter: Path | None, weights: Source, folder: Path, l
 
 
 def _versions() -> dict[str, str]:
-    from rag.engines.kernels import library_folder
+    from rag.engines.low_bit.kernels import library_folder
 
     library_folder()  # without ipex-llm this says how to install it
     return {package: version(package) for package in ("ipex-llm", "torch")}

@@ -1,0 +1,1 @@
+"""llama.cpp's library, and passages in its memory."""

@@ -1,0 +1,1 @@
+"""The weights of a checkpoint as floats, whatever its family and form."""
