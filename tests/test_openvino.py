@@ -238,7 +238,7 @@ def test_a_missing_package_is_named_with_the_command(
     with pytest.raises(MissingExtraError, match=r"nncf.*pip install -e '\.\[openvino-convert\]'"):
         make_ready(config.model, source, config, lambda _: None)
     monkeypatch.setattr("rag.engines.openvino.located", lambda *_: converted)
-    with pytest.raises(MissingExtraError, match=r"openvino_genai.*pip install -e '\.\[openvino\]'"):
+    with pytest.raises(MissingExtraError, match=r"openvino_genai.*pip install -c .constraints.txt -e '\.\[openvino\]'"):
         open_engine(config)
 
 

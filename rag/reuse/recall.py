@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rag.engines.layout import Layout
     from rag.engines.low_bit.decoder import Decoder
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 # Reads so many tokens of a layout, from one on, into slots of states.
 Read: TypeAlias = "Callable[[Layout, range, States, int], Iterator[Reading]]"
 
