@@ -32,6 +32,8 @@ from rag.timing import choose_engine
 from tests.given_speeds import given
 from tests.tiny_qwen2 import write_folder
 
+PIP = ".venv/bin/pip install -c .constraints.txt"
+
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
@@ -141,7 +143,7 @@ def test_an_engine_whose_package_is_gone_is_passed_over(
     measured(tiny, ipex=(9.0, 1.0), quick=(1.0, 9.0))
     monkeypatch.setitem(MODULES, "quick", "no_such_package")
     assert chosen_engine(tiny) == "ipex"
-    assert why_missing("quick", tiny) == "it is not installed: pip install -e '.[quick]'"
+    assert why_missing("quick", tiny) == f"it is not installed: {PIP} -e '.[quick]'"
 
 
 def test_an_engine_whose_files_are_not_here_says_so(tiny: Config, tmp_path: Path) -> None:
@@ -219,7 +221,7 @@ def test_the_doctor_says_which_engine_answers_and_why(tiny: Config, monkeypatch:
     settings = {"models_dir": tiny.models_dir, "model": tiny.model, "embedder": "hashing"}
     facts = {each.subject: each.fact for each in examine(settings)}
     assert facts["engine"].startswith("ipex, as nothing was measured here; `rag benchmark --engines`")
-    assert facts["engine warp"] == "cannot run: it is not installed: pip install -e '.[warp]'"
+    assert facts["engine warp"] == f"cannot run: it is not installed: {PIP} -e '.[warp]'"
     measured(tiny, ipex=(9.0, 10.0), quick=(1.0, 10.0))
     facts = {each.subject: each.fact for each in examine(settings)}
     assert facts["engine"] == (

@@ -27,13 +27,12 @@ ROWS, COLUMNS = 100, 256
 ERRORS = {"sym_int4": 0.1, "asym_int4": 0.1, "sym_int5": 0.05, "asym_int5": 0.05, "sym_int8": 0.01}
 
 PRODUCTS = """
-import json, os, resource, torch
+import json, os, resource, sys, torch
 from rag.engines.low_bit.kernels import BASELINE, QTYPES, Kernels
-from tests.test_matmul import ggml_types
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 kernels, ended = Kernels(BASELINE), {}
-for name, number in ggml_types().items():
+for name, number in json.loads(sys.argv[1]).items():
     QTYPES[name] = number
     if not (child := os.fork()):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -98,7 +97,8 @@ def test_five_bits_are_read_as_ggml_lays_them_out(low_bit: str, floats: int) -> 
 
 def test_the_library_multiplies_no_type_that_is_refused() -> None:
     """Each in a process of its own, for the library ends it."""
-    done = subprocess.run([sys.executable, "-c", PRODUCTS], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", PRODUCTS, json.dumps(ggml_types())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     ended = json.loads(done.stdout)
     assert {name for name, signal in ended.items() if signal} == {*NO_PRODUCT, *NO_FORMAT, *FLOATS}
     assert {name for name, signal in ended.items() if not signal} == {*QTYPES, *TWINS}

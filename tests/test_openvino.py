@@ -235,10 +235,10 @@ def test_a_missing_package_is_named_with_the_command(
     config = Config(engine="openvino", model=str(source), models_dir=tmp_path)
     for package in ("openvino_genai", "nncf"):
         monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=r"nncf.*pip install -e '\.\[openvino-convert\]'"):
+    with pytest.raises(MissingExtraError, match=r"nncf.*-e '\.\[openvino-convert\]'"):
         make_ready(config.model, source, config, lambda _: None)
     monkeypatch.setattr("rag.engines.openvino.located", lambda *_: converted)
-    with pytest.raises(MissingExtraError, match=r"openvino_genai.*pip install -c .constraints.txt -e '\.\[openvino\]'"):
+    with pytest.raises(MissingExtraError, match=r"openvino_genai.*-e '\.\[openvino\]'"):
         open_engine(config)
 
 

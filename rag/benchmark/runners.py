@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
-from rag.engines import keeps, open_engine
+from rag.engines import EXTRAS, keeps, open_engine
 from rag.errors import EngineError, MissingExtraError, ModelError
 from rag.models import find_model, lowbit_folder
 from rag.weights.sources import TOKENIZER
@@ -184,7 +184,7 @@ def threads_of(config: Config) -> int:
 
 def _llamacpp(config: Config) -> Speak:
     if importlib.util.find_spec("llama_cpp") is None:
-        raise MissingExtraError("llama.cpp is not installed: pip install -e '.[llamacpp]'")
+        raise MissingExtraError(f"llama.cpp is not installed: {EXTRAS['llamacpp']}")
     import llama_cpp
 
     path = find_model(config.model, config)
@@ -204,7 +204,7 @@ def _llamacpp(config: Config) -> Speak:
 def _openvino(config: Config) -> Speak:
     """Run GenAI's LLMPipeline as its own README does, with no settings but where the answer ends."""
     if importlib.util.find_spec("openvino_genai") is None:
-        raise MissingExtraError("OpenVINO GenAI is not installed: .venv/bin/pip install -e '.[openvino]'")
+        raise MissingExtraError(f"OpenVINO GenAI is not installed: {EXTRAS['openvino']}")
     import openvino_genai
 
     from rag.engines.openvino import as_tensor, load_tokenizer, spoken

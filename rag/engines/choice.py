@@ -174,7 +174,7 @@ def how_to_install(name: str) -> str:
     module = MODULES.get(name)
     if module is None or importlib.util.find_spec(module):
         return ""
-    return EXTRAS.get(name, f"pip install -e '.[{name}]'")
+    return EXTRAS.get(name, f".venv/bin/pip install -c .constraints.txt -e '.[{name}]'")
 
 
 def _missing_files(name: str, model: str, config: Config) -> str:

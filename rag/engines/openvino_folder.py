@@ -46,7 +46,7 @@ GROUP: Final = 128  # columns that share a scale
 SMALLER: Final = (64, 32)  # groups for a model whose matrices are not that wide
 STAGE: Final = "Converting for OpenVINO"
 STEPS: Final = ("reading", "rounding", "writing")
-INSTALL: Final = ".venv/bin/pip install -e '.[openvino-convert]'"
+INSTALL: Final = ".venv/bin/pip install -c .constraints.txt -e '.[openvino-convert]'"
 READABLE: Final = frozenset({1, 2, 3, 8, 12, 14})  # matrices of ggml's F16, Q4_0, Q4_1, Q8_0, Q4_K, Q6_K
 
 
