@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -24,7 +24,7 @@ PREFIX: Final = "RAG_"
 TOML: Final = Path("rag.toml")
 PLACES: Final = frozenset(
     {"data_dir", "index_dir", "models_dir", "host", "port", "root_path", "threads", "offline", "hub_timeout"}
-    | {"hf_endpoint", "modelscope_endpoint", "reuse_gb", "upload_mb", "watch", "measure_engines"}
+    | {"hf_endpoint", "modelscope_endpoint", "reuse_gb", "unpacked", "upload_mb", "watch", "measure_engines"}
     | {"openai_url", "openai_key", "openai_timeout", "openai_retries"}
 )
 TELEMETRY_OFF: Final = {
@@ -35,6 +35,9 @@ TELEMETRY_OFF: Final = {
     "LANGCHAIN_TRACING_V2": "false",
     "LANGSMITH_TRACING": "false",
 }
+
+
+Unpacked: TypeAlias = Literal["auto", "on", "off"]
 
 
 def cache_home() -> Path:
@@ -88,6 +91,11 @@ class Config(BaseSettings):
     low_bit: LowBit = Field(
         "sym_int4",
         description="how the weights are quantised: sym_int4, asym_int4, sym_int5, asym_int5 or sym_int8",
+    )
+    unpacked: Unpacked = Field(
+        "auto",
+        description="keep ipex's weights unpacked, too, which takes two or four bytes a weight: auto (where "
+        "memory allows), on or off",
     )
     adapter: str = Field("none", description="LoRA adapter merged into the LLM: none, hub id or local folder")
     reuse: Literal["on", "off"] = Field(

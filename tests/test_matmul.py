@@ -12,10 +12,11 @@ import warnings
 from pathlib import Path
 from typing import Any, get_args
 
+import psutil
 import pytest
 import torch
 
-from rag.engines.cores import usable_cores
+from rag.engines.cores import free_memory, usable_cores
 from rag.engines.low_bit.kernels import QTYPES, Kernels, library_folder, usable_variants
 from rag.engines.low_bit.matmul import TILE, Matmul, Method
 from rag.engines.low_bit.packed import Packed
@@ -93,6 +94,42 @@ def test_five_bits_are_read_as_ggml_lays_them_out(low_bit: str, floats: int) -> 
                 code = block[-32 + column % 32] >> (column // 32 * 4) & 15 | (high >> column & 1) << 4
                 want = scale * code + least[0] if least else scale * (code - 16)
                 assert got[row, start + column] == torch.tensor(want)
+
+
+@pytest.mark.parametrize("method", ["kept float32", "kept bfloat16"])
+def test_what_is_kept_is_dequantised_once_and_multiplies_alike(
+    method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrices = [packed("sym_int4")[1], packed("sym_int8")[1]]
+    matmul = Matmul(Kernels("avx"), 2)
+    x = torch.randn(5, COLUMNS)
+    plain: Method = "float32" if method == "kept float32" else "bfloat16"
+    want = [matmul.multiply(x, matrix, plain) for matrix in matrices]
+    first = [matmul.multiply(x, matrix, method) for matrix in matrices]
+    monkeypatch.setattr(Kernels, "dequantise", None)
+    again = [matmul.multiply(x, matrix, method) for matrix in matrices]
+    for one, two, three in zip(want, first, again, strict=True):
+        assert torch.equal(one, two)
+        assert torch.equal(two, three)
+
+
+def test_a_kept_plan_keeps_one_form_and_tells_what_it_takes(tmp_path: Path) -> None:
+    matmul = tuned_matmul(tmp_path / "speeds.json", low_bit="sym_int4", threads=1)
+    kept = [method for _, method in matmul.kept_plan if method != "kernel"]
+    assert len(set(kept)) <= 1
+    assert matmul.kept_plan[0] == (1, "kernel")
+    size = {"kept bfloat16": 2, "kept float32": 4}[kept[0]] if kept else 0
+    assert matmul.bytes_to_keep(1000) == 1000 * size
+
+
+def test_memory_is_what_machine_and_container_leave(tmp_path: Path) -> None:
+    assert 0 < free_memory(tmp_path) <= psutil.virtual_memory().total
+    (tmp_path / "memory.current").write_text("600\n")
+    for most, left in (("1000\n", 400), ("500\n", 0)):
+        (tmp_path / "memory.max").write_text(most)
+        assert free_memory(tmp_path) == left
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory(tmp_path) > 10**6
 
 
 def test_the_library_multiplies_no_type_that_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The processor: what it is called, and how many threads this process can keep busy."""
+"""What this process may use of the machine: threads that it can keep busy, and memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import platform
 from pathlib import Path
 from typing import Final
 
-QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")  # of a container: "max 100000" or microseconds of each period
+GROUP: Final = Path("/sys/fs/cgroup")  # of a container
+QUOTA: Final = GROUP / "cpu.max"  # "max 100000" or microseconds of each period
 
 
 def cpu_name() -> str:
@@ -31,6 +32,22 @@ def usable_cores(quota: Path = QUOTA) -> int:
     """Return the physical cores that the affinity and the container leave to this process."""
     limits = [_physical_cores(), *_affinity(), *_container(quota)]
     return max(1, min(limits))
+
+
+def free_memory(group: Path = GROUP) -> int:
+    """Return the bytes that the machine and the container have left."""
+    import psutil
+
+    available: int = psutil.virtual_memory().available
+    return max(0, min([available, *_left_in(group)]))
+
+
+def _left_in(group: Path) -> list[int]:
+    try:
+        most = int((group / "memory.max").read_text(encoding="ascii"))
+        return [most - int((group / "memory.current").read_text(encoding="ascii"))]
+    except (OSError, ValueError):  # no such file, or no limit
+        return []
 
 
 def _physical_cores() -> int:

@@ -14,7 +14,7 @@ import torch
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, probed_layer, read_probe
-from rag.engines.cores import usable_cores
+from rag.engines.cores import free_memory, usable_cores
 from rag.engines.layout import Layout, plain, spliced
 from rag.engines.low_bit.conversion import read_manifest
 from rag.engines.low_bit.decoder import Decoder, States
@@ -29,11 +29,12 @@ from rag.tokenizer.chat import ChatTokenizer, Rendered
 from rag.weights.sources import TOKENIZER
 
 if TYPE_CHECKING:
-    from rag.config import Config
+    from rag.config import Config, Unpacked
 
 CONTEXT: Final = 8192  # tokens: states of a 1.5B model take 57 kB each
 GIGABYTE: Final = 1e9
 SPEEDS: Final = "speeds.json"  # what was measured on this machine
+SPARE, RESERVE = 2, 2_000_000_000  # times the unpacked weights, and bytes, that have to be free for them
 CHUNK: Final = 1024  # tokens read at a time, to bound the memory of a layer
 
 
@@ -42,10 +43,19 @@ class IpexEngine:
 
     name = "ipex"
 
-    def __init__(self, folder: Path, *, model: str, threads: int = 0, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        model: str,
+        threads: int = 0,
+        store: Store | None = None,
+        unpacked: Unpacked = "off",
+    ) -> None:
         """Map the conversion in `folder`; `threads` 0 means one per usable core.
 
-        What is read of passages is kept in `store` and not read again.
+        What is read of passages is kept in `store` and not read again. Weights are kept `unpacked` beside the
+        packed ones, once they have been; by "auto" where twice as much memory is free.
 
         Raises:
             ModelError: when it is missing, damaged or not a chat model.
@@ -58,6 +68,8 @@ class IpexEngine:
             folder / SPEEDS, low_bit=manifest.low_bit, threads=threads or usable_cores()
         )
         self._model = Decoder(folder, manifest, self._matmul)
+        if _may_unpack(self._matmul.bytes_to_keep(self._model.weights), unpacked):
+            self._matmul.plan = self._matmul.kept_plan
         self._kept = KeptStates(self._model, self.context)
         made_of = {
             "weights": manifest.source.get("sha256"),
@@ -81,7 +93,7 @@ class IpexEngine:
         store = Store(states_folder(config), budget) if config.reuse == "on" else None
         folder = lowbit_folder(config.model, config)
         model = answering_name(config.model, config)
-        return cls(folder, model=model, threads=config.threads, store=store)
+        return cls(folder, model=model, threads=config.threads, store=store, unpacked=config.unpacked)
 
     def count_tokens(self, prompt: Prompt) -> int:
         return len(self._tokenizer.render(prompt).tokens)
@@ -222,6 +234,10 @@ class IpexEngine:
             done = chunk.start + len(chunk) * number // (len(self._model.layers) + 1)
             yield Reading(done=done, total=total)
         return last
+
+
+def _may_unpack(size: int, unpacked: Unpacked) -> bool:
+    return unpacked == "on" or (unpacked == "auto" and free_memory() >= SPARE * size + RESERVE)
 
 
 class Written:

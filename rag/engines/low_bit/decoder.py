@@ -74,6 +74,12 @@ class Decoder:
         plain = plain_frequencies(config["rope_theta"], self.head_size)
         self._frequencies = head.get("frequencies", plain)
 
+    @property
+    def weights(self) -> int:
+        """How many numbers the matrices of all layers hold."""
+        packed = (each for layer in self.layers for each in (layer.qkv, layer.o, layer.gate_up, layer.down))
+        return sum(each.rows * each.columns for each in packed)
+
     def forward(
         self, tokens: Sequence[int], states: States, slots: range, places: Sequence[int] | None = None
     ) -> Iterator[torch.Tensor]:

@@ -1,8 +1,8 @@
 """Products with packed weights: ipex-llm's kernel for few tokens, dequantising and a GEMM for many.
 
 The kernel's time grows with the tokens; dequantising is paid once for all of them, and then a GEMM is faster.
-Where one overtakes the other, and whether float32 or bfloat16 is faster, depends on the processor: tuning.py
-measures it.
+Where memory allows, it is paid once for good: what was dequantised is kept. Where one overtakes the other,
+and whether float32 or bfloat16 is faster, depends on the processor: tuning.py measures it.
 """
 
 from __future__ import annotations
@@ -17,22 +17,34 @@ import torch
 from rag.engines.low_bit.kernels import Kernels
 from rag.engines.low_bit.packed import Packed
 
-Method: TypeAlias = Literal["kernel", "float32", "bfloat16"]
+Method: TypeAlias = Literal["kernel", "float32", "bfloat16", "kept float32", "kept bfloat16"]
 Plan: TypeAlias = Sequence[tuple[int, Method]]  # (from so many tokens, use this), ascending
+KERNEL_ALONE: Final[Plan] = ((1, "kernel"),)
 SCRATCH: Final = 131_072  # float32 numbers dequantised at a time: half a megabyte stays in the cache
 TILE: Final = 512  # tokens multiplied at a time: a GEMM of more is slower per token
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+KEPT: Final = "kept "  # begins the methods that dequantise a matrix once for good
 
 
 class Matmul:
     """Multiplies by the fastest of its methods; used by one thread at a time."""
 
-    def __init__(self, kernels: Kernels, threads: int, plan: Plan = ((1, "kernel"),)) -> None:
+    def __init__(
+        self, kernels: Kernels, threads: int, plan: Plan = KERNEL_ALONE, kept_plan: Plan = KERNEL_ALONE
+    ) -> None:
+        """`kept_plan` is for where there is memory for what is dequantised."""
         self.kernels = kernels
         self.plan = plan
+        self.kept_plan = kept_plan
         self._threads = threads
         self._pool = _single_threaded_pool(threads)
         self._buffers: dict[Method, torch.Tensor] = {}
+        self._kept: dict[int, torch.Tensor] = {}  # by the address of the packed data
+
+    def bytes_to_keep(self, weights: int) -> int:
+        """Return what it takes to keep so many weights dequantised."""
+        kept = [DTYPES[method.removeprefix(KEPT)] for _, method in self.kept_plan if method.startswith(KEPT)]
+        return weights * max((dtype.itemsize for dtype in kept), default=0)
 
     def use_threads(self) -> None:
         """Set how many threads torch and the kernel use when called from this thread."""
@@ -46,7 +58,7 @@ class Matmul:
     def multiply(self, x: torch.Tensor, weight: Packed, method: Method) -> torch.Tensor:
         if method == "kernel":
             return self.kernels.multiply(x, weight.data, weight.low_bit)
-        dense = self._dequantised(weight, method)
+        dense = self._for_good(weight, method) if method.startswith(KEPT) else self._buffered(weight, method)
         result = torch.empty(x.shape[0], weight.rows)
         for start in range(0, x.shape[0], TILE):
             tile = x[start : start + TILE].to(dense.dtype)
@@ -58,12 +70,22 @@ class Matmul:
         out = torch.empty(len(numbers), weight.columns)
         return self.kernels.dequantise(weight.data[list(numbers)], weight.low_bit, out)
 
-    def _dequantised(self, weight: Packed, method: Method) -> torch.Tensor:
+    def _buffered(self, weight: Packed, method: Method) -> torch.Tensor:
         """Return the whole matrix, valid until the next call."""
         size = weight.rows * weight.columns
         if method not in self._buffers or self._buffers[method].numel() < size:
             self._buffers[method] = torch.empty(size, dtype=DTYPES[method])
-        out = self._buffers[method][:size].view(weight.rows, weight.columns)
+        return self._dequantised(weight, self._buffers[method][:size].view(weight.rows, weight.columns))
+
+    def _for_good(self, weight: Packed, method: Method) -> torch.Tensor:
+        address = weight.data.data_ptr()
+        if address not in self._kept:
+            dense = torch.empty(weight.rows, weight.columns, dtype=DTYPES[method.removeprefix(KEPT)])
+            self._kept[address] = self._dequantised(weight, dense)
+        return self._kept[address]
+
+    def _dequantised(self, weight: Packed, out: torch.Tensor) -> torch.Tensor:
+        """Fill `out` (rows, columns), and return it."""
         list(self._pool.map(lambda rows: self._dequantise_rows(weight, out, rows), self._shares(weight)))
         return out
 

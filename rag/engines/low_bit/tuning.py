@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +15,12 @@ import torch
 
 from rag.engines.cores import cpu_name
 from rag.engines.low_bit.kernels import Kernels, usable_variants
-from rag.engines.low_bit.matmul import Matmul, Method
+from rag.engines.low_bit.matmul import KEPT, Matmul, Method
 from rag.engines.low_bit.packed import Packed
 from rag.race import race
 
-TOKENS: Final = (1, 8, 16, 32, 64, 128, 256)  # at which to measure; above the last its winner is used
+TOKENS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # at which to measure; above the last its winner is used
+PLAIN: Final[tuple[Method, ...]] = ("kernel", "float32", "bfloat16")
 ROUNDS: Final = 3
 COLUMNS: Final = 1536
 ROWS: Final = 4096
@@ -34,6 +35,7 @@ class Tuning:
     machine: dict[str, Any]
     variant: str
     plan: tuple[tuple[int, Method], ...]
+    kept_plan: tuple[tuple[int, Method], ...]  # where there is memory for what is dequantised
     milliseconds: dict[str, dict[str, float]]  # method -> tokens -> for one matrix
 
 
@@ -44,7 +46,7 @@ def tuned_matmul(path: Path, *, low_bit: str, threads: int) -> Matmul:
     if tuning is None:
         tuning = measure(machine, low_bit=low_bit, threads=threads)
         _remember(path, tuning)
-    return Matmul(Kernels(tuning.variant), threads, tuning.plan)
+    return Matmul(Kernels(tuning.variant), threads, tuning.plan, tuning.kept_plan)
 
 
 def measure(machine: dict[str, Any], *, low_bit: str, threads: int) -> Tuning:
@@ -70,11 +72,24 @@ def measure(machine: dict[str, Any], *, low_bit: str, threads: int) -> Tuning:
     tuning = Tuning(
         machine=machine,
         variant=variant,
-        plan=make_plan(times),
+        plan=make_plan(_only(times, PLAIN)),
+        kept_plan=make_plan(_only(times, ("kernel", _best_kept(times)))),
         milliseconds={m: {str(t): round(times[t][m] * 1000, 3) for t in TOKENS} for m in methods},
     )
     logger.info("%s: library %s, plan %s", machine["cpu"], variant, tuning.plan)
     return tuning
+
+
+def _only(
+    times: Mapping[int, Mapping[Method, float]], methods: Sequence[Method]
+) -> dict[int, dict[Method, float]]:
+    return {tokens: {method: rivals[method] for method in methods} for tokens, rivals in times.items()}
+
+
+def _best_kept(times: Mapping[int, Mapping[Method, float]]) -> Method:
+    """Return the one that is fastest for most tokens: a matrix is kept in one form only."""
+    most = times[max(times)]
+    return min((method for method in most if method.startswith(KEPT)), key=lambda method: most[method])
 
 
 def make_plan(times: dict[int, dict[Method, float]]) -> tuple[tuple[int, Method], ...]:
@@ -112,7 +127,8 @@ def _machine(low_bit: str, threads: int) -> dict[str, Any]:
 def _remembered(path: Path, machine: dict[str, Any]) -> Tuning | None:
     try:
         tuning = Tuning(**json.loads(path.read_text(encoding="utf-8")))
-        usable = tuning.variant in usable_variants() and _is_plan(tuning.plan)
+        plans = _is_plan(tuning.plan) and _is_plan(tuning.kept_plan)
+        usable = tuning.variant in usable_variants() and plans
     except (OSError, ValueError, TypeError):
         return None
     return tuning if usable and tuning.machine == machine else None
