@@ -96,21 +96,22 @@ def test_five_bits_are_read_as_ggml_lays_them_out(low_bit: str, floats: int) -> 
                 assert got[row, start + column] == torch.tensor(want)
 
 
-@pytest.mark.parametrize("method", ["kept float32", "kept bfloat16"])
-def test_what_is_kept_is_dequantised_once_and_multiplies_alike(
-    method: Method, monkeypatch: pytest.MonkeyPatch
+def test_what_is_kept_is_dequantised_once_in_each_form_and_multiplies_alike(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     matrices = [packed("sym_int4")[1], packed("sym_int8")[1]]
     matmul = Matmul(Kernels("avx"), 2)
     x = torch.randn(5, COLUMNS)
-    plain: Method = "float32" if method == "kept float32" else "bfloat16"
-    want = [matmul.multiply(x, matrix, plain) for matrix in matrices]
-    first = [matmul.multiply(x, matrix, method) for matrix in matrices]
+    plain: tuple[Method, ...] = ("float32", "bfloat16")
+    kept: tuple[Method, ...] = ("kept float32", "kept bfloat16")
+    want = [matmul.multiply(x, matrix, method) for matrix in matrices for method in plain]
+    first = [matmul.multiply(x, matrix, method) for matrix in matrices for method in kept]
     monkeypatch.setattr(Kernels, "dequantise", None)
-    again = [matmul.multiply(x, matrix, method) for matrix in matrices]
+    again = [matmul.multiply(x, matrix, method) for matrix in matrices for method in kept]
     for one, two, three in zip(want, first, again, strict=True):
         assert torch.equal(one, two)
         assert torch.equal(two, three)
+    assert not torch.equal(first[0], first[1])
 
 
 def test_a_kept_plan_keeps_one_form_and_tells_what_it_takes(tmp_path: Path) -> None:

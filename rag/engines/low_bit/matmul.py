@@ -39,7 +39,7 @@ class Matmul:
         self._threads = threads
         self._pool = _single_threaded_pool(threads)
         self._buffers: dict[Method, torch.Tensor] = {}
-        self._kept: dict[int, torch.Tensor] = {}  # by the address of the packed data
+        self._kept: dict[tuple[int, Method], torch.Tensor] = {}  # by the address of the packed data
 
     def bytes_to_keep(self, weights: int) -> int:
         """Return what it takes to keep so many weights dequantised."""
@@ -78,11 +78,11 @@ class Matmul:
         return self._dequantised(weight, self._buffers[method][:size].view(weight.rows, weight.columns))
 
     def _for_good(self, weight: Packed, method: Method) -> torch.Tensor:
-        address = weight.data.data_ptr()
-        if address not in self._kept:
+        key = weight.data.data_ptr(), method
+        if key not in self._kept:
             dense = torch.empty(weight.rows, weight.columns, dtype=DTYPES[method.removeprefix(KEPT)])
-            self._kept[address] = self._dequantised(weight, dense)
-        return self._kept[address]
+            self._kept[key] = self._dequantised(weight, dense)
+        return self._kept[key]
 
     def _dequantised(self, weight: Packed, out: torch.Tensor) -> torch.Tensor:
         """Fill `out` (rows, columns), and return it."""
