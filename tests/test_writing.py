@@ -148,29 +148,26 @@ def test_a_seed_gives_the_same_words_and_chances_follow_the_temperature(tokenize
 
 
 def test_what_followed_the_latest_like_run_is_guessed() -> None:
-    lookup = Lookup([1, 2, 3, 4, 5, 9, 1, 2, 3, 7, 7, 2], most=15)
-    assert lookup.guess(3, room=9) == []  # 7 2 3 is new
+    lookup = Lookup([1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 7, 7, 3], most=15)
+    assert lookup.guess(4, room=9) == []  # 7 7 3 4 is new
     lookup.learn([], 0)
-    for token in (1, 2):
+    for token in (1, 2, 3):
         assert lookup.guess(token, room=9) == []
-    assert lookup.guess(3, room=9) == [7, 7, 2]  # the later of two places, and few at first
-    assert Lookup([1, 2, 3, 4, 5, 9, 1, 2], most=15).guess(3, room=2) == [4, 5]
-    assert Lookup([1, 2, 3, 4, 5, 9, 1, 2], most=1).guess(3, room=9) == [4]
+    assert lookup.guess(4, room=9) == [7]  # the later of two places, and few at first
+    assert Lookup([1, 2, 3, 4, 5, 6, 1, 2, 3], most=15).guess(4, room=0) == []
 
 
 def test_more_is_guessed_while_all_is_right() -> None:
-    text = [*range(60), *range(2)]
-    lookup = Lookup(text, most=15)
-    guessed = lookup.guess(2, room=99)
-    assert guessed == [3, 4, 5]
-    lookup.learn(guessed, 3)
-    guessed = lookup.guess(6, room=99)
-    assert guessed == [7, 8, 9, 10, 11, 12, 13]
-    lookup.learn(guessed, 7)
-    guessed = lookup.guess(14, room=99)
-    assert guessed == [*range(15, 30)]
-    lookup.learn(guessed, 14)
-    assert lookup.guess(29, room=99) == [30, 31, 32]
+    lookup = Lookup([*range(60), *range(3)], most=6)
+    sizes, written = [], 3
+    for right in (1, 3, 6, 5, 1):
+        guessed = lookup.guess(written, room=99)
+        assert guessed == [*range(written + 1, written + 1 + len(guessed))]
+        sizes.append(len(guessed))
+        lookup.learn(guessed, right)
+        written += right + 1
+    assert sizes == [1, 3, 6, 6, 1]
+    assert len(lookup.guess(written, room=2)) == 2
 
 
 def test_what_does_not_fit_names_all_its_numbers() -> None:

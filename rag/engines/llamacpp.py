@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CONTEXT: Final = 8192  # tokens: states of a 1.5B model take 29 kB each
 SPARE: Final = 1024  # tokens of room for a passage that is read while a conversation stays
-GUESSES: Final = 7  # tokens guessed from the prompt at a time, at most: eight are read in the time of four
+GUESSES: Final = 15  # tokens guessed from the prompt at a time, at most
 GIGABYTE: Final = 1e9
 FORMAT: Final = 1
 
