@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rag.config import Config
-from rag.datatypes import Generation, Message, Prompt, Reading, Usage
+from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Probe
 from rag.engines.gguf_folder import gguf_model
 from rag.engines.layout import Held, Layout, plain, spliced
@@ -22,26 +22,10 @@ from rag.reuse.store import Store
 from rag.tokenizer.chat import ChatTokenizer, Rendered, Shown
 from rag.tokenizer.vocabularies import build_tokenizer
 from tests import tiny_qwen2
+from tests.boats import TEXTS, asking
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
 
 MEGABYTE = 10**6
-TEXTS = (
-    "The Heron is a rowing boat for four people.\n\n",
-    "The Kestrel is a sailing dinghy, an hour costs nineteen crowns.\n\n",
-    "The Egret is an electric launch, and half a day of it costs ninety.\n\n",
-)
-CONSTANT = (
-    Message(role="system", parts=("Answer from the passages.",)),
-    Message(role="user", parts=("[1] An example. ", "Who?")),
-    Message(role="assistant", parts=("Nobody [1]",)),
-)
-
-
-def asking(question: str, *texts: str) -> Prompt:
-    passages = (f"[{number}] {text}" for number, text in enumerate(texts, 1))
-    return Prompt(
-        messages=(*CONSTANT, Message(role="user", parts=(*passages, question))), constant=len(CONSTANT)
-    )
 
 
 @pytest.fixture(scope="module")

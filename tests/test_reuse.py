@@ -16,7 +16,7 @@ import torch
 
 from rag.ahead import read_ahead
 from rag.config import Config
-from rag.datatypes import Generation, Message, Prompt, Usage
+from rag.datatypes import Generation, Prompt, Usage
 from rag.engines.ipex import IpexEngine
 from rag.engines.low_bit.conversion import convert
 from rag.engines.low_bit.decoder import Decoder, States, rotate
@@ -25,25 +25,9 @@ from rag.reuse import Tally, Tokens, states_folder
 from rag.reuse.quantised import quantised, restore
 from rag.reuse.store import Store
 from tests import tiny_qwen2
+from tests.boats import TEXTS, asking
 
 MEGABYTE = 10**6
-TEXTS = (
-    "The Heron is a rowing boat for four people.\n\n",
-    "The Kestrel is a sailing dinghy, an hour costs nineteen crowns.\n\n",
-    "The Egret is an electric launch, and half a day of it costs ninety.\n\n",
-)
-CONSTANT = (
-    Message(role="system", parts=("Answer from the passages.",)),
-    Message(role="user", parts=("[1] An example. ", "Who?")),
-    Message(role="assistant", parts=("Nobody [1]",)),
-)
-
-
-def asking(question: str, *texts: str) -> Prompt:
-    passages = (f"[{number}] {text}" for number, text in enumerate(texts, 1))
-    return Prompt(
-        messages=(*CONSTANT, Message(role="user", parts=(*passages, question))), constant=len(CONSTANT)
-    )
 
 
 @pytest.fixture(scope="module")

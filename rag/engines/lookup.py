@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-# How much sooner 13 answers of about 50 tokens, lists and summaries of English and Chinese passages, would end
-# by their tokens where 2, 4, 8 and 16 tokens take the time of 1.4, 2.2, 3.8 and 4.8, as on llama.cpp: all | the
-# worst of them, from so many like tokens on, guessing so many at first and at most:
+# How much sooner 13 answers of about 50 tokens, lists and summaries of English and Chinese passages, would
+# end by their tokens where 2, 4, 8 and 16 tokens take the time of 1.4, 2.2, 3.8 and 4.8, as on llama.cpp: all
+# | the worst of them, from so many like tokens on, guessing so many at first and at most:
 #   2, 3, 15  1.11 | .87    3, 3, 15  1.16 | .95    4, 3, 15  1.17 | .89    4, 1, 15  1.21 |  .98
 #   2, 1, 15  1.11 | .97    3, 1, 15  1.15 | .92    4, 1,  7  1.18 | .98    5, 1, 15  1.18 | 1.01
 RUN: Final = 4
