@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,18 @@ def test_another_question_about_the_same_passages_reads_only_its_own_words(
         prompt = asking("Who may row?", *TEXTS)
         _, usage = told(engine, prompt)
         assert usage.prompt_tokens - usage.cached_tokens == rest_of(tokenizer, prompt)
+
+
+@pytest.mark.parametrize("question", ["Who may row?", "How much is it?"])
+def test_of_fewer_passages_than_before_the_others_are_not_seen(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store, question: str
+) -> None:
+    first, second = asking(question, TEXTS[0]), asking("How much is it?", *TEXTS)
+    want = after(opened(gguf, tokenizer), first)
+    for prompt in (first, replace(first, constant=0)):
+        engine = opened(gguf, tokenizer, store)
+        told(engine, second)
+        np.testing.assert_allclose(after(engine, prompt), want, atol=0.03)
 
 
 def test_a_passage_read_ahead_need_not_be_read_and_leaves_the_conversation(

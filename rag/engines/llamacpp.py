@@ -152,6 +152,8 @@ class LlamaCppEngine:
     def _read(self, layout: Layout) -> Generator[Reading, None, tuple[int, tuple[Logits, Logits]]]:
         """Read what is not held of a prompt; return how much that was, the logits and the state after it."""
         shared = min(self._held.shared(layout), len(layout.tokens) - 1)
+        if min(self._held.places[shared:], default=shared) < layout.places[shared]:
+            shared = 0  # passages that it shows no longer would stay: tokens are removed by their places
         read = 0
         if shared < layout.apart and self._passages:
             self._held = Held()
