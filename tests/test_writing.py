@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rag.datatypes import Generation
-from rag.engines.lookup import Lookup
+from rag.engines.lookup import FEW, RUN, Lookup
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
 from rag.tokenizer.chat import ChatTokenizer
@@ -65,7 +65,7 @@ def written(
 @pytest.mark.parametrize("seed", range(12))
 def test_guessing_changes_no_greedy_answer(tokenizer: ChatTokenizer, seed: int) -> None:
     chance = random.Random(seed)
-    beginning = [chance.randrange(256) for _ in range(4)]
+    beginning = [chance.randrange(256) for _ in range(RUN)]
     table = Table([], guesses=0, seed=seed)
     prompt = list(beginning)
     for _ in range(40):  # the prompt holds what the model would write, so that guesses are often right
@@ -148,25 +148,26 @@ def test_a_seed_gives_the_same_words_and_chances_follow_the_temperature(tokenize
 
 
 def test_what_followed_the_latest_like_run_is_guessed() -> None:
-    lookup = Lookup([1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 7, 7, 3], most=15)
-    assert lookup.guess(4, room=9) == []  # 7 7 3 4 is new
+    run = [*range(RUN)]
+    lookup = Lookup([*run, 70, 71, *run, 80, 81, 90, *run[1:-1]], most=2)
+    assert lookup.guess(run[-1], room=9) == []  # 90 and what follows is new
     lookup.learn([], 0)
-    for token in (1, 2, 3):
+    for token in run[:-1]:
         assert lookup.guess(token, room=9) == []
-    assert lookup.guess(4, room=9) == [7]  # the later of two places, and few at first
-    assert Lookup([1, 2, 3, 4, 5, 6, 1, 2, 3], most=15).guess(4, room=0) == []
+    assert lookup.guess(run[-1], room=9) == [80, 81]  # the later of two places
+    assert Lookup([*run, 70, *run[:-1]], most=15).guess(run[-1], room=0) == []
 
 
 def test_more_is_guessed_while_all_is_right() -> None:
-    lookup = Lookup([*range(60), *range(3)], most=6)
-    sizes, written = [], 3
-    for right in (1, 3, 6, 5, 1):
+    lookup = Lookup([*range(199), *range(RUN - 1)], most=FEW + 3)
+    sizes, written = [], RUN - 1
+    for right in (FEW, FEW + 3, 9, FEW):
         guessed = lookup.guess(written, room=99)
         assert guessed == [*range(written + 1, written + 1 + len(guessed))]
         sizes.append(len(guessed))
         lookup.learn(guessed, right)
         written += right + 1
-    assert sizes == [1, 3, 6, 6, 1]
+    assert sizes == [FEW, FEW + 3, FEW + 3, FEW]
     assert len(lookup.guess(written, room=2)) == 2
 
 
