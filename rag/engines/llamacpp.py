@@ -32,7 +32,7 @@ FORMAT: Final = 1
 
 
 class LlamaCppEngine:
-    """Continuation of ChatML prompts; keeps the states of the last prompt."""
+    """Continuation of conversations; keeps the states of the last prompt."""
 
     name = "llamacpp"
 

@@ -37,7 +37,9 @@ class Llama:
             EngineError: when there is no memory for so many tokens.
         """
         log = started()
-        self._model = library.llama_model_load_from_file(str(path).encode(), _model_settings())
+        self._model = library.llama_model_load_from_file(
+            str(path).encode(), library.llama_model_default_params()
+        )
         if not self._model:
             raise ModelError(f"llama.cpp cannot load {path}: {log}; fetch it again")
         self._tap = Tap(layer) if layer is not None else None
@@ -52,7 +54,6 @@ class Llama:
         self._batch = library.llama_batch_init(BATCH, 0, 1)
         self.vocabulary: int = library.llama_vocab_n_tokens(library.llama_model_get_vocab(self._model))
         self.trained_context: int = library.llama_model_n_ctx_train(self._model)
-        self._cells = cells
 
     def read(
         self, tokens: Sequence[int], position: int, sequence: int, *, rows: int = 0
@@ -149,10 +150,6 @@ def version() -> str:
     from importlib.metadata import version as installed
 
     return installed("llama-cpp-python")
-
-
-def _model_settings() -> Any:
-    return library.llama_model_default_params()
 
 
 def _context_settings(cells: int, sequences: int, threads: int) -> Any:
