@@ -98,7 +98,9 @@ def source(hit: Hit, turn: Turn, texts: Texts) -> str:
 
 
 def build(rag: Rag) -> gr.Blocks:
-    def ask(question: str, turns: list[Turn], request: gr.Request) -> Iterator[tuple[str, list[Turn], str]]:
+    def ask(question: str, turns: list[Turn], request: gr.Request) -> Iterator[tuple[Any, list[Turn], str]]:
+        if not question.strip():
+            return
         texts = texts_for(request.headers.get("accept-language", ""))
         turn = Turn(number=len(turns) + 1, question=question)
         history = [each.answer for each in turns if each.answer]
@@ -107,10 +109,10 @@ def build(rag: Rag) -> gr.Blocks:
             with closing(rag.stream(question, history=history)) as events:
                 for event in events:
                     turn = advance(turn, event)
-                    yield "", [*turns, turn], conversation([*turns, turn], texts)
+                    yield gr.skip(), [*turns, turn], conversation([*turns, turn], texts)
         except RagError as exc:
             turn = fail(turn, str(exc))
-            yield "", [*turns, turn], conversation([*turns, turn], texts)
+            yield gr.skip(), [*turns, turn], conversation([*turns, turn], texts)
 
     def end(turns: list[Turn], request: gr.Request) -> tuple[list[Turn], str]:
         turns = [stop(each) for each in turns]
@@ -135,6 +137,7 @@ def build(rag: Rag) -> gr.Blocks:
             [question, turns],
             [question, turns, talk],
             show_progress="hidden",
+            trigger_mode="multiple",  # one after another; "once" would drop what is asked just after a stop
         )
         halt.click(None, None, None, cancels=[asked])  # which closes the generator, and so the engine's
         halt.click(end, turns, [turns, talk], show_progress="hidden")

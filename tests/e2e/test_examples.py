@@ -312,9 +312,11 @@ def test_the_gradio_page_streams_with_sources_and_stops(chromium: Any, folder: P
 
         ask(page, "What does the endless litany of the lighthouse say?")
         page.wait_for_selector(".turn.writing:has-text('verse3')")
+        page.fill(composer, "What is the zebra protocol?")
+        page.wait_for_selector(".turn.writing:has-text('verse9')")
         page.click("#stop")
         page.wait_for_selector(f".turn.stopped:has-text('{ENGLISH.stopped}')")
-        ask(page, "What is the zebra protocol?")
+        page.press(composer, "Enter")
         page.wait_for_selector(".turn.done >> nth=2", timeout=20_000)
         page.click(".turn.done >> nth=2 >> summary")
         for text in MARKUP:

@@ -148,7 +148,7 @@ def test_other_threads_go_on_while_it_reads_and_writes(engine: OpenvinoEngine) -
     beats, over = [0], threading.Event()
 
     def beat() -> None:
-        while not over.wait(0.01):
+        while not over.wait(0.001):
             beats[0] += 1
 
     thread = threading.Thread(target=beat)
