@@ -6,16 +6,13 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rag.load.pages.fields import OPEN, Flags, Labels, labelled
 from rag.load.pages.pieces import Rectangle, turned
 
-Flags: TypeAlias = NDArray[np.bool_]
-Labels: TypeAlias = NDArray[np.int_]
 Owners: TypeAlias = "tuple[tuple[Cell | None, ...], ...]"  # by row and column
 
 NEAR: Final = 2.5  # points by which lines that belong together may miss each other
@@ -24,7 +21,6 @@ FEWEST: Final = 2  # columns of a grid, and rules in each direction
 MOST_OPEN: Final = 0.3  # part of a grid that lies in no field: more shows boxes and what links them
 MAX_RULES: Final = 1_000  # in each direction; a page of more is a drawing
 MAX_CELLS: Final = 20_000
-OPEN: Final = 0
 
 
 class Rule(NamedTuple):
@@ -182,7 +178,7 @@ def _grid(across: Sequence[Rule], upright: Sequence[Rule]) -> Grid | None:
         return None
     lines = _covered([Rule(rule.at, -rule.end, -rule.start) for rule in upright], xs, [-y for y in ys])
     walls = _covered(across, ys, xs)
-    labels = _labels(walls, lines.T)
+    labels = labelled(walls, lines.T)
     fields = np.outer(-np.diff(ys), np.diff(xs))
     if fields[labels == OPEN].sum() > MOST_OPEN * fields.sum():
         return None
@@ -220,82 +216,3 @@ def _covered(rules: Sequence[Rule], places: Sequence[float], steps: Sequence[flo
     for rule in rules:
         covered[index[rule.at]] |= (rule.start <= starts + NEAR) & (ends - NEAR <= rule.end)
     return covered
-
-
-def _labels(walls: Flags, lines: Flags) -> Labels:
-    """Return the number of each field: the same where no rule parts them, `OPEN` where none ends them.
-
-    Args:
-        walls: whether a rule lies above each field; one row more than there are fields.
-        lines: whether a rule stands left of each field; one column more.
-    """
-    rows, columns = walls.shape[0] - 1, walls.shape[1]
-    labels = np.full((rows, columns), -1)
-    areas: dict[int, _Area] = {}
-    for row, column in product(range(rows), range(columns)):
-        if labels[row, column] < 0:
-            label = len(areas) + 1
-            areas[label] = _flooded(labels, label, (row, column), walls, lines)
-    _make_rectangles(labels, areas)
-    labels[np.isin(labels, [label for label, area in areas.items() if area.is_open])] = OPEN
-    return labels
-
-
-@dataclass(slots=True)
-class _Area:
-    """Fields that no rule parts."""
-
-    top: int
-    left: int
-    bottom: int  # the first row below
-    right: int
-    count: int = 0
-    is_open: bool = False  # towards what lies around the grid
-
-    @property
-    def rows(self) -> int:
-        return self.bottom - self.top
-
-    @property
-    def columns(self) -> int:
-        return self.right - self.left
-
-    def take(self, other: _Area) -> None:
-        self.top, self.left = min(self.top, other.top), min(self.left, other.left)
-        self.bottom, self.right = max(self.bottom, other.bottom), max(self.right, other.right)
-        self.count += other.count
-        self.is_open |= other.is_open
-
-
-def _flooded(labels: Labels, label: int, start: tuple[int, int], walls: Flags, lines: Flags) -> _Area:
-    area = _Area(*start, *start)
-    labels[start] = label
-    todo = [start]
-    while todo:
-        row, column = todo.pop()
-        area.take(_Area(row, column, row + 1, column + 1, count=1))
-        for free, field in (
-            (not walls[row, column], (row - 1, column)),
-            (not walls[row + 1, column], (row + 1, column)),
-            (not lines[row, column], (row, column - 1)),
-            (not lines[row, column + 1], (row, column + 1)),
-        ):
-            if not free:
-                continue
-            if not (0 <= field[0] < labels.shape[0] and 0 <= field[1] < labels.shape[1]):
-                area.is_open = True
-            elif labels[field] < 0:
-                labels[field] = label
-                todo.append(field)
-    return area
-
-
-def _make_rectangles(labels: Labels, areas: dict[int, _Area]) -> None:
-    """Give each area what lies in its corners: the boxes to tick in a field of a form are its own."""
-    for label in list(areas):
-        area = areas.get(label)
-        while area and not area.is_open and area.count < area.rows * area.columns:
-            within = labels[area.top : area.bottom, area.left : area.right]
-            for other in set(np.unique(within).tolist()) - {label}:
-                area.take(areas.pop(other))
-                labels[labels == other] = label
