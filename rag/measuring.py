@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag.bars import progress_bars
 from rag.errors import ConfigError, InputError
 from rag.exit_status import OK
+
+if TYPE_CHECKING:
+    from rag.evaluate import Report
 
 
 def evaluate(  # noqa: PLR0913 - one for each flag
@@ -32,8 +35,6 @@ def evaluate(  # noqa: PLR0913 - one for each flag
     from rag.config import Config
     from rag.evaluate import Plan, parse_variant, read_set
     from rag.evaluate import evaluate as run
-    from rag.evaluate.page import to_html
-    from rag.evaluate.report import to_json, to_table
 
     if len(paths) != 1:
         raise InputError("name one question set; `rag evaluate --help` tells its formats")
@@ -41,28 +42,46 @@ def evaluate(  # noqa: PLR0913 - one for each flag
         raise InputError("--withhold measures refusing, which --retrieval-only leaves out; drop one of them")
     for file in filter(None, (json_file, html_file)):
         writable(file)
-    reuses = settings.get("reuse", "").split(",")
-    if len(reuses) > 1:
-        settings = {name: value for name, value in settings.items() if name != "reuse"}
-        variants = [f"{said},reuse={each}".strip(",") for said in variants or [""] for each in reuses]
+    reuses, settings = _reuses(settings)
     config = Config(**settings)
     plan = Plan(
         size=questions or None,
         withhold=withhold,
         seed=config.seed,
-        variants=tuple(parse_variant(said) for said in variants or [""]),
-        read_before=len(reuses) > 1,
+        variants=tuple(parse_variant(said) for said in _varied(variants or [""], reuses)),
+        read_before=bool(reuses),
         answers=not retrieval_only,
         closed_book=closed_book,
     )
     with progress_bars() as progress:
         report = run(config, read_set(paths[0]), plan, progress=progress)
+    _show(report, json_file, html_file)
+    return OK
+
+
+def _reuses(settings: dict[str, Any]) -> tuple[Sequence[str], dict[str, Any]]:
+    """Return the values of `reuse` where there are several, as in "on,off", and the other settings."""
+    reuses = settings.get("reuse", "").split(",")
+    if len(reuses) == 1:
+        return [], settings
+    return reuses, {name: value for name, value in settings.items() if name != "reuse"}
+
+
+def _varied(variants: Sequence[str], reuses: Sequence[str]) -> Sequence[str]:
+    if not reuses:
+        return variants
+    return [f"{said},reuse={each}".strip(",") for said in variants for each in reuses]
+
+
+def _show(report: Report, json_file: Path | None, html_file: Path | None) -> None:
+    from rag.evaluate.page import to_html
+    from rag.evaluate.report import to_json, to_table
+
     print(to_table(report))
     if json_file:
         json_file.write_text(to_json(report), encoding="utf-8")
     if html_file:
         html_file.write_text(to_html(report), encoding="utf-8")
-    return OK
 
 
 def calibrate(settings: dict[str, Any], *, paths: Sequence[Path], questions: int) -> int:
