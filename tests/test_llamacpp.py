@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -323,3 +326,15 @@ def test_what_is_not_here_as_a_gguf_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file where a folder should be", encoding="utf-8")
     with pytest.raises(DiskError, match="cannot be written"):
         gguf_model(str(mine), config)
+
+
+def test_a_process_that_started_the_library_leaves_no_file_open_at_its_end() -> None:
+    code = "from rag.engines.llama.library import started; started()"
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    )
+    assert "ResourceWarning" not in done.stderr

@@ -6,6 +6,7 @@ position it is given, and sees what stands before that position in its sequence.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import logging
 from collections import deque
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import llama_cpp.llama_cpp as library
 import numpy as np
+from llama_cpp import _utils as package
 from numpy.typing import NDArray
 
 from rag.errors import EngineError, ModelError
@@ -190,6 +192,8 @@ class Log:
 @cache
 def started() -> Log:
     """Start the library, of which a process has one."""
+    for file in (package.outnull_file, package.errnull_file):
+        atexit.register(file.close)  # which the package leaves open, and Python warns of at the end
     return Log()
 
 
