@@ -120,18 +120,19 @@ class IpexEngine:
         layout = self._layout(self._tokenizer.render(prompt))
         if self._reuse is None or not layout.passages:
             return False
+        layout = layout.first_hit()
         if self._reuse.holds(layout):
             return True
         if not self._reuse.has_room(layout):
             return False
         with self._failing("reading"):
-            yield from self._read_ahead(layout.first_passage(), self._reuse)
+            yield from self._read_ahead(layout, self._reuse)
         return self._reuse.holds(layout)
 
     @torch.inference_mode()
     def _read_ahead(self, layout: Layout, reuse: Reuse) -> Iterator[Reading]:
         self._matmul.use_threads()
-        yield from reuse.read_first(layout)
+        yield from reuse.read_all(layout)
 
     def _layout(self, prompt: Rendered) -> Layout:
         return spliced(prompt, self._tokenizer) if self._reuse else plain(prompt)

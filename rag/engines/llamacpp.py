@@ -136,6 +136,7 @@ class LlamaCppEngine:
         layout = self._layout(self._tokenizer.render(prompt))
         if self._passages is None or not layout.passages:
             return False
+        layout = layout.first_hit()
         if self._passages.holds(layout):
             return True
         if not self._passages.has_room(layout):
@@ -143,7 +144,7 @@ class LlamaCppEngine:
         if len(self._held.tokens) + len(layout.tokens) > self.context:
             self._llama.remove(WHOLE)
             self._held = Held()
-        yield from self._passages.read_first(layout.first_passage())
+        yield from self._passages.read_all(layout)
         return self._passages.holds(layout)
 
     def _layout(self, prompt: Rendered) -> Layout:
