@@ -49,7 +49,7 @@ class Reuse:
         return read + wanted - reused
 
     def read_all(self, layout: Layout) -> Iterator[Reading]:
-        """Read what is not stored of the beginning and all passages into states of their own, and store it."""
+        """Read and store what is not stored of the beginning and all passages, in states of their own."""
         states = States(self._model, layout.apart)
         yield from self._bring_beginning(layout, states)
         for part in layout.passages:
