@@ -47,10 +47,12 @@ def reference() -> Any:
     return tiny_qwen2.hugging_face_model(max_position_embeddings=4096)
 
 
-def opened(gguf: Path, tokenizer: ChatTokenizer, store: Store | None = None, **more: Any) -> LlamaCppEngine:
+def opened(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store | None = None, *, splices: bool = True, **more: Any
+) -> LlamaCppEngine:
     engine = LlamaCppEngine(gguf, model="tiny", tokenizer=tokenizer, threads=1, **more)
     if store:
-        engine.keep(store, "weights")
+        engine.keep(store, "weights", splices=splices)
     return engine
 
 
@@ -151,6 +153,20 @@ def test_neighbours_found_together_are_read_in_one_row(
             == passages[known - 1].places.stop
         )
         np.testing.assert_allclose(after(opened(gguf, tokenizer, store), prompt), want, atol=0.04)
+
+
+def test_passages_after_the_first_see_it_unless_they_are_spliced(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store
+) -> None:
+    prompt = asking("Which is cheap?", TEXTS[:2], TEXTS[2])
+    want = after(opened(gguf, tokenizer), prompt)
+    told(opened(gguf, tokenizer, store), prompt, 1)
+    passages = tokenizer.render(prompt).passages
+    engine = opened(gguf, tokenizer, store, splices=False)
+    assert told(engine, prompt, 1)[1].cached_tokens == passages[1].places.stop
+    got = after(opened(gguf, tokenizer, store, splices=False), prompt)
+    np.testing.assert_allclose(got, want, atol=0.04)
+    assert float(np.abs(after(opened(gguf, tokenizer, store), prompt) - want).max()) > 0.1
 
 
 def test_what_was_read_serves_every_process_order_and_company(

@@ -43,6 +43,10 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "read", 50 * MEGABYTE)
 
 
+def splicing(folder: Path, store: Store) -> IpexEngine:
+    return IpexEngine(folder, model="tiny", store=store, splices=True)
+
+
 def told(engine: IpexEngine, prompt: Prompt, tokens: int = 24) -> tuple[str, Usage]:
     *pieces, usage = engine.stream(prompt, Generation(max_tokens=tokens))
     assert isinstance(usage, Usage)
@@ -116,11 +120,11 @@ def test_what_is_stored_is_each_state_to_half_a_step_at_whatever_place(folder: P
 
 
 def test_of_stored_passages_only_what_follows_them_is_read(folder: Path, store: Store) -> None:
-    told(IpexEngine(folder, model="tiny", store=store), asking("?", *TEXTS), 1)
+    told(splicing(folder, store), asking("?", *TEXTS), 1)
     assert len(list(store.folder.glob("*/*"))) == 1 + len(TEXTS), "each is stored when it is first read"
     for texts in (TEXTS, TEXTS[::-1], TEXTS[1:]):
         engine, prompt = (
-            IpexEngine(folder, model="tiny", store=store),
+            splicing(folder, store),
             asking("Which is the cheapest?", *texts),
         )
         rendered = engine._tokenizer.render(prompt)
@@ -134,7 +138,7 @@ def test_passages_read_apart_are_what_transformers_computes_of_them(
     folder: Path, store: Store, hits: tuple[str | tuple[str, ...], ...]
 ) -> None:
     prompt = asking("Which is cheap?", *hits)
-    engine = IpexEngine(folder, model="tiny", store=store)
+    engine = splicing(folder, store)
     layout = engine._layout(engine._tokenizer.render(prompt))
     mask = torch.where(torch.tensor(seen_by(layout)), 0.0, -torch.inf)[None, None]
     reference = tiny_qwen2.hugging_face_model(max_position_embeddings=4096)
@@ -145,7 +149,7 @@ def test_passages_read_apart_are_what_transformers_computes_of_them(
             position_ids=torch.tensor([list(layout.places)]),
         ).logits[0, -1]
     for _ in ("read now", "stored before"):
-        got = logits_of(IpexEngine(folder, model="tiny", store=store), prompt)
+        got = logits_of(splicing(folder, store), prompt)
         assert (got - want).norm() < 0.15 * want.norm()  # of eight bits in weights and states
     if len(hits) > 1:
         alone = logits_of(IpexEngine(folder, model="tiny"), prompt)
@@ -155,12 +159,12 @@ def test_passages_read_apart_are_what_transformers_computes_of_them(
 def test_neighbours_found_together_are_read_in_one_row(folder: Path, store: Store) -> None:
     prompt = asking("Which is cheap?", TEXTS)
     want = logits_of(IpexEngine(folder, model="tiny"), prompt)
-    told(IpexEngine(folder, model="tiny", store=store), asking("?", *TEXTS), 1)
+    told(splicing(folder, store), asking("?", *TEXTS), 1)
     for known in (1, 3):  # the others were read after nothing; and then after their neighbours
-        engine = IpexEngine(folder, model="tiny", store=store)
+        engine = splicing(folder, store)
         passages = engine._tokenizer.render(prompt).passages
         assert told(engine, prompt, 1)[1].cached_tokens == passages[known - 1].places.stop
-        got = logits_of(IpexEngine(folder, model="tiny", store=store), prompt)
+        got = logits_of(splicing(folder, store), prompt)
         assert (got - want).norm() < 0.15 * want.norm()
 
 
@@ -253,6 +257,18 @@ def test_a_passage_is_read_before_it_is_asked_about_and_only_once(folder: Path, 
     prompt = asking("How much is it?", TEXTS[1])
     other = IpexEngine(folder, model="tiny", store=store)
     assert told(other, prompt)[1].cached_tokens == other._tokenizer.render(prompt).passages[0].places.stop
+
+
+def test_passages_after_the_first_see_it_unless_they_are_spliced(folder: Path, store: Store) -> None:
+    prompt = asking("Which is cheap?", TEXTS[:2], TEXTS[2])
+    want = logits_of(IpexEngine(folder, model="tiny"), prompt)
+    told(splicing(folder, store), prompt, 1)
+    engine = IpexEngine(folder, model="tiny", store=store)
+    passages = engine._tokenizer.render(prompt).passages
+    assert told(engine, prompt, 1)[1].cached_tokens == passages[1].places.stop
+    got = logits_of(IpexEngine(folder, model="tiny", store=store), prompt)
+    assert (got - want).norm() < 0.15 * want.norm()
+    assert (logits_of(splicing(folder, store), prompt) - want).norm() > 0.2 * want.norm()
 
 
 def test_a_hit_is_read_ahead_with_its_neighbours(folder: Path, store: Store) -> None:

@@ -1,10 +1,13 @@
 """Where the tokens of a prompt stand, and what of a prompt is held already.
 
-Where passages are kept, each is read once after the constant beginning, seeing nothing else. In a prompt all
-stand at that same position, and what follows them stands after the longest (as in APE, Yang et al. 2025,
-arXiv:2502.05431, without its temperature and scale): so nothing is turned or read anew, and each looks the
-same in whatever company. A passage alone is exactly as if it had been read there. So are neighbours that were
+Where passages are kept, each is read once after the constant beginning, seeing nothing else. So it stands in
+any prompt that shows it first, and that is exactly as if it had been read there. So are neighbours that were
 found together: the second is read after the first, and kept as what follows it.
+
+What other passages follow is read anew in each prompt, since it has to see those before it; or, where
+passages are spliced, none sees another: all stand at that same position, and what follows them stands after
+the longest (as in APE, Yang et al. 2025, arXiv:2502.05431, without its temperature and scale), so that
+nothing is turned or read anew.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ class Layout:
     tokens: Sequence[int]
     places: Sequence[int]
     constant: int = 0  # the first so many are the beginning
-    passages: tuple[Part, ...] = ()  # all but those after a neighbour begin at the same place
+    passages: tuple[Part, ...] = ()  # those read apart; all but neighbours begin at the same place
 
     @property
     def apart(self) -> int:
@@ -90,15 +93,27 @@ def plain(prompt: Rendered) -> Layout:
     return Layout(tokens=prompt.tokens, places=range(len(prompt.tokens)))
 
 
+def first_apart(prompt: Rendered, tokenizer: ChatTokenizer) -> Layout:
+    """Return the layout of a prompt of which only the beginning and the first hit are read apart."""
+    whole = replace(plain(prompt), constant=prompt.constant)
+    if not prompt.constant or not prompt.passages:
+        return whole
+    parts = list(_parts(_hits(prompt)[0], prompt.constant, tokenizer))
+    said = [token for _, tokens in parts for token in tokens]
+    if said != prompt.tokens[prompt.constant : prompt.constant + len(said)]:
+        return whole  # it bears another number
+    return replace(whole, passages=tuple(part for part, _ in parts))
+
+
 def spliced(prompt: Rendered, tokenizer: ChatTokenizer) -> Layout:
-    """Return the layout of a prompt whose passages are read apart."""
+    """Return the layout of a prompt whose hits are all read apart."""
     if not prompt.constant:
         return plain(prompt)
     tokens = list(prompt.tokens[: prompt.constant])
     places = list(range(prompt.constant))
     passages: list[Part] = []
-    for _, hit in groupby(prompt.passages, key=lambda shown: shown.number):
-        for part, said in _parts(list(hit), len(tokens), tokenizer):
+    for hit in _hits(prompt):
+        for part, said in _parts(hit, len(tokens), tokenizer):
             passages.append(part)
             first = prompt.constant + len(part.after)
             tokens += said
@@ -111,6 +126,11 @@ def spliced(prompt: Rendered, tokenizer: ChatTokenizer) -> Layout:
         constant=prompt.constant,
         passages=tuple(passages),
     )
+
+
+def _hits(prompt: Rendered) -> list[list[Shown]]:
+    """Return the passages of each hit."""
+    return [list(hit) for _, hit in groupby(prompt.passages, key=lambda shown: shown.number)]
 
 
 def _parts(hit: Sequence[Shown], start: int, tokenizer: ChatTokenizer) -> Iterator[tuple[Part, list[int]]]:
