@@ -111,23 +111,22 @@ def _choose(config: Config) -> int:
 
 
 def choose_engine(config: Config, progress: ProgressCallback) -> None:
-    """Measure the engines that can run and have not been measured, where there is a choice, and tell of it.
+    """Measure the engines that are to be, where there is a choice, once, and tell of it.
 
-    It is no reason not to start when that fails: ipex answers then.
+    It is no reason not to start when that fails: what answers then is what did before.
     """
     from rag.benchmark.fastest import measure_fastest
-    from rag.engines.choice import AUTO, candidates, told, unmeasured, why_missing
+    from rag.engines.choice import AUTO, chosen_engine, to_measure, told
 
     if config.engine != AUTO or not config.measure_engines:
         return
-    usable = [name for name in candidates() if not why_missing(name, config)]
-    waiting = unmeasured(config)
-    if len(usable) < 2 or not waiting:  # noqa: PLR2004 - a choice is of two
+    waiting = to_measure(config)
+    if not waiting:
         return
     try:
         measured = measure_fastest(config, engines=waiting, progress=progress)
     except RagError as exc:
-        notice(f"the engines could not be measured, so ipex answers: {exc}")
+        notice(f"the engines could not be measured, so {chosen_engine(config)} answers: {exc}")
     else:
         fastest = measured.fastest
         notice(f"{fastest} is the fastest engine here: {told(measured.speeds[fastest])}")

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import psutil
 import pytest
 
-from rag.benchmark.fastest import measure_fastest, to_table
+from rag.benchmark.fastest import TYPICAL, measure_fastest, to_table
+from rag.benchmark.processes import Processes
+from rag.benchmark.runners import Task, Timing
 from rag.config import Config
 from rag.doctor import examine
 from rag.engines import ENGINES, chosen_engine, open_engine
+from rag.engines.busy import Others, Spent, spent
 from rag.engines.choice import (
     FILE,
     MODULES,
@@ -44,7 +53,19 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     source = write_folder(tmp_path / "source")
     config = Config(models_dir=tmp_path / "models", model=str(source))
     convert(source, lowbit_folder(config.model, config), config.low_bit, lambda _: None)
+    at_rest(monkeypatch)
     return config
+
+
+def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clocks of the processors tell that this process alone works."""
+    seconds = count(step=10.0)
+    monkeypatch.setattr("rag.engines.busy.spent", lambda: Spent(now := next(seconds), now / 2, now / 2))
+
+
+def beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = count(step=10.0)
+    monkeypatch.setattr("rag.engines.busy.spent", lambda: Spent(now := next(seconds), now, now / 2))
 
 
 def speed(name: str, first_token: float, decode_tps: float) -> Speed:
@@ -205,6 +226,116 @@ def test_set_up_measures_once_and_only_what_is_new(
     assert told["speeds"]["ipex"]["first_token"] == 30.0  # as it was measured before
     choose_engine(tiny, lambda _: None)
     assert capsys.readouterr().err == ""
+
+
+class Scripted(Processes):
+    """Engines that answer with given paces, one a round, and note whose turn it was."""
+
+    def __init__(self, paces: Mapping[str, Sequence[float]], turns: list[str]) -> None:
+        super().__init__(pipes=dict.fromkeys(paces, cast("Connection", None)))
+        self._paces = {name: iter(paces[name]) for name in paces}
+        self._turns = turns
+
+    def ask(self, name: str, task: Task) -> Timing | str:
+        self._turns.append(name if task.answer_tokens == TYPICAL.answer_tokens else f"{name} warms up")
+        pace = next(self._paces[name])
+        return Timing(first_token=1 / pace, decode_tps=pace, total=9.0, answer_tokens=24, rss_mb=4.0)
+
+
+def script(monkeypatch: pytest.MonkeyPatch, **paces: Sequence[float]) -> list[str]:
+    """Let engines take these paces from the warm-up on; return what will be the order of their turns."""
+    turns: list[str] = []
+
+    @contextmanager
+    def opened(engines: Sequence[str], config: Config) -> Iterator[Processes]:
+        del config
+        turns.append(f"open {' and '.join(engines)}")
+        yield Scripted({name: paces[name] for name in engines}, turns)
+
+    monkeypatch.setattr("rag.benchmark.fastest.opened", opened)
+    return turns
+
+
+def test_the_engines_take_turns_and_the_median_counts(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mean would choose quick, and so would the first round or the last."""
+    turns = script(monkeypatch, ipex=[1.0, 4.0, 10.0, 8.0], quick=[1.0, 5.0, 5.0, 90.0])
+    found = measure_fastest(tiny)
+    assert turns[0] == "open ipex and quick"
+    assert turns[1:] == ["ipex warms up", "quick warms up", *["ipex", "quick"] * 3]
+    assert [found.speeds[name].decode_tps for name in ("ipex", "quick")] == [8.0, 5.0]
+    assert [found.speeds[name].first_token for name in ("ipex", "quick")] == [1 / 8, 1 / 5]
+    assert found.fastest == "ipex"
+    assert not found.busy
+
+
+def test_where_memory_is_short_one_is_open_at_a_time(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = script(monkeypatch, ipex=[4.0] * 4, quick=[5.0] * 4)
+    folder = lowbit_folder(tiny.model, tiny)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    monkeypatch.setattr("rag.benchmark.fastest.free_memory", lambda: 2 * 4 * size - 1)
+    assert measure_fastest(tiny).fastest == "quick"
+    assert [turn for turn in turns if turn.startswith("open")] == ["open ipex", "open quick"]
+    monkeypatch.setattr("rag.benchmark.fastest.free_memory", lambda: 2 * 4 * size)
+    measure_fastest(tiny)
+    assert "open ipex and quick" in turns
+
+
+def test_what_was_measured_beside_other_work_is_measured_again_at_rest(
+    tiny: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside_others(monkeypatch)
+    monkeypatch.setattr("rag.engines.busy.LOOK", 0.0)
+    turns = script(monkeypatch, ipex=[4.0] * 4, quick=[5.0] * 4)
+    choose_engine(tiny, lambda _: None)
+    assert chosen_engine(tiny) == "quick"
+    settings = {"models_dir": tiny.models_dir, "model": tiny.model, "embedder": "hashing"}
+    fact = next(each.fact for each in examine(settings) if each.subject == "engine")
+    assert "other programs kept the processors busy" in fact
+    assert fact.endswith("so does `rag benchmark --engines`")
+    measured = len(turns)
+    choose_engine(tiny, lambda _: None)
+    assert len(turns) == measured  # they still do
+    at_rest(monkeypatch)
+    turns = script(monkeypatch, ipex=[9.0] * 4, quick=[5.0] * 4)
+    capsys.readouterr()
+    choose_engine(tiny, lambda _: None)
+    assert "ipex is the fastest engine here" in capsys.readouterr().err
+    assert chosen_engine(tiny) == "ipex"
+    measured = len(turns)
+    choose_engine(tiny, lambda _: None)
+    assert len(turns) == measured
+
+
+def test_why_another_engine_failed_is_not_forgotten(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measured(tiny, ipex=(1.0, 5.0))
+    remember(tiny, replace(found, failed={"slow": "out of ink"}))
+    script(monkeypatch, quick=[5.0] * 4)
+    assert measure_fastest(tiny, engines=["quick"]).failed == {"slow": "out of ink"}
+
+
+def test_what_this_process_and_its_children_do_is_not_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    for ours, found in ((4.0, False), (3.1, False), (2.9, True)):
+        clocks = iter([Spent(0.0, 0.0, 0.0), Spent(10.0, 4.0, ours)])
+        monkeypatch.setattr("rag.engines.busy.spent", lambda clocks=clocks: next(clocks))
+        assert Others().busy is found
+
+
+def test_the_clocks_count_the_work_of_this_process_and_of_its_children() -> None:
+    before = spent()
+    child = "import time; start = time.process_time()\nwhile time.process_time() < start + .3: pass"
+    subprocess.run([sys.executable, "-c", child], check=True)
+    after = spent()
+    assert after.ours - before.ours >= 0.29
+    assert after.passed >= after.worked > 0
+
+
+def test_where_the_system_tells_no_times_nothing_counts_as_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr("psutil.cpu_times", refuse)
+    assert spent() == (0.0, 0.0, 0.0)
+    assert not Others().busy
 
 
 @pytest.mark.parametrize("settings", [{"measure_engines": False}, {"engine": "ipex"}])

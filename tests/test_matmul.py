@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import warnings
+from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +17,7 @@ import psutil
 import pytest
 import torch
 
+from rag.engines.busy import Spent
 from rag.engines.cores import free_memory, usable_cores
 from rag.engines.low_bit.kernels import QTYPES, Kernels, library_folder, usable_variants
 from rag.engines.low_bit.matmul import TILE, Matmul, Method
@@ -199,11 +201,29 @@ def test_the_plan_follows_the_measurements() -> None:
 
 def test_the_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "speeds.json"
+    monkeypatch.setattr("rag.engines.busy.spent", lambda: Spent(0.0, 0.0, 0.0))
     first = tuned_matmul(path, low_bit="sym_int4", threads=1)
     assert first.plan[0] == (1, "kernel")
     monkeypatch.setattr("rag.engines.low_bit.tuning.measure", refuse)
     again = tuned_matmul(path, low_bit="sym_int4", threads=1)
     assert [tuple(step) for step in again.plan] == list(first.plan)
+
+
+def test_what_was_measured_beside_other_work_is_measured_again_at_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "speeds.json"
+    seconds = count(step=10.0)
+    monkeypatch.setattr("rag.engines.busy.LOOK", 0.0)
+    monkeypatch.setattr("rag.engines.busy.spent", lambda: Spent(now := next(seconds), now, 0.0))
+    tuned_matmul(path, low_bit="sym_int4", threads=1)
+    beside = path.read_text()
+    assert json.loads(beside)["busy"]
+    tuned_matmul(path, low_bit="sym_int4", threads=1)
+    assert path.read_text() == beside  # there still is
+    monkeypatch.setattr("rag.engines.busy.spent", lambda: Spent(next(seconds), 0.0, 0.0))
+    tuned_matmul(path, low_bit="sym_int4", threads=1)
+    assert not json.loads(path.read_text())["busy"]
 
 
 def test_another_machine_is_measured_anew(tmp_path: Path) -> None:

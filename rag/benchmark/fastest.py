@@ -2,23 +2,27 @@
 
 A typical question is one about four passages of about 240 tokens, answered in 60. They have been read before
 where the engine keeps what it reads, by the settings; else they are read then. So what counts is the time to
-the first token, warm or cold as it would be, and 59 more at the engine's pace.
+the first token, warm or cold as it would be, and 59 more at the engine's pace. Each is the median of a few
+rounds in which the engines take turns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Final
 
 from rag.benchmark import token_counter
 from rag.benchmark.cases import WARM, WARM_UP, Case
-from rag.benchmark.processes import opened
+from rag.benchmark.processes import Processes, opened
 from rag.benchmark.prompts import Count, make_prompt
 from rag.benchmark.runners import Task, Timing
 from rag.config import Config
 from rag.datatypes import Progress, ProgressCallback
+from rag.engines.busy import Others
 from rag.engines.choice import (
+    MEASURED_BUSY,
     WRITTEN,
     Measured,
     Speed,
@@ -30,16 +34,19 @@ from rag.engines.choice import (
     versions_of,
     why_missing,
 )
+from rag.engines.cores import free_memory
 from rag.errors import EngineError
-from rag.models import chosen_model
+from rag.models import chosen_model, lowbit_folder
 
 TYPICAL: Final = replace(WARM, name="a typical question", answer_tokens=24)  # enough to tell its pace
+ROUNDS: Final = 3
+ROOM: Final = 4  # times the packed weights: what the largest engine takes, which unpacks them to 16 bits
 
 
 def measure_fastest(
     config: Config, *, engines: Sequence[str] | None = None, progress: ProgressCallback = lambda _: None
 ) -> Measured:
-    """Measure the engines that can run here, each alone in memory, and remember which is fastest.
+    """Measure the engines that can run here, in turns, and remember which is fastest.
 
     `engines` names those to measure; what is known of the others stays.
 
@@ -49,39 +56,64 @@ def measure_fastest(
     """
     known = recall(config)
     names = [name for name in engines or candidates() if not why_missing(name, config)]
-    failed: dict[str, str] = {}
+    rounds = _Rounds(config.model_copy(update={"model": chosen_model(config)}), names, progress)
+    for group in _groups(names, config):
+        rounds.measure(group)
     speeds = {name: speed for name, speed in (known.speeds if known else {}).items() if name not in names}
-    placed = config.model_copy(update={"model": chosen_model(config)})
-    count = token_counter(names, placed)
-    for done, name in enumerate(names):
-        progress(Progress(stage="Measuring engines", done=done, total=len(names), unit="rounds", item=name))
-        answered = _timed(name, placed, count)
-        if isinstance(answered, str):
-            failed[name] = answered
-        elif not answered.decode_tps:
-            failed[name] = "it wrote too little to tell its pace"
-        else:
-            speeds[name] = _speed(name, answered)
+    busy = rounds.busy or (known is not None and known.busy and bool(speeds))
+    failed = {name: why for name, why in (known.failed if known else {}).items() if name not in names}
+    speeds |= {name: _speed(name, timings) for name, timings in rounds.timings.items()}
+    failed |= rounds.failed
     if not speeds:
         reasons = failed or {name: why_missing(name, config) for name in candidates()}
         raise EngineError("; ".join(f"{name} cannot run: {reason}" for name, reason in reasons.items()))
-    measured = Measured(machine=holds_for(config), speeds=speeds, failed=failed)
+    measured = Measured(machine=holds_for(config), speeds=speeds, failed=failed, busy=busy)
     remember(config, measured)
     return measured
 
 
-def _timed(name: str, config: Config, count: Count) -> Timing | str:
-    """Return the timing of a typical question after a warm-up, or why there is none."""
-    answered: Timing | str = ""
-    try:
-        with opened([name], config) as group:
-            for number, case in enumerate((WARM_UP, TYPICAL), start=1):
-                answered = group.ask(name, _task(case, number, count))
-                if isinstance(answered, str):
-                    return answered
-    except EngineError as exc:
-        return str(exc).removeprefix(f"{name} cannot run: ")
-    return answered
+def _groups(names: Sequence[str], config: Config) -> list[list[str]]:
+    """Return who is open at once: all, where memory allows, else each by itself."""
+    folder = lowbit_folder(chosen_model(config), config)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    together = free_memory() >= len(names) * ROOM * size
+    return [list(names)] if together else [[name] for name in names]
+
+
+@dataclass(slots=True)
+class _Rounds:
+    """What the engines took for a typical question, and why others have no figures."""
+
+    config: Config
+    names: Sequence[str]
+    progress: ProgressCallback
+    timings: dict[str, list[Timing]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    busy: bool = False  # other programs took much of the processors in some round
+
+    def measure(self, group: Sequence[str]) -> None:
+        """Let the engines of a group, all open, take turns: a warm-up each, then what counts."""
+        count = token_counter(group, self.config)
+        with opened(group, self.config) as processes:
+            others = Others()
+            for number, case in enumerate((WARM_UP, *[TYPICAL] * ROUNDS), start=1):
+                task = _task(case, number, count)
+                for name in list(processes.pipes):
+                    self._ask(name, task, case, processes)
+            self.busy |= others.busy
+        self.failed |= processes.skipped
+
+    def _ask(self, name: str, task: Task, case: Case, processes: Processes) -> None:
+        done, total = sum(map(len, self.timings.values())), len(self.names) * ROUNDS
+        self.progress(Progress(stage="Measuring engines", done=done, total=total, unit="rounds", item=name))
+        answered = processes.ask(name, task)
+        if not isinstance(answered, str) and case == TYPICAL and not answered.decode_tps:
+            answered = "it wrote too little to tell its pace"
+        if isinstance(answered, str):
+            processes.drop(name, answered)
+            self.timings.pop(name, None)
+        elif case == TYPICAL:
+            self.timings.setdefault(name, []).append(answered)
 
 
 def _task(case: Case, number: int, count: Count) -> Task:
@@ -90,13 +122,13 @@ def _task(case: Case, number: int, count: Count) -> Task:
     return Task(prompt=asked.prompt, answer_tokens=case.answer_tokens, alone=alone)
 
 
-def _speed(name: str, timing: Timing) -> Speed:
+def _speed(name: str, timings: Sequence[Timing]) -> Speed:
     return Speed(
-        first_token=timing.first_token,
-        decode_tps=timing.decode_tps,
-        warm=timing.kept,
+        first_token=median(timing.first_token for timing in timings),
+        decode_tps=median(timing.decode_tps for timing in timings),
+        warm=all(timing.kept for timing in timings),
         versions=versions_of(name),
-        judges=timing.judges,
+        judges=all(timing.judges for timing in timings),
     )
 
 
@@ -110,6 +142,7 @@ def to_table(measured: Measured, config: Config) -> str:
             f"{said['model']}, four passages, an answer of {WRITTEN} tokens, on {said['cpu']}",
             *_rows(ordered),
             *(f"{name} was not measured: {why}" for name, why in {**measured.failed, **missing}.items()),
+            *([f"note: {MEASURED_BUSY}"] if measured.busy else []),
             f"engine=auto means {measured.fastest} from now on",
         ]
     )

@@ -52,9 +52,6 @@ def opened(engines: Sequence[str], config: Config) -> Iterator[Processes]:
     """Open every engine; those that fail are told with the reason.
 
     What they keep of passages goes to a folder that is deleted at the end: nothing of the user's is touched.
-
-    Raises:
-        EngineError: when none can run.
     """
     context = multiprocessing.get_context("spawn")
     found, children = Processes(), list[Any]()
@@ -71,7 +68,6 @@ def opened(engines: Sequence[str], config: Config) -> Iterator[Processes]:
                     found.skipped[name] = str(reason)
                 else:
                     found.pipes[name] = pipe
-            found.require_one()
             yield found
         finally:
             for child in children:

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +34,10 @@ PACKAGES: Final = {  # whose version makes an engine fast or slow
     "openvino": ("openvino-genai",),
 }
 WRITTEN: Final = 60  # tokens of the answer to a typical question
+MEASURED_BUSY: Final = (
+    "other programs kept the processors busy while the engines were measured: the next `rag run` that finds "
+    "them at rest measures again, and so does `rag benchmark --engines`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,7 @@ class Measured:
     machine: Mapping[str, Any]  # and what else the figures hold for
     speeds: Mapping[str, Speed]
     failed: Mapping[str, str] = field(default_factory=dict)
+    busy: bool = False  # other programs took much of the processors meanwhile
 
     @property
     def fastest(self) -> str:
@@ -93,13 +98,13 @@ def recall(config: Config) -> Measured | None:
     try:
         data = json.loads((config.models_dir / FILE).read_text(encoding="utf-8"))
         speeds = {name: Speed(**speed) for name, speed in data["speeds"].items()}
-        measured = Measured(machine=data["machine"], speeds=speeds, failed=data["failed"])
+        measured = Measured(**{**data, "speeds": speeds, "busy": data["busy"]})
         if measured.machine != holds_for(config):
             return None
         speeds = {name: speed for name, speed in speeds.items() if _is_still_so(name, speed, config)}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return Measured(machine=measured.machine, speeds=speeds, failed=measured.failed) if speeds else None
+    return replace(measured, speeds=speeds) if speeds else None
 
 
 def _is_still_so(name: str, speed: Speed, config: Config) -> bool:
@@ -155,6 +160,21 @@ def unmeasured(config: Config) -> list[str]:
     measured = recall(config)
     tried = {*measured.speeds, *measured.failed} if measured else set()
     return [name for name in candidates() if name not in tried and not why_missing(name, config)]
+
+
+def to_measure(config: Config) -> list[str]:
+    """Return the engines to measure now: what is new, or all again that were measured beside other work.
+
+    The latter only where other programs leave the processors alone by now; none where there is no choice.
+    """
+    from rag.engines.busy import is_quiet
+
+    usable = [name for name in candidates() if not why_missing(name, config)]
+    if len(usable) < 2:  # noqa: PLR2004 - a choice is of two
+        return []
+    measured = recall(config)
+    again = measured is not None and measured.busy
+    return unmeasured(config) or (usable if again and is_quiet() else [])
 
 
 def why_missing(name: str, config: Config) -> str:
@@ -215,4 +235,5 @@ def _why_chosen(config: Config) -> str:
     waiting = [f"{name} was not measured: `rag benchmark --engines`" for name in unmeasured(config)]
     judging = [name for name in ordered if measured.speeds[name].judges]
     among = f" of those that judge whether passages hold the answer ({', '.join(judging)})" if judging else ""
-    return "; ".join([f"the fastest here{among} for a typical question: {speeds}", *tried, *waiting])
+    busy = [MEASURED_BUSY] if measured.busy else []
+    return "; ".join([f"the fastest here{among} for a typical question: {speeds}", *tried, *waiting, *busy])

@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 
 import torch
 
+from rag.engines.busy import Others, is_quiet
 from rag.engines.cores import cpu_name
 from rag.engines.low_bit.kernels import Kernels, usable_variants
 from rag.engines.low_bit.matmul import KEPT, Matmul, Method
@@ -21,7 +22,8 @@ from rag.race import race
 
 TOKENS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # at which to measure; above the last its winner is used
 PLAIN: Final[tuple[Method, ...]] = ("kernel", "float32", "bfloat16")
-ROUNDS: Final = 3
+ROUNDS: Final = 5
+LIBRARY_ROUNDS: Final = 50  # of a fraction of a millisecond
 COLUMNS: Final = 1536
 ROWS: Final = 4096
 
@@ -37,47 +39,66 @@ class Tuning:
     plan: tuple[tuple[int, Method], ...]
     kept_plan: tuple[tuple[int, Method], ...]  # where there is memory for what is dequantised
     milliseconds: dict[str, dict[str, float]]  # method -> tokens -> for one matrix
+    busy: bool  # other programs took much of the processors meanwhile
 
 
 def tuned_matmul(path: Path, *, low_bit: str, threads: int) -> Matmul:
-    """Return a Matmul tuned as `path` remembers, measuring first when it knows another machine or none."""
+    """Return a Matmul tuned as `path` remembers, measuring first when it knows another machine or none.
+
+    What was measured beside other programs' work is measured again once they have ended.
+    """
     machine = _machine(low_bit, threads)
     tuning = _remembered(path, machine)
-    if tuning is None:
+    if tuning is None or (tuning.busy and is_quiet()):
         tuning = measure(machine, low_bit=low_bit, threads=threads)
         _remember(path, tuning)
     return Matmul(Kernels(tuning.variant), threads, tuning.plan, tuning.kept_plan)
 
 
 def measure(machine: dict[str, Any], *, low_bit: str, threads: int) -> Tuning:
-    """Time every library on one token, then every method on more; takes a second or two."""
+    """Time every library on one token, then every method on more; takes a second or two.
+
+    All take turns, a round after the other, so that a busy moment spoils one round of each at most.
+    """
+    others = Others()
     libraries = {name: Kernels(name) for name in usable_variants()}
     any_library = next(iter(libraries.values()))
     data = any_library.quantise(torch.randn(ROWS, COLUMNS), low_bit)
     weight = Packed(data=data, low_bit=low_bit, columns=COLUMNS)
     matmul = Matmul(any_library, threads)
-    one = torch.randn(1, COLUMNS)
-    speeds = race(
-        {name: _call(lib.multiply, one, data, low_bit) for name, lib in libraries.items()}, rounds=ROUNDS
-    )
-    variant = min(speeds, key=lambda name: speeds[name])
+    variant = _fastest(libraries, weight)
     matmul.kernels = libraries[variant]
-    methods: Sequence[Method] = get_args(Method)
-    times: dict[int, dict[Method, float]] = {}
-    for tokens in TOKENS:
-        x = torch.randn(tokens, COLUMNS)
-        times[tokens] = race(
-            {method: _call(matmul.multiply, x, weight, method) for method in methods}, rounds=ROUNDS
-        )
+    times = _times(matmul, weight)
     tuning = Tuning(
         machine=machine,
         variant=variant,
         plan=make_plan(_only(times, PLAIN)),
         kept_plan=make_plan(_only(times, ("kernel", _best_kept(times)))),
-        milliseconds={m: {str(t): round(times[t][m] * 1000, 3) for t in TOKENS} for m in methods},
+        milliseconds={m: {str(t): round(times[t][m] * 1000, 3) for t in TOKENS} for m in get_args(Method)},
+        busy=others.busy,
     )
     logger.info("%s: library %s, plan %s", machine["cpu"], variant, tuning.plan)
     return tuning
+
+
+def _fastest(libraries: Mapping[str, Kernels], weight: Packed) -> str:
+    one = torch.randn(1, COLUMNS)
+    calls = {name: _call(each.multiply, one, weight.data, weight.low_bit) for name, each in libraries.items()}
+    seconds = race(calls, rounds=LIBRARY_ROUNDS)
+    return min(seconds, key=lambda name: seconds[name])
+
+
+def _times(matmul: Matmul, weight: Packed) -> dict[int, dict[Method, float]]:
+    """Return the seconds of each method by the number of tokens."""
+    methods: Sequence[Method] = get_args(Method)
+    batches = {tokens: torch.randn(tokens, COLUMNS) for tokens in TOKENS}
+    calls = {
+        (tokens, method): _call(matmul.multiply, batch, weight, method)
+        for tokens, batch in batches.items()
+        for method in methods
+    }
+    best = race(calls, rounds=ROUNDS)
+    return {tokens: {method: best[tokens, method] for method in methods} for tokens in TOKENS}
 
 
 def _only(
