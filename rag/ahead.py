@@ -59,7 +59,7 @@ def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> t
         progress(
             Progress(stage="reading", done=kept, total=len(passages), unit="passages", item=passage.source)
         )
-        prompt, was_read = alone(passage, engine), None
+        prompt, was_read = alone(Hit(passage=passage, score=0.0), engine), None
         while was_read is None and not stop.is_set():
             was_read = _was_read(rag, engine, prompt, stop)
         if not was_read:
@@ -92,9 +92,8 @@ def keep_reading(rag: Rag, stop: threading.Event, tell: Callable[[str], None]) -
         stop.wait(SECONDS)
 
 
-def alone(passage: Passage, engine: Engine) -> Prompt:
-    """Return a prompt that shows a passage as any other will that shows it first."""
-    hit = Hit(passage=passage, score=0.0)
+def alone(hit: Hit, engine: Engine) -> Prompt:
+    """Return a prompt that shows a hit as any other will."""
     return fit("", [hit], count=engine.count_tokens, budget=engine.context).prompt
 
 

@@ -23,7 +23,9 @@ exit status: 0 done or answered, 1 failed, 2 wrong command line,
 3 the documents hold no answer, 130 interrupted
 
 Each setting is a flag of every command, a variable (RAG_TOP_K=6) and a line in
-rag.toml (top_k = 6); `rag COMMAND --help` lists them.
+rag.toml (top_k = 6); `rag COMMAND --help` lists them. Passwords and the key of
+a server are no flags, which others could read: set them in rag.toml or as
+RAG_PASSWORDS and RAG_OPENAI_KEY.
 """
 
 
@@ -165,6 +167,8 @@ def _settings_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("settings")
     for name, field in Config.model_fields.items():
+        if not field.repr:
+            continue  # a secret: others see the flags of a process
         flag = "--" + name.replace("_", "-")
         if field.annotation is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, help=field.description)

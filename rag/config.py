@@ -98,17 +98,17 @@ class Config(BaseSettings):
         "memory allows), on or off",
     )
     adapter: str = Field("none", description="LoRA adapter merged into the LLM: none, hub id or local folder")
-    reuse: Literal["on", "off"] = Field(
-        "off", description="keep on disk what was read of a passage, and read it only once: on or off"
+    reuse: Literal["on", "all", "off"] = Field(
+        "on",
+        description="keep on disk what was read of a passage, and read it only once: on, all (several at "
+        "once, too, which then do not see one another) or off",
     )
     reuse_gb: float = Field(4.0, gt=0, le=1000, description="most gigabytes of what was read that are kept")
     openai_url: str = Field(
         "http://127.0.0.1:8000/v1", description="base address of the openai engine's server"
     )
     openai_key: SecretStr = Field(
-        SecretStr(""),
-        description="key of that server, if it wants one; best as RAG_OPENAI_KEY, since others see flags",
-        repr=False,
+        SecretStr(""), description="key of that server, if it wants one, as RAG_OPENAI_KEY", repr=False
     )
     openai_timeout: float = Field(
         300.0, gt=0, description="seconds that server may take to send anything; it reads the prompt in them"

@@ -18,7 +18,7 @@ from rag.config import Config
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Probe
 from rag.engines.gguf_folder import gguf_model
-from rag.engines.layout import Held, Layout, plain, spliced
+from rag.engines.layout import Held, Layout, Part, plain, spliced
 from rag.engines.llama.library import Llama
 from rag.engines.llamacpp import LlamaCppEngine
 from rag.errors import DiskError, EngineError, ModelError
@@ -26,7 +26,7 @@ from rag.reuse.store import Store
 from rag.tokenizer.chat import ChatTokenizer, Rendered, Shown
 from rag.tokenizer.vocabularies import build_tokenizer
 from tests import tiny_qwen2
-from tests.boats import TEXTS, asking
+from tests.boats import TEXTS, asking, seen_by
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
 
 MEGABYTE = 10**6
@@ -50,10 +50,12 @@ def reference() -> Any:
     return tiny_qwen2.hugging_face_model(max_position_embeddings=4096)
 
 
-def opened(gguf: Path, tokenizer: ChatTokenizer, store: Store | None = None, **more: Any) -> LlamaCppEngine:
+def opened(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store | None = None, *, splices: bool = True, **more: Any
+) -> LlamaCppEngine:
     engine = LlamaCppEngine(gguf, model="tiny", tokenizer=tokenizer, threads=1, **more)
     if store:
-        engine.keep(store, "weights")
+        engine.keep(store, "weights", splices=splices)
     return engine
 
 
@@ -120,26 +122,54 @@ def test_a_passage_alone_is_exactly_as_if_it_had_been_read_there(
         np.testing.assert_allclose(after(opened(gguf, tokenizer, store), prompt), want, atol=0.03)
 
 
+@pytest.mark.parametrize("hits", [TEXTS, (TEXTS[:2], TEXTS[2]), (TEXTS[2], TEXTS[:2]), (TEXTS,)])
 def test_passages_apart_are_what_transformers_computes_of_them(
-    gguf: Path, tokenizer: ChatTokenizer, store: Store, reference: Any
+    gguf: Path,
+    tokenizer: ChatTokenizer,
+    store: Store,
+    reference: Any,
+    hits: tuple[str | tuple[str, ...], ...],
 ) -> None:
-    prompt = asking("Which boat is for four people?", *TEXTS)
+    prompt = asking("Which boat is for four people?", *hits)
     layout = spliced(tokenizer.render(prompt), tokenizer)
-    count = len(layout.tokens)
-    owner = np.full(count, -1)  # the passage that a token is of; -1: it sees all and is seen by all
-    for number, places in enumerate(layout.passages):
-        owner[places.start : places.stop] = number
-    seen = (owner[:, None] == owner) | (owner == -1) | (owner[:, None] == -1)
-    mask = np.tril(seen)
     with torch.inference_mode():
         want = reference(
             torch.tensor([layout.tokens]),
-            attention_mask=torch.where(torch.tensor(mask)[None, None], 0.0, -torch.inf),
+            attention_mask=torch.where(torch.tensor(seen_by(layout))[None, None], 0.0, -torch.inf),
             position_ids=torch.tensor([list(layout.places)]),
         ).logits[0, -1]
     for _ in ("read now", "kept before"):
         got = after(opened(gguf, tokenizer, store), prompt)
         np.testing.assert_allclose(got, np.asarray(want), atol=0.04)
+
+
+def test_neighbours_found_together_are_read_in_one_row(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store
+) -> None:
+    prompt = asking("Which is cheap?", TEXTS)
+    passages = tokenizer.render(prompt).passages
+    want = after(opened(gguf, tokenizer), prompt)
+    told(opened(gguf, tokenizer, store), asking("?", *TEXTS), 1)
+    for known in (1, 3):  # the others were read after nothing; and then after their neighbours
+        assert (
+            told(opened(gguf, tokenizer, store), prompt, 1)[1].cached_tokens
+            == passages[known - 1].places.stop
+        )
+        np.testing.assert_allclose(after(opened(gguf, tokenizer, store), prompt), want, atol=0.04)
+
+
+def test_passages_after_the_first_see_it_unless_they_are_spliced(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store
+) -> None:
+    prompt = asking("Which is cheap?", TEXTS[:2], TEXTS[2])
+    want = after(opened(gguf, tokenizer), prompt)
+    told(opened(gguf, tokenizer, store), prompt, 1)
+    passages = tokenizer.render(prompt).passages
+    engine = opened(gguf, tokenizer, store, splices=False)
+    assert told(engine, prompt, 1)[1].cached_tokens == passages[1].places.stop
+    got = after(opened(gguf, tokenizer, store, splices=False), prompt)
+    np.testing.assert_allclose(got, want, atol=0.04)
+    assert float(np.abs(after(opened(gguf, tokenizer, store), prompt) - want).max()) > 0.1
 
 
 def test_what_was_read_serves_every_process_order_and_company(
@@ -264,21 +294,28 @@ def test_what_is_held_is_the_common_beginning_of_tokens_and_places(seed: int) ->
     assert Held(tokens, places).shared(Layout(tokens=tokens[:5], places=places[:5])) == 5
 
 
-def test_passages_share_their_place_and_the_rest_follows_the_longest(tokenizer: ChatTokenizer) -> None:
-    def shown(text: str, start: int, count: int) -> Shown:
-        return Shown(text=text, places=range(start, start + count))
-
-    tokens = [1, 2, 3, *tokenizer.encode("[1] ab"), *tokenizer.encode("[2] abcd"), 8, 9]
-    prompt = Rendered(tokens=tokens, constant=3, passages=(shown("ab", 3, 6), shown("abcd", 9, 8)))
+def test_hits_share_their_place_and_the_rest_follows_the_longest(tokenizer: ChatTokenizer) -> None:
+    said = {text: tokenizer.encode(f"[1] {text}") for text in ("ab", "abcd", "e")}
+    tokens = [1, 2, 3, *said["ab"], *tokenizer.encode("[2] abcd"), *tokenizer.encode("[2] e"), 8, 9]
+    prompt = Rendered(
+        tokens=tokens,
+        constant=3,
+        passages=(
+            Shown(number="1", text="ab", places=range(3, 9)),
+            Shown(number="2", text="abcd", places=range(9, 17)),
+            Shown(number="2", text="e", places=range(17, 22)),
+        ),
+    )
     layout = spliced(prompt, tokenizer)
-    assert list(layout.tokens) == [
-        *(1, 2, 3),
-        *tokenizer.encode("[1] ab"),
-        *tokenizer.encode("[1] abcd"),
-        *(8, 9),
-    ]
-    assert list(layout.places) == [0, 1, 2, *range(3, 9), *range(3, 11), 11, 12]
-    assert layout.passages == (range(3, 9), range(9, 17))
+    assert list(layout.tokens) == [1, 2, 3, *said["ab"], *said["abcd"], *said["e"], 8, 9]
+    assert list(layout.places) == [0, 1, 2, *range(3, 9), *range(3, 11), *range(11, 16), 16, 17]
+    assert layout.passages == (
+        Part(slots=range(3, 9), text="ab", after=range(3, 3), texts=()),
+        Part(slots=range(9, 17), text="abcd", after=range(9, 9), texts=()),
+        Part(slots=range(17, 22), text="e", after=range(9, 17), texts=("abcd",)),
+    )
+    assert layout.seen_by(layout.passages[2]) == [1, 2, 3, *said["abcd"]]
+    assert (layout.first_hit().passages, layout.first_hit().apart) == (layout.passages[:1], 9)
     assert plain(prompt) == Layout(tokens=tokens, places=range(len(tokens)))
     none = spliced(Rendered(tokens=[1, 2, 3], constant=2, passages=()), tokenizer)
     assert (none.places, none.apart) == ([0, 1, 2], 2)

@@ -21,11 +21,11 @@ from rag.engines.ipex import IpexEngine
 from rag.engines.low_bit.conversion import convert
 from rag.engines.low_bit.decoder import Decoder, States, rotate
 from rag.pipeline import Rag
-from rag.reuse import Tally, Tokens, states_folder
+from rag.reuse import Tally, Tokens, keep_only, states_folder
 from rag.reuse.quantised import quantised, restore
 from rag.reuse.store import Store
 from tests import tiny_qwen2
-from tests.boats import TEXTS, asking
+from tests.boats import TEXTS, asking, seen_by
 
 MEGABYTE = 10**6
 
@@ -41,6 +41,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "read", 50 * MEGABYTE)
+
+
+def splicing(folder: Path, store: Store) -> IpexEngine:
+    return IpexEngine(folder, model="tiny", store=store, splices=True)
 
 
 def told(engine: IpexEngine, prompt: Prompt, tokens: int = 24) -> tuple[str, Usage]:
@@ -116,11 +120,11 @@ def test_what_is_stored_is_each_state_to_half_a_step_at_whatever_place(folder: P
 
 
 def test_of_stored_passages_only_what_follows_them_is_read(folder: Path, store: Store) -> None:
-    told(IpexEngine(folder, model="tiny", store=store), asking("?", *TEXTS), 1)
+    told(splicing(folder, store), asking("?", *TEXTS), 1)
     assert len(list(store.folder.glob("*/*"))) == 1 + len(TEXTS), "each is stored when it is first read"
     for texts in (TEXTS, TEXTS[::-1], TEXTS[1:]):
         engine, prompt = (
-            IpexEngine(folder, model="tiny", store=store),
+            splicing(folder, store),
             asking("Which is the cheapest?", *texts),
         )
         rendered = engine._tokenizer.render(prompt)
@@ -129,14 +133,14 @@ def test_of_stored_passages_only_what_follows_them_is_read(folder: Path, store: 
         assert usage.prompt_tokens - usage.cached_tokens == rest
 
 
-def test_passages_read_apart_are_what_transformers_computes_of_them(folder: Path, store: Store) -> None:
-    engine, prompt = IpexEngine(folder, model="tiny", store=store), asking("Which is cheap?", *TEXTS)
+@pytest.mark.parametrize("hits", [TEXTS, (TEXTS[:2], TEXTS[2]), (TEXTS[2], TEXTS[:2]), (TEXTS,)])
+def test_passages_read_apart_are_what_transformers_computes_of_them(
+    folder: Path, store: Store, hits: tuple[str | tuple[str, ...], ...]
+) -> None:
+    prompt = asking("Which is cheap?", *hits)
+    engine = splicing(folder, store)
     layout = engine._layout(engine._tokenizer.render(prompt))
-    owner = torch.full((len(layout.tokens),), -1)  # a token's passage; -1: of none
-    for number, places in enumerate(layout.passages):
-        owner[places.start : places.stop] = number
-    seen = (owner[:, None] == owner) | (owner == -1) | (owner[:, None] == -1)
-    mask = torch.where(seen.tril(), 0.0, -torch.inf)[None, None]
+    mask = torch.where(torch.tensor(seen_by(layout)), 0.0, -torch.inf)[None, None]
     reference = tiny_qwen2.hugging_face_model(max_position_embeddings=4096)
     with torch.inference_mode():
         want = reference(
@@ -145,10 +149,23 @@ def test_passages_read_apart_are_what_transformers_computes_of_them(folder: Path
             position_ids=torch.tensor([list(layout.places)]),
         ).logits[0, -1]
     for _ in ("read now", "stored before"):
-        got = logits_of(IpexEngine(folder, model="tiny", store=store), prompt)
+        got = logits_of(splicing(folder, store), prompt)
         assert (got - want).norm() < 0.15 * want.norm()  # of eight bits in weights and states
-    alone = logits_of(IpexEngine(folder, model="tiny"), prompt)
-    assert (alone - want).norm() > 0.2 * want.norm(), "read in one row they see one another"
+    if len(hits) > 1:
+        alone = logits_of(IpexEngine(folder, model="tiny"), prompt)
+        assert (alone - want).norm() > 0.2 * want.norm(), "read in one row they see one another"
+
+
+def test_neighbours_found_together_are_read_in_one_row(folder: Path, store: Store) -> None:
+    prompt = asking("Which is cheap?", TEXTS)
+    want = logits_of(IpexEngine(folder, model="tiny"), prompt)
+    told(splicing(folder, store), asking("?", *TEXTS), 1)
+    for known in (1, 3):  # the others were read after nothing; and then after their neighbours
+        engine = splicing(folder, store)
+        passages = engine._tokenizer.render(prompt).passages
+        assert told(engine, prompt, 1)[1].cached_tokens == passages[known - 1].places.stop
+        got = logits_of(splicing(folder, store), prompt)
+        assert (got - want).norm() < 0.15 * want.norm()
 
 
 def test_prompts_without_a_constant_beginning_are_not_stored(folder: Path, store: Store) -> None:
@@ -240,6 +257,32 @@ def test_a_passage_is_read_before_it_is_asked_about_and_only_once(folder: Path, 
     prompt = asking("How much is it?", TEXTS[1])
     other = IpexEngine(folder, model="tiny", store=store)
     assert told(other, prompt)[1].cached_tokens == other._tokenizer.render(prompt).passages[0].places.stop
+
+
+def test_passages_after_the_first_see_it_unless_they_are_spliced(folder: Path, store: Store) -> None:
+    prompt = asking("Which is cheap?", TEXTS[:2], TEXTS[2])
+    want = logits_of(IpexEngine(folder, model="tiny"), prompt)
+    told(splicing(folder, store), prompt, 1)
+    engine = IpexEngine(folder, model="tiny", store=store)
+    passages = engine._tokenizer.render(prompt).passages
+    assert told(engine, prompt, 1)[1].cached_tokens == passages[1].places.stop
+    got = logits_of(IpexEngine(folder, model="tiny", store=store), prompt)
+    assert (got - want).norm() < 0.15 * want.norm()
+    assert (logits_of(splicing(folder, store), prompt) - want).norm() > 0.2 * want.norm()
+
+
+def test_a_hit_is_read_ahead_with_its_neighbours(folder: Path, store: Store) -> None:
+    hit, other = TEXTS[:2], TEXTS[2]
+    assert list(IpexEngine(folder, model="tiny", store=store).read(asking("", hit, other))) != []
+    assert list(IpexEngine(folder, model="tiny", store=store).read(asking("", hit))) == []
+    assert list(IpexEngine(folder, model="tiny", store=store).read(asking("", other))) != []
+
+
+def test_what_was_read_after_a_neighbour_goes_with_it(folder: Path, store: Store) -> None:
+    told(IpexEngine(folder, model="tiny", store=store), asking("?", TEXTS), 1)
+    assert len(list(store.folder.glob("*/*"))) == 4, "the beginning and three passages"
+    keep_only(store.folder, [TEXTS[0], TEXTS[2]])
+    assert len(list(store.folder.glob("*/*"))) == 2, "the third had seen the second"
 
 
 def test_reading_ahead_that_is_stopped_keeps_nothing_of_the_passage(folder: Path, store: Store) -> None:

@@ -59,7 +59,7 @@ def benchmark(
         ModelError: when the model is not converted.
         EngineError: when no engine could be opened and answer.
     """
-    config = config.model_copy(update={"model": chosen_model(config), "reuse": "on"})
+    config = config.model_copy(update={"model": chosen_model(config), "reuse": "all"})
     names = _checked(engines, config, rounds)
     count = token_counter(names, config)
     results = _Results()

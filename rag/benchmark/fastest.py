@@ -1,7 +1,7 @@
 """Which of the installed engines answers a typical question soonest, measured once and remembered.
 
-A typical question is one about four passages of about 240 tokens, answered in 60. They have been read before
-where the engine keeps what it reads, by the settings; else they are read then. So what counts is the time to
+A typical question is one about a passage of about 240 tokens, answered in 60. That has been read before where
+the engine keeps what it reads, by the settings; else it is read then. So what counts is the time to
 the first token, warm or cold as it would be, and 59 more at the engine's pace. Each is the median of a few
 rounds in which the engines take turns.
 """
@@ -38,7 +38,7 @@ from rag.engines.cores import free_memory
 from rag.errors import EngineError
 from rag.models import chosen_model, lowbit_folder
 
-TYPICAL: Final = replace(WARM, name="a typical question", answer_tokens=24)  # enough to tell its pace
+TYPICAL: Final = replace(WARM, name="a typical question", passages=1, answer_tokens=24)  # enough to tell its pace
 ROUNDS: Final = 3
 ROOM: Final = 4  # times the packed weights: what the largest engine takes, which unpacks them to 16 bits
 
@@ -139,7 +139,7 @@ def to_table(measured: Measured, config: Config) -> str:
     missing = {name: why for name in candidates() if (why := why_missing(name, config))}
     return "\n".join(
         [
-            f"{said['model']}, four passages, an answer of {WRITTEN} tokens, on {said['cpu']}",
+            f"{said['model']}, a passage, an answer of {WRITTEN} tokens, on {said['cpu']}",
             *_rows(ordered),
             *(f"{name} was not measured: {why}" for name, why in {**measured.failed, **missing}.items()),
             *([f"note: {MEASURED_BUSY}"] if measured.busy else []),

@@ -42,9 +42,9 @@ MEASURED_BUSY: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """How fast an engine answered a typical question: four passages of about 240 tokens.
+    """How fast an engine answered a typical question: a passage of about 240 tokens.
 
-    They had been read before where it keeps what it reads; else it read all.
+    That had been read before where it keeps what it reads; else it was read then.
     """
 
     first_token: float  # seconds

@@ -43,11 +43,9 @@ def gguf_model(name: str, config: Config) -> GgufModel:
         ModelError: when the model is not on this machine, or not as a GGUF file, or damaged.
         DiskError: when the disk is full or read-only.
     """
-    from rag.models import find_model, lowbit_folder
+    from rag.models import lowbit_folder, model_here
 
-    gguf = find_model(name, config)
-    if gguf is None:
-        raise ModelError(f"{name} is not on this machine; run `rag models pull`")
+    gguf = model_here(name, config)
     if gguf.is_dir():
         raise ModelError(
             f"{name} is here as safetensors, and this engine reads GGUF files only; "

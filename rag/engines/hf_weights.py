@@ -43,11 +43,9 @@ class Weights:
 
 def find_weights(name: str, config: Config) -> Weights:
     """Return the weights of the LLM `name`; raises ModelError when they are not on this machine."""
-    from rag.models import find_model
+    from rag.models import model_here
 
-    path = find_model(name, config)
-    if path is None:
-        raise ModelError(f"{name} is not on this machine; run `rag models pull`")
+    path = model_here(name, config)
     if path.is_file():
         found = gguf_model(name, config)
         return Weights(path=path, tokenizer=ChatTokenizer(found.tokenizer), probe=found.probe)

@@ -15,7 +15,7 @@ import torch
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, probed_layer, read_probe
 from rag.engines.cores import free_memory, usable_cores
-from rag.engines.layout import Layout, plain, spliced
+from rag.engines.layout import Layout, first_apart, plain, spliced
 from rag.engines.low_bit.conversion import read_manifest
 from rag.engines.low_bit.decoder import Decoder, States
 from rag.engines.low_bit.kept import Kept, KeptStates
@@ -50,11 +50,13 @@ class IpexEngine:
         model: str,
         threads: int = 0,
         store: Store | None = None,
+        splices: bool = False,
         unpacked: Unpacked = "off",
     ) -> None:
         """Map the conversion in `folder`; `threads` 0 means one per usable core.
 
-        What is read of passages is kept in `store` and not read again. Weights are kept `unpacked` beside the
+        What is read of passages is kept in `store` and not read again: of the first hit of a prompt, or of
+        all where the engine `splices` them, each as if it were alone. Weights are kept `unpacked` beside the
         packed ones, once they have been; by "auto" where twice as much memory is free.
 
         Raises:
@@ -76,6 +78,7 @@ class IpexEngine:
             "low_bit": manifest.low_bit,
             "tokenizer": hashlib.sha256((folder / TOKENIZER).read_bytes()).hexdigest(),
         }
+        self._splices = splices
         self._reuse = Reuse(store, self._model, made_of, self._read_row) if store else None
         self.probe = read_probe(folder, manifest.source)
         self._probed = self.probe.layer if self.probe else probed_layer(len(self._model.layers))
@@ -90,10 +93,17 @@ class IpexEngine:
         from rag.models import answering_name, lowbit_folder
 
         budget = int(config.reuse_gb * GIGABYTE)
-        store = Store(states_folder(config), budget) if config.reuse == "on" else None
+        store = Store(states_folder(config), budget) if config.reuse != "off" else None
         folder = lowbit_folder(config.model, config)
         model = answering_name(config.model, config)
-        return cls(folder, model=model, threads=config.threads, store=store, unpacked=config.unpacked)
+        return cls(
+            folder,
+            model=model,
+            threads=config.threads,
+            store=store,
+            splices=config.reuse == "all",
+            unpacked=config.unpacked,
+        )
 
     def count_tokens(self, prompt: Prompt) -> int:
         return len(self._tokenizer.render(prompt).tokens)
@@ -120,21 +130,24 @@ class IpexEngine:
         layout = self._layout(self._tokenizer.render(prompt))
         if self._reuse is None or not layout.passages:
             return False
+        layout = layout.first_hit()
         if self._reuse.holds(layout):
             return True
         if not self._reuse.has_room(layout):
             return False
         with self._failing("reading"):
-            yield from self._read_ahead(layout.first_passage(), self._reuse)
+            yield from self._read_ahead(layout, self._reuse)
         return self._reuse.holds(layout)
 
     @torch.inference_mode()
     def _read_ahead(self, layout: Layout, reuse: Reuse) -> Iterator[Reading]:
         self._matmul.use_threads()
-        yield from reuse.read_first(layout)
+        yield from reuse.read_all(layout)
 
     def _layout(self, prompt: Rendered) -> Layout:
-        return spliced(prompt, self._tokenizer) if self._reuse else plain(prompt)
+        if self._reuse is None:
+            return plain(prompt)
+        return spliced(prompt, self._tokenizer) if self._splices else first_apart(prompt, self._tokenizer)
 
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:

@@ -1,20 +1,35 @@
 """Where the tokens of a prompt stand, and what of a prompt is held already.
 
-Where passages are kept, each is read once after the constant beginning, seeing nothing else. In a prompt all
-stand at that same position, and what follows them stands after the longest (as in APE, Yang et al. 2025,
-arXiv:2502.05431, without its temperature and scale): so nothing is turned or read anew, and each looks the
-same in whatever company. A passage alone is exactly as if it had been read there.
+Where passages are kept, each is read once after the constant beginning, seeing nothing else. So it stands in
+any prompt that shows it first, and that is exactly as if it had been read there. So are neighbours that were
+found together: the second is read after the first, and kept as what follows it.
+
+What other passages follow is read anew in each prompt, since it has to see those before it; or, where
+passages are spliced, none sees another: all stand at that same position, and what follows them stands after
+the longest (as in APE, Yang et al. 2025, arXiv:2502.05431, without its temperature and scale), so that
+nothing is turned or read anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby, takewhile
 from typing import Final
 
-from rag.tokenizer.chat import ChatTokenizer, Rendered
+from rag.tokenizer.chat import ChatTokenizer, Rendered, Shown
 
 FIRST: Final = "[1] "  # the number under which every passage is read: another would be another text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A passage of a prompt that is read apart."""
+
+    slots: range  # of its tokens among those of the prompt
+    text: str  # without its number
+    after: range  # the slots of the neighbours that stand before it, and that it has seen
+    texts: tuple[str, ...]  # of those
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,24 +39,23 @@ class Layout:
     tokens: Sequence[int]
     places: Sequence[int]
     constant: int = 0  # the first so many are the beginning
-    passages: tuple[range, ...] = ()  # of the tokens, those read apart; all begin at the same place
-    texts: tuple[str, ...] = ()  # of the passages, without their numbers
+    passages: tuple[Part, ...] = ()  # those read apart; all but neighbours begin at the same place
 
     @property
     def apart(self) -> int:
         """How many tokens come before the rest, which is read in one row."""
-        return self.passages[-1].stop if self.passages else self.constant
+        return self.passages[-1].slots.stop if self.passages else self.constant
 
-    def first_passage(self) -> Layout:
-        """Return the layout of the beginning and the first passage alone."""
-        end = self.passages[0].stop
-        return replace(
-            self,
-            tokens=self.tokens[:end],
-            places=self.places[:end],
-            passages=self.passages[:1],
-            texts=self.texts[:1],
-        )
+    def seen_by(self, part: Part) -> Sequence[int]:
+        """Return the tokens that stand before a passage: the beginning, and its neighbours."""
+        return [*self.tokens[: self.constant], *self.tokens[part.after.start : part.after.stop]]
+
+    def first_hit(self) -> Layout:
+        """Return the layout of the beginning and the first passage, with the neighbours found with it."""
+        follow = takewhile(lambda part: part.after, self.passages[1:])
+        passages = (self.passages[0], *follow)
+        end = passages[-1].slots.stop
+        return replace(self, tokens=self.tokens[:end], places=self.places[:end], passages=passages)
 
 
 @dataclass(slots=True)
@@ -79,24 +93,52 @@ def plain(prompt: Rendered) -> Layout:
     return Layout(tokens=prompt.tokens, places=range(len(prompt.tokens)))
 
 
+def first_apart(prompt: Rendered, tokenizer: ChatTokenizer) -> Layout:
+    """Return the layout of a prompt of which only the beginning and the first hit are read apart."""
+    whole = replace(plain(prompt), constant=prompt.constant)
+    if not prompt.constant or not prompt.passages:
+        return whole
+    parts = list(_parts(_hits(prompt)[0], prompt.constant, tokenizer))
+    said = [token for _, tokens in parts for token in tokens]
+    if said != prompt.tokens[prompt.constant : prompt.constant + len(said)]:
+        return whole  # it bears another number
+    return replace(whole, passages=tuple(part for part, _ in parts))
+
+
 def spliced(prompt: Rendered, tokenizer: ChatTokenizer) -> Layout:
-    """Return the layout of a prompt whose passages are read apart."""
+    """Return the layout of a prompt whose hits are all read apart."""
     if not prompt.constant:
         return plain(prompt)
     tokens = list(prompt.tokens[: prompt.constant])
     places = list(range(prompt.constant))
-    passages: list[range] = []
-    for shown in prompt.passages:
-        start = len(tokens)
-        tokens += tokenizer.encode(f"{FIRST}{shown.text}")
-        passages.append(range(start, len(tokens)))
-        places += range(prompt.constant, prompt.constant + len(passages[-1]))
+    passages: list[Part] = []
+    for hit in _hits(prompt):
+        for part, said in _parts(hit, len(tokens), tokenizer):
+            passages.append(part)
+            first = prompt.constant + len(part.after)
+            tokens += said
+            places += range(first, first + len(said))
     rest = prompt.tokens[prompt.passages[-1].places.stop if passages else prompt.constant :]
-    first = prompt.constant + max(map(len, passages), default=0)
+    first = max(places) + 1
     return Layout(
         tokens=[*tokens, *rest],
         places=[*places, *range(first, first + len(rest))],
         constant=prompt.constant,
         passages=tuple(passages),
-        texts=tuple(shown.text for shown in prompt.passages),
     )
+
+
+def _hits(prompt: Rendered) -> list[list[Shown]]:
+    """Return the passages of each hit."""
+    return [list(hit) for _, hit in groupby(prompt.passages, key=lambda shown: shown.number)]
+
+
+def _parts(hit: Sequence[Shown], start: int, tokenizer: ChatTokenizer) -> Iterator[tuple[Part, list[int]]]:
+    """Yield the passages of a hit from a slot on, each with its tokens."""
+    slot = start
+    for number, shown in enumerate(hit):
+        said = tokenizer.encode(f"{FIRST}{shown.text}")
+        texts = tuple(each.text for each in hit[:number])
+        slots = range(slot, slot + len(said))
+        yield Part(slots=slots, text=shown.text, after=range(start, slot), texts=texts), said
+        slot = slots.stop

@@ -12,7 +12,7 @@ from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, Probe, probed_layer
 from rag.engines.cores import usable_cores
 from rag.engines.gguf_folder import gguf_model
-from rag.engines.layout import Held, Layout, plain, spliced
+from rag.engines.layout import Held, Layout, first_apart, plain, spliced
 from rag.engines.llama.library import Llama, version
 from rag.engines.llama.passages import CHUNK, SEQUENCES, WHOLE, Passages
 from rag.engines.writing import Logits, Writing, check_room
@@ -65,6 +65,7 @@ class LlamaCppEngine:
         self.context = min(CONTEXT, self._llama.trained_context)
         self._held = Held()
         self._passages: Passages | None = None
+        self._splices = False
 
     @classmethod
     def open(cls, config: Config) -> LlamaCppEngine:
@@ -78,12 +79,17 @@ class LlamaCppEngine:
             probe=found.probe,
             layer=probed_layer(found.layers),
         )
-        if config.reuse == "on":
-            engine.keep(Store(states_folder(config), int(config.reuse_gb * GIGABYTE)), found.sha256)
+        if config.reuse != "off":
+            store = Store(states_folder(config), int(config.reuse_gb * GIGABYTE))
+            engine.keep(store, found.sha256, splices=config.reuse == "all")
         return engine
 
-    def keep(self, store: Store, weights: str) -> None:
-        """Keep what is read of passages in `store`, under the hash of the weights."""
+    def keep(self, store: Store, weights: str, *, splices: bool = False) -> None:
+        """Keep what is read of passages in `store`, under the hash of the weights.
+
+        That is the first hit of a prompt, or, where the engine `splices`, all, each as if it were alone.
+        """
+        self._splices = splices
         made_of = {"engine": self.name, "format": FORMAT, "weights": weights, "version": version()}
         self._passages = Passages(self._llama, store, Keys(made_of))
 
@@ -136,6 +142,7 @@ class LlamaCppEngine:
         layout = self._layout(self._tokenizer.render(prompt))
         if self._passages is None or not layout.passages:
             return False
+        layout = layout.first_hit()
         if self._passages.holds(layout):
             return True
         if not self._passages.has_room(layout):
@@ -143,11 +150,13 @@ class LlamaCppEngine:
         if len(self._held.tokens) + len(layout.tokens) > self.context:
             self._llama.remove(WHOLE)
             self._held = Held()
-        yield from self._passages.read_first(layout.first_passage())
+        yield from self._passages.read_all(layout)
         return self._passages.holds(layout)
 
     def _layout(self, prompt: Rendered) -> Layout:
-        return spliced(prompt, self._tokenizer) if self._passages else plain(prompt)
+        if self._passages is None:
+            return plain(prompt)
+        return spliced(prompt, self._tokenizer) if self._splices else first_apart(prompt, self._tokenizer)
 
     def _read(self, layout: Layout) -> Generator[Reading, None, tuple[int, tuple[Logits, Logits]]]:
         """Read what is not held of a prompt; return how much that was, the logits and the state after it."""

@@ -234,8 +234,8 @@ def _read_before(rag: Rag, question: Question) -> None:
             top_k=rag.config.top_k,
             reranker=rag.reranker,
         )
-        for unit in (unit for hit in hits for unit in hit.units):
-            deque(engine.read(alone(unit, engine)), maxlen=0)
+        for hit in hits:
+            deque(engine.read(alone(hit, engine)), maxlen=0)
 
 
 def _answered(rag: Rag, asked: Asked) -> Asked:

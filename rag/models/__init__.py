@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.datatypes import ProgressCallback
+from rag.errors import ModelError
 from rag.models.adapters import NO_ADAPTER
 from rag.models.catalogue import CATALOGUE, FALLBACK_MODEL, Carrier, Entry
 from rag.models.fallback import choose_model, chosen_model
@@ -38,6 +39,7 @@ __all__ = [
     "find_reranker",
     "list_models",
     "lowbit_folder",
+    "model_here",
     "show_model",
 ]
 
@@ -49,6 +51,14 @@ def find_model(name: str, config: Config) -> Path | None:
         ModelError: when `name` means no LLM, or a folder of the user's own without usable weights.
     """
     return find(understand(name, "llm", config))
+
+
+def model_here(name: str, config: Config) -> Path:
+    """Return what `find_model` finds; raises ModelError also when the model is not on this machine."""
+    path = find_model(name, config)
+    if path is None:
+        raise ModelError(f"{name} is not on this machine; run `rag models pull`")
+    return path
 
 
 def fetch_model(name: str, config: Config, progress: ProgressCallback) -> Fetched:

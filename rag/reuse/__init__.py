@@ -2,8 +2,9 @@
 
 A passage is read after the constant beginning of every prompt, which is all that it sees, and before the
 question. So the keys and values of a passage that is read alone are the same for every question, and the
-engine reads only the question. Where several passages are read together, none has seen the others, and all
-stand at the same place: see `rag.engines.layout`.
+engine reads only the question. Neighbours that are found together are kept as read in one row. Where other
+passages are read together, none has seen the others, and all stand at the same place: see
+`rag.engines.layout`.
 """
 
 from __future__ import annotations

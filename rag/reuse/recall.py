@@ -15,7 +15,7 @@ from rag.reuse.tally import Tally, Tokens
 
 if TYPE_CHECKING:
     from rag.datatypes import Reading
-    from rag.engines.layout import Layout
+    from rag.engines.layout import Layout, Part
     from rag.engines.low_bit.decoder import Decoder
 
 FORMAT: Final = 3
@@ -39,28 +39,30 @@ class Reuse:
         """Fill the states with the beginning and all passages; return how many tokens had to be read."""
         read = yield from self._bring_beginning(layout, states)
         wanted = reused = 0
-        for places, text in zip(layout.passages, layout.texts, strict=True):
-            wanted += len(places)
-            if self._recall(layout, places, text, states):
-                reused += len(places)
+        for part in layout.passages:
+            wanted += len(part.slots)
+            if self._recall(layout, part, states):
+                reused += len(part.slots)
             else:
-                yield from self._read_passage(layout, places, text, states)
+                yield from self._read_passage(layout, part, states)
         self._tally.add_tokens(Tokens(wanted=wanted, reused=reused))
         return read + wanted - reused
 
-    def read_first(self, layout: Layout) -> Iterator[Reading]:
-        """Read the beginning and the first passage into states of their own, and store them."""
+    def read_all(self, layout: Layout) -> Iterator[Reading]:
+        """Read and store what is not stored of the beginning and all passages, in states of their own."""
         states = States(self._model, layout.apart)
         yield from self._bring_beginning(layout, states)
-        yield from self._read_passage(layout, layout.passages[0], layout.texts[0], states)
+        for part in layout.passages:
+            if not self._recall(layout, part, states):
+                yield from self._read_passage(layout, part, states)
 
     def has_room(self, layout: Layout) -> bool:
-        """Tell whether there is room for the first passage."""
-        return self._store.has_room(2 * len(layout.passages[0]) * self._values_a_token)
+        """Tell whether there is room for all passages."""
+        return self._store.has_room(2 * (layout.apart - layout.constant) * self._values_a_token)
 
     def holds(self, layout: Layout) -> bool:
-        """Tell whether the first passage is stored."""
-        return self._store.has(self._key(layout, layout.texts[0]))
+        """Tell whether all passages are stored."""
+        return all(self._store.has(self._key(layout, part)) for part in layout.passages)
 
     def _bring_beginning(self, layout: Layout, states: States) -> Generator[Reading, None, int]:
         row = slice(0, layout.constant)
@@ -73,25 +75,26 @@ class Reuse:
         self._store.put(self._key(layout), {name: each.contiguous().numpy() for name, each in whole.items()})
         return layout.constant
 
-    def _recall(self, layout: Layout, places: range, text: str, states: States) -> bool:
-        stored = self._fitting(self._key(layout, text), len(places))
+    def _recall(self, layout: Layout, part: Part, states: States) -> bool:
+        stored = self._fitting(self._key(layout, part), len(part.slots))
         if stored is None:
             return False
-        restore(stored, states, places, layout.places[places.start : places.stop], self._model)
+        restore(stored, states, part.slots, layout.places[part.slots.start : part.slots.stop], self._model)
         return True
 
-    def _read_passage(self, layout: Layout, places: range, text: str, states: States) -> Iterator[Reading]:
-        """Read a passage after the beginning, keep it, and put it where it is wanted."""
-        count = layout.constant
-        alone = States(self._model, count + len(places))
-        alone.copy_from(states, count)
-        yield from self._read(layout, places, alone, count)
-        packed = quantised(alone, range(count, count + len(places)), self._model)
+    def _read_passage(self, layout: Layout, part: Part, states: States) -> Iterator[Reading]:
+        """Read a passage after what it is to see, keep it, and put it where it is wanted."""
+        first, slots = layout.constant + len(part.after), part.slots
+        alone = States(self._model, first + len(slots))
+        alone.copy_from(states, layout.constant)
+        for theirs, mine in ((states.keys, alone.keys), (states.values, alone.values)):
+            mine[:, :, layout.constant : first] = theirs[:, :, part.after.start : part.after.stop]
+        yield from self._read(layout, slots, alone, first)
+        packed = quantised(alone, range(first, first + len(slots)), self._model)
         arrays = {name: tensor.numpy() for name, tensor in packed.items()}
-        self._store.put(self._key(layout, text), arrays, text=text)
-        row = slice(places.start, places.stop)
-        states.keys[:, :, row] = alone.keys[:, :, count:]
-        states.values[:, :, row] = alone.values[:, :, count:]
+        self._store.put(self._key(layout, part), arrays, texts=(*part.texts, part.text))
+        states.keys[:, :, slots.start : slots.stop] = alone.keys[:, :, first:]
+        states.values[:, :, slots.start : slots.stop] = alone.values[:, :, first:]
 
     def _fitting(self, key: str, count: int) -> dict[str, torch.Tensor] | None:
         """Return what is stored, if it is of so many tokens."""
@@ -103,5 +106,8 @@ class Reuse:
             return None
         return {name: torch.from_numpy(array) for name, array in stored.items()}
 
-    def _key(self, layout: Layout, text: str = "") -> str:
-        return self._keys.key(layout.tokens[: layout.constant], text)
+    def _key(self, layout: Layout, part: Part | None = None) -> str:
+        """Return the key of a passage, or of the beginning."""
+        if part is None:
+            return self._keys.key(layout.tokens[: layout.constant])
+        return self._keys.key(layout.seen_by(part), part.text)

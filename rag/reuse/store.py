@@ -20,7 +20,7 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 SUFFIX: Final = ".safetensors"
 TORN: Final = ".torn"  # ends the name of a file that is being written
 CHECKSUM: Final = "sha256"
-TEXT: Final = "text"  # the hash of what was read
+TEXTS: Final = "texts"  # the hashes of what was read, a space between two
 RESERVE: Final = 500_000_000  # bytes that are left free on the disk
 
 
@@ -52,8 +52,8 @@ class Store:
             os.utime(file)
         return arrays
 
-    def put(self, key: str, arrays: Arrays, *, text: str = "") -> None:
-        """Store arrays under `key`, and of which `text` they tell: see `keep_only`.
+    def put(self, key: str, arrays: Arrays, *, texts: Iterable[str] = ()) -> None:
+        """Store arrays under `key`, and of which texts they tell: see `keep_only`.
 
         A full or read-only disk is no fault, they are only made again.
         """
@@ -67,7 +67,7 @@ class Store:
             self._make_room(size)
             if not self._has_disk(size):
                 return
-            metadata = {CHECKSUM: _checksum(key, arrays), **({TEXT: _digest(text)} if text else {})}
+            metadata = {CHECKSUM: _checksum(key, arrays), TEXTS: " ".join(map(_digest, texts))}
             save_file(dict(arrays), torn, metadata=metadata)
             torn.replace(file)
         except (OSError, SafetensorError):
@@ -117,21 +117,21 @@ class Store:
 
 
 def keep_only(folder: Path, texts: Iterable[str]) -> None:
-    """Delete from a store what was read of any other text; what names none stays."""
+    """Delete from a store what was read of any other text; what tells of none stays."""
     known = {_digest(text) for text in texts}
     for file in folder.glob(f"*/*{SUFFIX}"):
         with suppress(OSError):
-            if _text_of(file) not in {*known, None}:
+            if not _texts_of(file) <= known:
                 file.unlink()
 
 
-def _text_of(file: Path) -> str | None:
-    """Return the hash of the text that a file tells of; "" of a damaged one."""
+def _texts_of(file: Path) -> set[str]:
+    """Return the hashes of the texts that a file tells of; of a damaged one, one that no text has."""
     try:
         with safe_open(file, framework="np") as opened:
-            return (opened.metadata() or {}).get(TEXT)
+            return set((opened.metadata() or {}).get(TEXTS, "").split())
     except SafetensorError:
-        return ""
+        return {""}
 
 
 def _digest(text: str) -> str:

@@ -26,7 +26,7 @@ from rag.tokenizer.vocabularies import SPACE, TWIN, byte_characters
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-NUMBER: Final = re.compile(r"\A\[\d+\] ")  # of a passage
+NUMBER: Final = re.compile(r"\A\[(\d+)\] ")  # of a passage
 BYTE: Final = re.compile(r"<0x([0-9A-F]{2})>")
 # When a text gets a space in front that is not its own: never, as the first of all, or after special tokens.
 Prefix: TypeAlias = Literal["never", "first", "always"]
@@ -36,7 +36,8 @@ Prefix: TypeAlias = Literal["never", "first", "always"]
 class Shown:
     """A passage of a prompt."""
 
-    text: str  # without the number that it bears there
+    number: str  # neighbours that were found together bear the same one
+    text: str  # without the number
     places: range  # of its tokens, those of the number among them
 
 
@@ -112,7 +113,7 @@ class ChatTokenizer:
             tokens += self._plain(lead + piece.text, tokens)
             lead = ""
             if constant and piece.part != len(prompt.messages[piece.message].parts) - 1:
-                passages.append(Shown(text=NUMBER.sub("", piece.text), places=range(start, len(tokens))))
+                passages.append(_shown(piece.text, range(start, len(tokens))))
         return Rendered(tokens=tokens, constant=constant, passages=tuple(passages))
 
     def _add_markup(self, tokens: list[int], text: str) -> None:
@@ -173,6 +174,13 @@ def _sentencepiece_bytes(token: str) -> bytes:
     if byte := BYTE.fullmatch(token):
         return bytes.fromhex(byte[1])
     return token.replace(SPACE, " ").encode("utf-8", "replace")
+
+
+def _shown(text: str, places: range) -> Shown:
+    number = NUMBER.match(text)
+    return Shown(
+        number=number[1] if number else "", text=text[number.end() if number else 0 :], places=places
+    )
 
 
 def _load(path: Path) -> tuple[Tokenizer, Prefix]:

@@ -93,7 +93,8 @@ def test_what_was_read_of_a_passage_serves_another_process_and_question(
         assert isinstance(usage, Usage)
         return "".join(piece for piece in pieces if isinstance(piece, str)), usage
 
-    want = [told(IpexEngine.open(real_config), question)[0] for question in questions]
+    forgetful = real_config.model_copy(update={"reuse": "off"})
+    want = [told(IpexEngine.open(forgetful), question)[0] for question in questions]
     first, *others = [told(IpexEngine.open(stored), question) for question in questions]
     assert [first[0], *(text for text, _ in others)] == want
     assert "Tamm" in first[0]

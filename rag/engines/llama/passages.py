@@ -6,15 +6,15 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Final
 
 from rag.datatypes import Reading
-from rag.engines.layout import Layout
+from rag.engines.layout import Layout, Part
 from rag.engines.llama.library import Llama
 from rag.reuse import Tokens
 from rag.reuse.keys import Keys
 from rag.reuse.store import Store
 from rag.reuse.tally import Tally
 
-BEGINNING, WHOLE, PASSAGE, ALONE = range(4)  # sequences
-SEQUENCES: Final = 4
+BEGINNING, WHOLE, HIT, PASSAGE, ALONE = range(5)  # sequences
+SEQUENCES: Final = 5
 CHUNK: Final = 64  # tokens read at a time: about a second, after which a question can be stopped
 STATES: Final = "states"  # the name of the array on disk
 
@@ -35,38 +35,56 @@ class Passages:
         self._llama.remove(WHOLE)
         self._llama.copy(BEGINNING, WHOLE)
         wanted = reused = 0
-        for places, text in zip(layout.passages, layout.texts, strict=True):
-            found = self._store.get(self._key(layout, text))
-            wanted += len(places)
-            if found is not None and self._llama.load(found[STATES], ALONE):
-                reused += len(places)
-            else:
-                self._llama.remove(ALONE)
-                yield from self._read(layout, places, text)
-                read += len(places)
+        for part in layout.passages:
+            wanted += len(part.slots)
+            fresh = yield from self._bring_passage(layout, part)
+            reused += len(part.slots) - fresh
             self._llama.copy(ALONE, WHOLE)
-            self._llama.remove(ALONE)
+        self._forget_passage()
         self._tally.add_tokens(Tokens(wanted=wanted, reused=reused))
-        return read
+        return read + wanted - reused
 
-    def read_first(self, layout: Layout) -> Generator[Reading, None, None]:
-        """Read and keep the first passage, unless it is."""
-        if not self.holds(layout):
-            yield from self._bring_beginning(layout)
-            yield from self._read(layout, layout.passages[0], layout.texts[0])
-            self._llama.remove(ALONE)
+    def read_all(self, layout: Layout) -> Generator[Reading, None, None]:
+        """Read and keep all passages that are not kept."""
+        yield from self._bring_beginning(layout)
+        for part in layout.passages:
+            yield from self._bring_passage(layout, part)
+        self._forget_passage()
 
     def holds(self, layout: Layout) -> bool:
-        return self._store.has(self._key(layout, layout.texts[0]))
+        return all(self._store.has(self._key(layout, part)) for part in layout.passages)
 
     def has_room(self, layout: Layout) -> bool:
-        """Tell whether the first passage would push out no other; a token takes as much as another."""
+        """Tell whether the passages would push out no other; a token takes as much as another."""
         found = self._store.get(self._key(layout))
         bytes_ = found[STATES].nbytes // layout.constant if found else 0
-        return self._store.has_room(bytes_ * len(layout.passages[0]))
+        return self._store.has_room(bytes_ * (layout.apart - layout.constant))
 
-    def _key(self, layout: Layout, text: str = "") -> str:
-        return self._keys.key(layout.tokens[: layout.constant], text)
+    def _key(self, layout: Layout, part: Part | None = None) -> str:
+        """Return the key of a passage, or of the beginning."""
+        if part is None:
+            return self._keys.key(layout.tokens[: layout.constant])
+        return self._keys.key(layout.seen_by(part), part.text)
+
+    def _bring_passage(self, layout: Layout, part: Part) -> Generator[Reading, None, int]:
+        """Let `ALONE` hold a passage, and `HIT` also those before it of its hit.
+
+        Return how many tokens were read.
+        """
+        if not part.after:
+            self._llama.remove(HIT)
+        self._llama.remove(ALONE)
+        found = self._store.get(self._key(layout, part))
+        known = found is not None and self._llama.load(found[STATES], ALONE)
+        if not known:
+            self._llama.remove(ALONE)
+            yield from self._read(layout, part)
+        self._llama.copy(ALONE, HIT)
+        return 0 if known else len(part.slots)
+
+    def _forget_passage(self) -> None:
+        self._llama.remove(HIT)
+        self._llama.remove(ALONE)
 
     def _bring_beginning(self, layout: Layout) -> Generator[Reading, None, int]:
         beginning = layout.tokens[: layout.constant]
@@ -84,14 +102,16 @@ class Passages:
         self._store.put(key, {STATES: self._llama.save(BEGINNING)})
         return layout.constant
 
-    def _read(self, layout: Layout, places: range, text: str) -> Iterator[Reading]:
-        """Read a passage after the beginning, keep it, and leave it, without that, in `ALONE`."""
+    def _read(self, layout: Layout, part: Part) -> Iterator[Reading]:
+        """Read a passage after what it is to see, keep it, and leave it, without that, in `ALONE`."""
         self._llama.remove(PASSAGE)
         self._llama.copy(BEGINNING, PASSAGE)
-        yield from self._in_chunks(layout, places, PASSAGE)
-        self._llama.copy(PASSAGE, ALONE, layout.constant)
+        self._llama.copy(HIT, PASSAGE)
+        yield from self._in_chunks(layout, part.slots, PASSAGE)
+        self._llama.copy(PASSAGE, ALONE, layout.places[part.slots.start])
         self._llama.remove(PASSAGE)
-        self._store.put(self._key(layout, text), {STATES: self._llama.save(ALONE)}, text=text)
+        states = {STATES: self._llama.save(ALONE)}
+        self._store.put(self._key(layout, part), states, texts=(*part.texts, part.text))
 
     def _in_chunks(self, layout: Layout, places: range, sequence: int) -> Iterator[Reading]:
         for start in range(places.start, places.stop, CHUNK):

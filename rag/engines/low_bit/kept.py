@@ -33,8 +33,9 @@ class KeptStates:
         Note in `held` what is read. A sequence that the layout continues gives way to its continuation; one
         that it leaves is kept, and its shared beginning copied (a copy costs a thousandth of reading).
         """
-        best = max(reversed(self._kept), key=lambda kept: kept.held.shared(layout), default=None)
-        past = min(best.held.shared(layout), len(layout.tokens) - 1) if best else 0
+        shares = [(kept.held.shared(layout), kept) for kept in reversed(self._kept)]
+        shared, best = max(shares, key=lambda share: share[0], default=(0, None))
+        past = min(shared, len(layout.tokens) - 1)
         taken = Kept(States(self._model, -(-room // STEP) * STEP))
         if best:
             taken.states.copy_from(best.states, past)
