@@ -23,6 +23,7 @@ from rag.engines.low_bit.tuning import tuned_matmul
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
 from rag.reuse import states_folder
+from rag.reuse.once import read_once
 from rag.reuse.recall import Reuse
 from rag.reuse.store import Store
 from rag.tokenizer.chat import ChatTokenizer, Rendered
@@ -128,21 +129,13 @@ class IpexEngine:
 
     def read(self, prompt: Prompt) -> Generator[Reading, None, bool]:
         layout = self._layout(self._tokenizer.render(prompt))
-        if self._reuse is None or not layout.passages:
-            return False
-        layout = layout.first_hit()
-        if self._reuse.holds(layout):
-            return True
-        if not self._reuse.has_room(layout):
-            return False
-        with self._failing("reading"):
-            yield from self._read_ahead(layout, self._reuse)
-        return self._reuse.holds(layout)
+        return (yield from read_once(layout, self._reuse, self._read_ahead))
 
     @torch.inference_mode()
     def _read_ahead(self, layout: Layout, reuse: Reuse) -> Iterator[Reading]:
-        self._matmul.use_threads()
-        yield from reuse.read_all(layout)
+        with self._failing("reading"):
+            self._matmul.use_threads()
+            yield from reuse.read_all(layout)
 
     def _layout(self, prompt: Rendered) -> Layout:
         if self._reuse is None:

@@ -18,6 +18,7 @@ from rag.engines.llama.passages import CHUNK, SEQUENCES, WHOLE, Passages
 from rag.engines.writing import Logits, Writing, check_room
 from rag.reuse import states_folder
 from rag.reuse.keys import Keys
+from rag.reuse.once import read_once
 from rag.reuse.store import Store
 from rag.tokenizer.chat import ChatTokenizer, Rendered
 
@@ -140,18 +141,13 @@ class LlamaCppEngine:
 
     def read(self, prompt: Prompt) -> Generator[Reading, None, bool]:
         layout = self._layout(self._tokenizer.render(prompt))
-        if self._passages is None or not layout.passages:
-            return False
-        layout = layout.first_hit()
-        if self._passages.holds(layout):
-            return True
-        if not self._passages.has_room(layout):
-            return False
+        return (yield from read_once(layout, self._passages, self._read_ahead))
+
+    def _read_ahead(self, layout: Layout, passages: Passages) -> Iterator[Reading]:
         if len(self._held.tokens) + len(layout.tokens) > self.context:
             self._llama.remove(WHOLE)
             self._held = Held()
-        yield from self._passages.read_all(layout)
-        return self._passages.holds(layout)
+        yield from passages.read_all(layout)
 
     def _layout(self, prompt: Rendered) -> Layout:
         if self._passages is None:
