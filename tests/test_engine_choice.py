@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any, cast
 import psutil
 import pytest
 
-from rag.benchmark.fastest import TYPICAL, measure_fastest, to_table
+from rag.benchmark.fastest import TYPICAL, _groups, measure_fastest, to_table
 from rag.benchmark.processes import Processes
 from rag.benchmark.runners import Task, Timing
 from rag.config import Config
@@ -36,7 +37,7 @@ from rag.engines.choice import (
 )
 from rag.engines.low_bit.conversion import convert
 from rag.errors import ConfigError, EngineError
-from rag.models import lowbit_folder
+from rag.models import find_model, lowbit_folder
 from rag.timing import choose_engine
 from tests.given_speeds import given
 from tests.tiny_qwen2 import write_folder
@@ -278,6 +279,17 @@ def test_where_memory_is_short_one_is_open_at_a_time(tiny: Config, monkeypatch: 
     monkeypatch.setattr("rag.benchmark.fastest.free_memory", lambda: 2 * 4 * size)
     measure_fastest(tiny)
     assert "open ipex and quick" in turns
+
+
+def test_unconverted_weights_count_as_they_are(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(lowbit_folder(tiny.model, tiny))
+    source = find_model(tiny.model, tiny)
+    assert source is not None
+    size = sum(file.stat().st_size for file in source.glob("*.safetensors"))
+    monkeypatch.setattr("rag.benchmark.fastest.free_memory", lambda: 2 * 4 * size - 1)
+    assert _groups(["llamacpp", "openvino"], tiny) == [["llamacpp"], ["openvino"]]
+    monkeypatch.setattr("rag.benchmark.fastest.free_memory", lambda: 2 * 4 * size)
+    assert _groups(["llamacpp", "openvino"], tiny) == [["llamacpp", "openvino"]]
 
 
 def test_what_was_measured_beside_other_work_is_measured_again_at_rest(

@@ -120,7 +120,12 @@ def test_what_nobody_chose_stays_unchosen_in_a_variant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "why"), [("top_k", "'top_k' is not setting=value"), ("a=1", "'a' is not a")]
+    ("said", "why"),
+    [
+        ("top_k", "'top_k' is not setting=value"),
+        ("a=1", "'a' is not a"),
+        ("openai-key=sk-1", "openai_key is a secret; set it in rag.toml or as RAG_OPENAI_KEY"),
+    ],
 )
 def test_a_wrong_variant_is_named(config: Config, tmp_path: Path, said: str, why: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(why)):

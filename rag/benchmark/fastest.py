@@ -36,7 +36,7 @@ from rag.engines.choice import (
 )
 from rag.engines.cores import free_memory
 from rag.errors import EngineError
-from rag.models import chosen_model, lowbit_folder
+from rag.models import chosen_model, find_model, lowbit_folder
 
 TYPICAL: Final = replace(
     WARM, name="a typical question", passages=1, answer_tokens=24
@@ -76,10 +76,18 @@ def measure_fastest(
 
 def _groups(names: Sequence[str], config: Config) -> list[list[str]]:
     """Return who is open at once: all, where memory allows, else each by itself."""
-    folder = lowbit_folder(chosen_model(config), config)
-    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    together = free_memory() >= len(names) * ROOM * size
+    together = free_memory() >= len(names) * ROOM * _bytes_of_weights(config)
     return [list(names)] if together else [[name] for name in names]
+
+
+def _bytes_of_weights(config: Config) -> int:
+    """Return the size of the weights in four bits, or as they came where those are all."""
+    model = chosen_model(config)
+    folder, found = lowbit_folder(model, config), find_model(model, config)
+    files = list(folder.glob("*.safetensors"))
+    if not files and found is not None:
+        files = [found] if found.is_file() else list(found.glob("*.safetensors"))
+    return sum(file.stat().st_size for file in files)
 
 
 @dataclass(slots=True)

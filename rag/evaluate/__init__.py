@@ -44,7 +44,7 @@ def parse_variant(said: str) -> Variant:
     """Read for example "top_k=2,passage_tokens=128".
 
     Raises:
-        ConfigError: when a part is not setting=value.
+        ConfigError: when a part is not setting=value, or a secret, which others could read.
     """
     settings: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in said.split(","))):
@@ -53,7 +53,10 @@ def parse_variant(said: str) -> Variant:
             raise ConfigError(
                 f"variant {said!r}: {part!r} is not setting=value, as in top_k=2,passage_tokens=128"
             )
-        settings[name.strip().replace("-", "_")] = value.strip()
+        name = name.strip().replace("-", "_")
+        if name in Config.model_fields and not Config.model_fields[name].repr:
+            raise ConfigError(f"variant: {name} is a secret; set it in rag.toml or as RAG_{name.upper()}")
+        settings[name] = value.strip()
     return Variant(name=said or "as set", settings=settings)
 
 
