@@ -162,13 +162,13 @@ def as_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _settings_parser() -> argparse.ArgumentParser:
-    from rag.config import Config
+    from rag.config import Config, is_secret
 
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("settings")
     for name, field in Config.model_fields.items():
-        if not field.repr:
-            continue  # a secret: others see the flags of a process
+        if is_secret(name):
+            continue
         flag = "--" + name.replace("_", "-")
         if field.annotation is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, help=field.description)

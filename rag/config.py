@@ -55,6 +55,11 @@ def _environment(*names: str, default: str) -> str:
     return next((value for value in map(os.environ.get, names) if value), default)
 
 
+def is_secret(setting: str) -> bool:
+    """Tell whether a setting is one that no flag may hold, since others see the flags of a process."""
+    return setting in Config.model_fields and not Config.model_fields[setting].repr
+
+
 class Config(BaseSettings):
     """Every setting of Kaoju; frozen.
 

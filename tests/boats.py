@@ -33,6 +33,6 @@ def seen_by(layout: Layout) -> NDArray[np.bool_]:
     """Return what each token of a prompt sees (tokens, tokens) where passages are read apart."""
     owner = np.full(len(layout.tokens), -1)  # the hit that a token is of; -1: it sees all and is seen by all
     for number, part in enumerate(layout.passages):
-        owner[part.slots.start : part.slots.stop] = number - len(part.texts)
+        owner[part.slots.start : part.slots.stop] = number + 1 - len(part.texts)
     seen: NDArray[np.bool_] = np.tril((owner[:, None] == owner) | (owner == -1) | (owner[:, None] == -1))
     return seen

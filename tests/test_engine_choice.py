@@ -75,7 +75,7 @@ def speed(name: str, first_token: float, decode_tps: float) -> Speed:
 
 def measured(config: Config, **speeds: tuple[float, float]) -> Measured:
     given = {name: speed(name, *figures) for name, figures in speeds.items()}
-    found = Measured(machine=holds_for(config), speeds=given)
+    found = Measured(machine=holds_for(config), speeds=given, busy=False)
     remember(config, found)
     return found
 
@@ -97,7 +97,7 @@ def test_the_soonest_end_of_the_answer_wins_not_the_soonest_beginning(tiny: Conf
 
 def test_one_that_judges_wins_over_one_that_is_faster(tiny: Config) -> None:
     quick, ipex = speed("quick", 1.0, 20.0), replace(speed("ipex", 5.0, 5.0), judges=True)
-    remember(tiny, Measured(machine=holds_for(tiny), speeds={"quick": quick, "ipex": ipex}))
+    remember(tiny, Measured(machine=holds_for(tiny), speeds={"quick": quick, "ipex": ipex}, busy=False))
     assert chosen_engine(tiny) == "ipex"
     settings = {"models_dir": tiny.models_dir, "model": tiny.model, "embedder": "hashing"}
     fact = next(each.fact for each in examine(settings) if each.subject == "engine")

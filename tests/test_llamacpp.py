@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import llama_cpp.llama_cpp as library
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from rag.engines.answerable import Probe
 from rag.engines.gguf_folder import gguf_model
 from rag.engines.layout import Held, Layout, Part, plain, spliced
 from rag.engines.llama.library import Llama
+from rag.engines.llama.passages import ALONE, HIT, PASSAGE
 from rag.engines.llamacpp import LlamaCppEngine
 from rag.errors import DiskError, EngineError, ModelError
 from rag.reuse.store import Store
@@ -222,6 +224,20 @@ def test_a_passage_read_ahead_need_not_be_read_and_leaves_the_conversation(
     assert other.prompt_tokens - other.cached_tokens == rest_of(tokenizer, prompt)
 
 
+def test_reading_that_is_stopped_gives_its_room_back(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store
+) -> None:
+    engine = opened(gguf, tokenizer, store)
+    prompt = asking("", TEXTS)
+    second = tokenizer.render(prompt).passages[1].places
+    reading = engine.read(prompt)
+    assert next(step.done for step in reading if step.done > second.start)
+    reading.close()
+    memory = engine._llama._memory
+    taken = [library.llama_memory_seq_pos_max(memory, sequence) for sequence in (HIT, PASSAGE, ALONE)]
+    assert taken == [-1, -1, -1]
+
+
 def test_stopped_while_a_passage_is_read_nothing_is_mixed_up(
     gguf: Path, tokenizer: ChatTokenizer, store: Store, tmp_path: Path
 ) -> None:
@@ -310,9 +326,9 @@ def test_hits_share_their_place_and_the_rest_follows_the_longest(tokenizer: Chat
     assert list(layout.tokens) == [1, 2, 3, *said["ab"], *said["abcd"], *said["e"], 8, 9]
     assert list(layout.places) == [0, 1, 2, *range(3, 9), *range(3, 11), *range(11, 16), 16, 17]
     assert layout.passages == (
-        Part(slots=range(3, 9), text="ab", after=range(3, 3), texts=()),
-        Part(slots=range(9, 17), text="abcd", after=range(9, 9), texts=()),
-        Part(slots=range(17, 22), text="e", after=range(9, 17), texts=("abcd",)),
+        Part(slots=range(3, 9), after=range(3, 3), texts=("ab",)),
+        Part(slots=range(9, 17), after=range(9, 9), texts=("abcd",)),
+        Part(slots=range(17, 22), after=range(9, 17), texts=("abcd", "e")),
     )
     assert layout.seen_by(layout.passages[2]) == [1, 2, 3, *said["abcd"]]
     assert (layout.first_hit().passages, layout.first_hit().apart) == (layout.passages[:1], 9)

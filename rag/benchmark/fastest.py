@@ -38,9 +38,8 @@ from rag.engines.cores import free_memory
 from rag.errors import EngineError
 from rag.models import chosen_model, find_model, lowbit_folder
 
-TYPICAL: Final = replace(
-    WARM, name="a typical question", passages=1, answer_tokens=24
-)  # enough to tell its pace
+# Tokens enough to tell the pace.
+TYPICAL: Final = replace(WARM, name="a typical question", passages=1, answer_tokens=24)
 ROUNDS: Final = 3
 ROOM: Final = 4  # times the packed weights: what the largest engine takes, which unpacks them to 16 bits
 

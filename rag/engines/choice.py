@@ -65,8 +65,8 @@ class Measured:
 
     machine: Mapping[str, Any]  # and what else the figures hold for
     speeds: Mapping[str, Speed]
+    busy: bool  # other programs took much of the processors meanwhile
     failed: Mapping[str, str] = field(default_factory=dict)
-    busy: bool = False  # other programs took much of the processors meanwhile
 
     @property
     def fastest(self) -> str:
@@ -98,7 +98,7 @@ def recall(config: Config) -> Measured | None:
     try:
         data = json.loads((config.models_dir / FILE).read_text(encoding="utf-8"))
         speeds = {name: Speed(**speed) for name, speed in data["speeds"].items()}
-        measured = Measured(**{**data, "speeds": speeds, "busy": data["busy"]})
+        measured = Measured(**{**data, "speeds": speeds})
         if measured.machine != holds_for(config):
             return None
         speeds = {name: speed for name, speed in speeds.items() if _is_still_so(name, speed, config)}

@@ -15,14 +15,14 @@ import torch
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, probed_layer, read_probe
 from rag.engines.cores import free_memory, usable_cores
-from rag.engines.layout import Layout, first_apart, plain, spliced
+from rag.engines.layout import Layout, kept_apart, plain
 from rag.engines.low_bit.conversion import read_manifest
 from rag.engines.low_bit.decoder import Decoder, States
 from rag.engines.low_bit.kept import Kept, KeptStates
 from rag.engines.low_bit.tuning import tuned_matmul
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
-from rag.reuse import states_folder
+from rag.reuse import open_store
 from rag.reuse.once import read_once
 from rag.reuse.recall import Reuse
 from rag.reuse.store import Store
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from rag.config import Config, Unpacked
 
 CONTEXT: Final = 8192  # tokens: states of a 1.5B model take 57 kB each
-GIGABYTE: Final = 1e9
 SPEEDS: Final = "speeds.json"  # what was measured on this machine
 SPARE, RESERVE = 2, 2_000_000_000  # times the unpacked weights, and bytes, that have to be free for them
 CHUNK: Final = 1024  # tokens read at a time, to bound the memory of a layer
@@ -93,15 +92,13 @@ class IpexEngine:
         """Open the conversion of `config.model`; raises ModelError when there is none."""
         from rag.models import answering_name, lowbit_folder
 
-        budget = int(config.reuse_gb * GIGABYTE)
-        store = Store(states_folder(config), budget) if config.reuse != "off" else None
         folder = lowbit_folder(config.model, config)
         model = answering_name(config.model, config)
         return cls(
             folder,
             model=model,
             threads=config.threads,
-            store=store,
+            store=open_store(config),
             splices=config.reuse == "all",
             unpacked=config.unpacked,
         )
@@ -140,7 +137,7 @@ class IpexEngine:
     def _layout(self, prompt: Rendered) -> Layout:
         if self._reuse is None:
             return plain(prompt)
-        return spliced(prompt, self._tokenizer) if self._splices else first_apart(prompt, self._tokenizer)
+        return kept_apart(prompt, self._tokenizer, splices=self._splices)
 
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:

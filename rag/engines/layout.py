@@ -27,9 +27,12 @@ class Part:
     """A passage of a prompt that is read apart."""
 
     slots: range  # of its tokens among those of the prompt
-    text: str  # without its number
     after: range  # the slots of the neighbours that stand before it, and that it has seen
-    texts: tuple[str, ...]  # of those
+    texts: tuple[str, ...]  # of those and, last, its own, without their numbers
+
+    @property
+    def text(self) -> str:
+        return self.texts[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,11 @@ def plain(prompt: Rendered) -> Layout:
     return Layout(tokens=prompt.tokens, places=range(len(prompt.tokens)))
 
 
+def kept_apart(prompt: Rendered, tokenizer: ChatTokenizer, *, splices: bool) -> Layout:
+    """Return the layout of a prompt of which all that can be kept is read apart."""
+    return spliced(prompt, tokenizer) if splices else first_apart(prompt, tokenizer)
+
+
 def first_apart(prompt: Rendered, tokenizer: ChatTokenizer) -> Layout:
     """Return the layout of a prompt of which only the beginning and the first hit are read apart."""
     whole = replace(plain(prompt), constant=prompt.constant)
@@ -138,7 +146,7 @@ def _parts(hit: Sequence[Shown], start: int, tokenizer: ChatTokenizer) -> Iterat
     slot = start
     for number, shown in enumerate(hit):
         said = tokenizer.encode(f"{FIRST}{shown.text}")
-        texts = tuple(each.text for each in hit[:number])
+        texts = tuple(each.text for each in hit[: number + 1])
         slots = range(slot, slot + len(said))
-        yield Part(slots=slots, text=shown.text, after=range(start, slot), texts=texts), said
+        yield Part(slots=slots, after=range(start, slot), texts=texts), said
         slot = slots.stop

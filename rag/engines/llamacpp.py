@@ -12,11 +12,11 @@ from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, Probe, probed_layer
 from rag.engines.cores import usable_cores
 from rag.engines.gguf_folder import gguf_model
-from rag.engines.layout import Held, Layout, first_apart, plain, spliced
+from rag.engines.layout import Held, Layout, kept_apart, plain
 from rag.engines.llama.library import Llama, version
 from rag.engines.llama.passages import CHUNK, SEQUENCES, WHOLE, Passages
 from rag.engines.writing import Logits, Writing, check_room
-from rag.reuse import states_folder
+from rag.reuse import open_store
 from rag.reuse.keys import Keys
 from rag.reuse.once import read_once
 from rag.reuse.store import Store
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 CONTEXT: Final = 8192  # tokens: states of a 1.5B model take 29 kB each
 SPARE: Final = 1024  # tokens of room for a passage that is read while a conversation stays
 GUESSES: Final = 15  # tokens guessed from the prompt at a time, at most
-GIGABYTE: Final = 1e9
 FORMAT: Final = 1
 
 
@@ -80,8 +79,7 @@ class LlamaCppEngine:
             probe=found.probe,
             layer=probed_layer(found.layers),
         )
-        if config.reuse != "off":
-            store = Store(states_folder(config), int(config.reuse_gb * GIGABYTE))
+        if store := open_store(config):
             engine.keep(store, found.sha256, splices=config.reuse == "all")
         return engine
 
@@ -152,7 +150,7 @@ class LlamaCppEngine:
     def _layout(self, prompt: Rendered) -> Layout:
         if self._passages is None:
             return plain(prompt)
-        return spliced(prompt, self._tokenizer) if self._splices else first_apart(prompt, self._tokenizer)
+        return kept_apart(prompt, self._tokenizer, splices=self._splices)
 
     def _read(self, layout: Layout) -> Generator[Reading, None, tuple[int, tuple[Logits, Logits]]]:
         """Read what is not held of a prompt; return how much that was, the logits and the state after it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rag.config import Config
+from rag.config import Config, is_secret
 from rag.datatypes import ProgressCallback
 from rag.errors import ConfigError, InputError
 from rag.evaluate.report import Report, summarise
@@ -54,7 +54,7 @@ def parse_variant(said: str) -> Variant:
                 f"variant {said!r}: {part!r} is not setting=value, as in top_k=2,passage_tokens=128"
             )
         name = name.strip().replace("-", "_")
-        if name in Config.model_fields and not Config.model_fields[name].repr:
+        if is_secret(name):
             raise ConfigError(f"variant: {name} is a secret; set it in rag.toml or as RAG_{name.upper()}")
         settings[name] = value.strip()
     return Variant(name=said or "as set", settings=settings)

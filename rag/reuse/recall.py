@@ -92,7 +92,7 @@ class Reuse:
         yield from self._read(layout, slots, alone, first)
         packed = quantised(alone, range(first, first + len(slots)), self._model)
         arrays = {name: tensor.numpy() for name, tensor in packed.items()}
-        self._store.put(self._key(layout, part), arrays, texts=(*part.texts, part.text))
+        self._store.put(self._key(layout, part), arrays, texts=part.texts)
         states.keys[:, :, slots.start : slots.stop] = alone.keys[:, :, first:]
         states.values[:, :, slots.start : slots.stop] = alone.values[:, :, first:]
 

@@ -20,7 +20,7 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 SUFFIX: Final = ".safetensors"
 TORN: Final = ".torn"  # ends the name of a file that is being written
 CHECKSUM: Final = "sha256"
-TEXTS: Final = "texts"  # the hashes of what was read, a space between two
+TEXTS: Final = "text"  # the hashes of what was read, a space between two
 RESERVE: Final = 500_000_000  # bytes that are left free on the disk
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from rag.datatypes import Reading
@@ -35,21 +36,21 @@ class Passages:
         self._llama.remove(WHOLE)
         self._llama.copy(BEGINNING, WHOLE)
         wanted = reused = 0
-        for part in layout.passages:
-            wanted += len(part.slots)
-            fresh = yield from self._bring_passage(layout, part)
-            reused += len(part.slots) - fresh
-            self._llama.copy(ALONE, WHOLE)
-        self._forget_passage()
+        with self._room_for_a_hit():
+            for part in layout.passages:
+                wanted += len(part.slots)
+                fresh = yield from self._bring_passage(layout, part)
+                reused += len(part.slots) - fresh
+                self._llama.copy(ALONE, WHOLE)
         self._tally.add_tokens(Tokens(wanted=wanted, reused=reused))
         return read + wanted - reused
 
     def read_all(self, layout: Layout) -> Generator[Reading, None, None]:
         """Read and keep all passages that are not kept."""
         yield from self._bring_beginning(layout)
-        for part in layout.passages:
-            yield from self._bring_passage(layout, part)
-        self._forget_passage()
+        with self._room_for_a_hit():
+            for part in layout.passages:
+                yield from self._bring_passage(layout, part)
 
     def holds(self, layout: Layout) -> bool:
         return all(self._store.has(self._key(layout, part)) for part in layout.passages)
@@ -82,9 +83,14 @@ class Passages:
         self._llama.copy(ALONE, HIT)
         return 0 if known else len(part.slots)
 
-    def _forget_passage(self) -> None:
-        self._llama.remove(HIT)
-        self._llama.remove(ALONE)
+    @contextmanager
+    def _room_for_a_hit(self) -> Iterator[None]:
+        """Give back in the end, also when reading is stopped, what a hit and its passages take."""
+        try:
+            yield
+        finally:
+            for sequence in (HIT, PASSAGE, ALONE):
+                self._llama.remove(sequence)
 
     def _bring_beginning(self, layout: Layout) -> Generator[Reading, None, int]:
         beginning = layout.tokens[: layout.constant]
@@ -111,7 +117,7 @@ class Passages:
         self._llama.copy(PASSAGE, ALONE, layout.places[part.slots.start])
         self._llama.remove(PASSAGE)
         states = {STATES: self._llama.save(ALONE)}
-        self._store.put(self._key(layout, part), states, texts=(*part.texts, part.text))
+        self._store.put(self._key(layout, part), states, texts=part.texts)
 
     def _in_chunks(self, layout: Layout, places: range, sequence: int) -> Iterator[Reading]:
         for start in range(places.start, places.stop, CHUNK):
