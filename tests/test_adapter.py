@@ -136,7 +136,7 @@ def logits(folder: Path) -> torch.Tensor:
     matmul = Matmul(Kernels(usable_variants()[0]), 2, ((1, "float32"),))
     model = Decoder(folder, read_manifest(folder), matmul)
     with torch.inference_mode():
-        return deque(model.forward(TOKENS, States(model, 64), range(len(TOKENS))), maxlen=1).pop()
+        return deque(model.forward(TOKENS, States(model, 64), range(len(TOKENS))), maxlen=1).pop()[-1]
 
 
 def apart(got: torch.Tensor, want: torch.Tensor) -> float:

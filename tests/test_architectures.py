@@ -99,7 +99,7 @@ def converted(source: Path, target: Path) -> Decoder:
 
 def logits(model: Decoder, tokens: list[int], states: States, past: int = 0) -> torch.Tensor:
     with torch.inference_mode():
-        return deque(model.forward(tokens, states, range(past, past + len(tokens))), maxlen=1).pop()
+        return deque(model.forward(tokens, states, range(past, past + len(tokens))), maxlen=1).pop()[-1]
 
 
 @pytest.mark.parametrize("case", CASES)

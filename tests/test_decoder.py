@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from rag.datatypes import Message, Prompt, Reading
+from rag.datatypes import Generation, Message, Prompt, Reading
+from rag.engines import writing
 from rag.engines.ipex import CHUNK, IpexEngine
 from rag.engines.layout import Layout
+from rag.engines.lookup import ALONE, Costs
 from rag.engines.low_bit.conversion import convert, read_manifest
-from rag.engines.low_bit.decoder import Decoder, States
+from rag.engines.low_bit.decoder import FEW, Decoder, States
 from rag.engines.low_bit.kept import Kept, KeptStates
 from rag.engines.low_bit.kernels import Kernels, usable_variants
 from rag.engines.low_bit.matmul import Matmul
@@ -43,7 +45,7 @@ def model(folder: Path) -> Decoder:
 
 def logits(model: Decoder, tokens: list[int], states: States, past: int = 0) -> torch.Tensor:
     with torch.inference_mode():
-        return deque(model.forward(tokens, states, range(past, past + len(tokens))), maxlen=1).pop()
+        return deque(model.forward(tokens, states, range(past, past + len(tokens))), maxlen=1).pop()[-1]
 
 
 def reference(model: Decoder, tokens: list[int]) -> torch.Tensor:
@@ -127,6 +129,64 @@ def test_reading_in_chunks_and_token_by_token_gives_the_same(model: Decoder) -> 
     for past in range(50, 60):
         last = logits(model, TOKENS[past : past + 1], states, past)
     torch.testing.assert_close(last, want, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("count", [2, 5, FEW])
+@pytest.mark.parametrize("variant", usable_variants())
+def test_tokens_read_at_once_have_the_same_bits_as_one_by_one(folder: Path, variant: str, count: int) -> None:
+    model = Decoder(folder, read_manifest(folder), Matmul(Kernels(variant), 2))
+    once, one_by_one = States(model, 64), States(model, 64)
+    for states in (once, one_by_one):
+        logits(model, TOKENS[:30], states)
+    slots = range(30, 30 + count)
+    with torch.inference_mode():
+        steps = model.forward(TOKENS[30 : slots.stop], once, slots, rows=count)
+        got = deque(steps, maxlen=1).pop()
+    want = torch.stack([logits(model, [TOKENS[slot]], one_by_one, slot) for slot in slots])
+    assert got.shape == (count, len(tiny_qwen2.TOKENS))
+    assert torch.equal(got, want)
+    assert torch.equal(once.keys[:, :, : slots.stop], one_by_one.keys[:, :, : slots.stop])
+    assert torch.equal(once.values[:, :, : slots.stop], one_by_one.values[:, :, : slots.stop])
+
+
+class Prophet:
+    """Guesses what was written the last time, right up to a place that moves on."""
+
+    known: Sequence[int] = ()
+
+    def __init__(self, prompt: Sequence[int], costs: Costs) -> None:
+        self._place = 0
+        self._most = len(costs) - 1
+
+    def guess(self, written: int, *, room: int) -> Sequence[int]:
+        assert written == self.known[self._place]
+        self._place += 1
+        guessed = [*self.known[self._place : self._place + min(room, self._most)]]
+        wrong = self._place % 7
+        guessed[wrong : wrong + 1] = [(token + 1) % 200 for token in guessed[wrong : wrong + 1]]
+        return guessed
+
+    def learn(self, right: Sequence[int]) -> None:
+        self._place += len(right)
+
+
+@pytest.mark.parametrize("question", ["Who?", "How much was it?", "为什么？"])
+def test_guesses_right_and_wrong_change_no_answer(
+    folder: Path, question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt(messages=(Message(role="user", parts=(question,)),))
+    options = Generation(max_tokens=48)
+    engine = IpexEngine(folder, model="tiny")
+    engine._costs = ALONE
+    alone = "".join(each for each in engine.stream(prompt, options) if isinstance(each, str))
+    written = engine._kept._kept[-1].held.tokens[engine.count_tokens(prompt) :]
+    assert len(written) > 7
+    monkeypatch.setattr(Prophet, "known", [*written, 0])  # the last token is not read any more
+    monkeypatch.setattr(writing, "Lookup", Prophet)
+    guessing = IpexEngine(folder, model="tiny")
+    guessing._costs = (1.0,) * FEW
+    assert "".join(each for each in guessing.stream(prompt, options) if isinstance(each, str)) == alone
+    assert guessing._kept._kept[-1].held.tokens == engine._kept._kept[-1].held.tokens
 
 
 def test_reading_stops_between_layers(model: Decoder) -> None:

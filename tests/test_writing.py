@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rag.datatypes import Generation
-from rag.engines.lookup import FEW, RUN, Lookup
+from rag.engines.lookup import RUN, Costs, Lookup, best_count, costs_between
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
 from rag.tokenizer.chat import ChatTokenizer
@@ -17,6 +17,8 @@ from rag.tokenizer.vocabularies import build_tokenizer
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
 
 END = TOKENS.index("<|im_end|>")
+ALONE = (1.0,)  # what reading one token at a time costs, and no more are read
+FREE = (1.0,) * 6  # five guesses cost nothing
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +31,8 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> ChatTokenizer:
 class Table:
     """A language model whose next token depends on the last two, and is asked for several at once."""
 
-    def __init__(self, tokens: Sequence[int], *, guesses: int, seed: int = 0) -> None:
-        self.guesses = guesses
+    def __init__(self, tokens: Sequence[int], *, costs: Costs, seed: int = 0) -> None:
+        self.costs = costs
         self.read = list(tokens)
         self.calls = 0
         self._seed = seed
@@ -54,9 +56,14 @@ class Table:
 
 
 def written(
-    tokenizer: ChatTokenizer, prompt: Sequence[int], options: Generation, *, guesses: int, seed: int = 0
+    tokenizer: ChatTokenizer,
+    prompt: Sequence[int],
+    options: Generation,
+    *,
+    costs: Sequence[float],
+    seed: int = 0,
 ) -> tuple[str, Writing, Table]:
-    table = Table(prompt, guesses=guesses, seed=seed)
+    table = Table(prompt, costs=costs, seed=seed)
     writing = Writing(tokenizer, options, None)
     text = "".join(writing.pieces(prompt, table.after(prompt), table))
     return text, writing, table
@@ -66,14 +73,14 @@ def written(
 def test_guessing_changes_no_greedy_answer(tokenizer: ChatTokenizer, seed: int) -> None:
     chance = random.Random(seed)
     beginning = [chance.randrange(256) for _ in range(RUN)]
-    table = Table([], guesses=0, seed=seed)
+    table = Table([], costs=ALONE, seed=seed)
     prompt = list(beginning)
     for _ in range(40):  # the prompt holds what the model would write, so that guesses are often right
         prompt.append(int(table.after(prompt).argmax()))
     prompt += [chance.randrange(256), *beginning]
     options = Generation(max_tokens=32, stop=("never said",))
-    plain, one, alone = written(tokenizer, prompt, options, guesses=0, seed=seed)
-    guessed, other, fast = written(tokenizer, prompt, options, guesses=5, seed=seed)
+    plain, one, alone = written(tokenizer, prompt, options, costs=ALONE, seed=seed)
+    guessed, other, fast = written(tokenizer, prompt, options, costs=FREE, seed=seed)
     assert (guessed, other.count, other.finish) == (plain, one.count, one.finish)
     assert fast.read[: len(alone.read)] == alone.read[: len(fast.read)]
     assert fast.calls < alone.calls
@@ -82,8 +89,8 @@ def test_guessing_changes_no_greedy_answer(tokenizer: ChatTokenizer, seed: int) 
 @pytest.mark.parametrize("most", [1, 2, 7])
 def test_an_answer_has_no_more_tokens_than_asked_for(tokenizer: ChatTokenizer, most: int) -> None:
     prompt = [65, 66, 67] * 9
-    for guesses in (0, 4):
-        _, writing, table = written(tokenizer, prompt, Generation(max_tokens=most), guesses=guesses)
+    for costs in (ALONE, FREE):
+        _, writing, table = written(tokenizer, prompt, Generation(max_tokens=most), costs=costs)
         assert writing.count <= most
         assert len(table.read) <= len(prompt) + most - 1
 
@@ -91,7 +98,7 @@ def test_an_answer_has_no_more_tokens_than_asked_for(tokenizer: ChatTokenizer, m
 class Says:
     """Says given tokens, whatever is read; may look one ahead."""
 
-    guesses = 0
+    costs = ALONE
 
     def __init__(self, *said: int) -> None:
         self._said = list(said)
@@ -138,37 +145,72 @@ def test_nothing_is_written_where_no_answer_is_likely(tokenizer: ChatTokenizer) 
 
 def test_a_seed_gives_the_same_words_and_chances_follow_the_temperature(tokenizer: ChatTokenizer) -> None:
     options = [Generation(max_tokens=24, temperature=1.0, seed=seed) for seed in (1, 1, 2)]
-    one, same, other = (written(tokenizer, [65, 66], each, guesses=4)[0] for each in options)
+    one, same, other = (written(tokenizer, [65, 66], each, costs=FREE)[0] for each in options)
     assert one == same != other
     cold = Generation(max_tokens=24, temperature=1e-4, seed=3)
     assert (
-        written(tokenizer, [65, 66], cold, guesses=0)[0]
-        == written(tokenizer, [65, 66], Generation(max_tokens=24), guesses=0)[0]
+        written(tokenizer, [65, 66], cold, costs=ALONE)[0]
+        == written(tokenizer, [65, 66], Generation(max_tokens=24), costs=ALONE)[0]
     )
 
 
-def test_what_followed_the_latest_like_run_is_guessed() -> None:
-    run = [*range(RUN)]
-    lookup = Lookup([*run, 70, 71, *run, 80, 81, 90, *run[1:-1]], most=2)
-    assert lookup.guess(run[-1], room=9) == []  # 90 and what follows is new
-    lookup.learn([], 0)
-    for token in run[:-1]:
-        assert lookup.guess(token, room=9) == []
-    assert lookup.guess(run[-1], room=9) == [80, 81]  # the later of two places
-    assert Lookup([*run, 70, *run[:-1]], most=15).guess(run[-1], room=0) == []
+def like_before(tokens: Sequence[int], written: int) -> tuple[int, int]:
+    """Return the longest run of the last tokens, of those written, that stood before, and its latest end."""
+    found = [
+        (run, end)
+        for end in range(1, len(tokens))
+        for run in range(1, min(written, end, RUN) + 1)
+        if tokens[end - run : end] == tokens[-run:]
+    ]
+    return max(found, default=(0, len(tokens)))
 
 
-def test_more_is_guessed_while_all_is_right() -> None:
-    lookup = Lookup([*range(199), *range(RUN - 1)], most=FEW + 3)
-    sizes, written = [], RUN - 1
-    for right in (FEW, FEW + 3, 9, FEW):
-        guessed = lookup.guess(written, room=99)
-        assert guessed == [*range(written + 1, written + 1 + len(guessed))]
-        sizes.append(len(guessed))
-        lookup.learn(guessed, right)
-        written += right + 1
-    assert sizes == [FEW, FEW + 3, FEW + 3, FEW]
-    assert len(lookup.guess(written, room=2)) == 2
+@pytest.mark.parametrize("seed", range(40))
+def test_what_followed_the_latest_of_the_longest_like_runs_is_guessed(seed: int) -> None:
+    chance = random.Random(seed)
+    tokens = [chance.randrange(3) for _ in range(chance.randrange(1, 60))]
+    lookup, prompt = Lookup(tokens, FREE), len(tokens)
+    for _ in range(30):
+        tokens.append(chance.randrange(3))
+        guessed = lookup.guess(tokens[-1], room=4)
+        run, end = like_before(tokens, len(tokens) - prompt)
+        assert guessed == (tokens[end : end + 4] if run else [])
+        right = guessed[: chance.randrange(len(guessed) + 1)]
+        lookup.learn(right)
+        tokens += right
+
+
+def test_what_ends_a_prompt_does_not_lengthen_a_run() -> None:
+    ended = [*range(RUN - 1)]
+    prompt = [*ended, 99, 50, 51, 99, 60, *ended]
+    assert Lookup(prompt, FREE).guess(99, room=2) == [60, 0]
+    assert (
+        Lookup(prompt, costs_between({1: 1.0, 3: 3.0})).guess(99, room=2) == []
+    )  # a run of one is seldom right
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_as_many_are_guessed_as_write_most_in_a_time(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    chances, costs = chance.random(5), np.cumsum(chance.random(6)) + 1
+    costs /= costs[0]
+    tries = 20_000
+    right = (chance.random((tries, 5)) < chances).cumprod(axis=1)
+    rates = [(1 + right[:, :count].sum(axis=1).mean()) / costs[count] for count in range(6)]
+    got = best_count([float(each) for each in chances], [float(each) for each in costs])
+    assert rates[got] > max(rates) - 0.03
+
+
+def test_nothing_is_guessed_where_several_cost_as_much_as_one_by_one_or_nobody_knows() -> None:
+    assert best_count([0.9, 0.9], [1.0, 2.0, 3.0]) == 0
+    assert best_count([0.9, 0.9], [1.0, 1.2, 1.4]) == 2
+    assert best_count([0.9, 0.9], [1.0, 1.2]) == 1
+    assert best_count([0.9], [1.0]) == best_count([0.9], []) == best_count([], [1.0, 1.1]) == 0
+
+
+def test_costs_lie_on_lines_between_what_was_measured() -> None:
+    assert costs_between({1: 2.0, 2: 3.0, 4: 8.0}) == (1.0, 1.5, 2.75, 4.0)
+    assert costs_between({1: 2.0}) == costs_between({}) == (1.0,)
 
 
 def test_what_does_not_fit_names_all_its_numbers() -> None:

@@ -7,14 +7,13 @@ folder of models. That counts for this processor, model and version alone; witho
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
+from rag.engines import remembered
 from rag.errors import ModelError
 from rag.models import NO_ADAPTER, chosen_model, find_model, lowbit_folder
 
@@ -96,13 +95,13 @@ def chosen_engine(config: Config) -> str:
 def recall(config: Config) -> Measured | None:
     """Return what was measured of the engines that can run now, as they are now; None where none was."""
     try:
-        data = json.loads((config.models_dir / FILE).read_text(encoding="utf-8"))
+        data = remembered.recall(config.models_dir / FILE)
         speeds = {name: Speed(**speed) for name, speed in data["speeds"].items()}
         measured = Measured(**{**data, "speeds": speeds})
         if measured.machine != holds_for(config):
             return None
         speeds = {name: speed for name, speed in speeds.items() if _is_still_so(name, speed, config)}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return replace(measured, speeds=speeds) if speeds else None
 
@@ -114,12 +113,7 @@ def _is_still_so(name: str, speed: Speed, config: Config) -> bool:
 
 def remember(config: Config, measured: Measured) -> None:
     """Note the speeds; in a read-only folder they are lost, and ipex stays what answers."""
-    path = config.models_dir / FILE
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(asdict(measured), indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+    remembered.remember(config.models_dir / FILE, asdict(measured))
 
 
 def holds_for(config: Config) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,6 +16,8 @@ from rag.engines.answerable import Looked, Probe, probed_layer
 from rag.engines.cores import usable_cores
 from rag.engines.hf_states import States
 from rag.engines.hf_weights import find_weights, load
+from rag.engines.pace import FILE as PACE
+from rag.engines.pace import costs_here
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
 from rag.tokenizer.chat import ChatTokenizer
@@ -59,14 +62,25 @@ class HfEngine:
         Raises:
             ModelError: when they are not on this machine, or transformers cannot load them.
         """
+        from rag.models import lowbit_folder
+
         found = find_weights(config.model, config)
-        return cls(
+        engine = cls(
             load(found.path, trust_remote_code=config.trust_remote_code),
             model=config.model,
             tokenizer=found.tokenizer,
             threads=config.threads,
             probe=found.probe,
         )
+        engine.measure(lowbit_folder(config.model, config).with_name(cls.name) / PACE)
+        return engine
+
+    @torch.inference_mode()
+    def measure(self, file: Path) -> None:
+        """Find out what reading several tokens at once costs, which `file` remembers."""
+        torch.set_num_threads(self._threads)
+        made_of = {"torch": torch.__version__, "threads": self._threads, "floats": self._states.floats}
+        self._states.costs = costs_here(file, made_of, self._states.read_few)
 
     @property
     def judges(self) -> bool:

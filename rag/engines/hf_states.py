@@ -10,24 +10,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rag.engines.lookup import ALONE, Costs
 from rag.engines.writing import Logits
 
 
 class States:
     """One sequence of tokens that a network has read."""
 
-    # One token takes as long as several: its time goes into fetching the weights. Seconds of one core for
-    # 1, 2, 4, 6 and 16 tokens through six matrices of 4864 x 896 (EPYC with AVX-512, torch 2.13, n=8):
-    #   bfloat16  .0038  .0041  .0035  .0042  .0065
-    #   float32   .0067  .0152  .0121  .0119  .0191
-    guesses = 5
-
     def __init__(self, network: Any, *, looked_at: int) -> None:
         """Keep what `network` reads; `seen` is the last token's state after layer `looked_at`."""
         self._network = network
+        self.costs: Costs = ALONE
         self.seen: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         _layers(network)[looked_at].register_forward_hook(self._see)
         self._forget()
+
+    @property
+    def floats(self) -> str:
+        """The type of the weights, "torch.bfloat16" for example."""
+        return str(self._network.dtype)
+
+    def read_few(self, count: int) -> None:
+        """Read so many tokens and keep nothing of them."""
+        self._network(torch.zeros((1, count), dtype=torch.long), use_cache=False)
 
     def begin(self, tokens: Sequence[int]) -> int:
         """Keep what is shared with the beginning of `tokens`, never all of them; return how many that are."""

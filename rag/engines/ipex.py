@@ -6,20 +6,23 @@ import hashlib
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import torch
 
 from rag.datatypes import Generation, Prompt, Reading, Usage
 from rag.engines.answerable import Looked, probed_layer, read_probe
 from rag.engines.cores import free_memory, usable_cores
 from rag.engines.layout import Layout, kept_apart, plain
+from rag.engines.lookup import Costs
 from rag.engines.low_bit.conversion import read_manifest
-from rag.engines.low_bit.decoder import Decoder, States
+from rag.engines.low_bit.decoder import FEW, Decoder, States
 from rag.engines.low_bit.kept import Kept, KeptStates
 from rag.engines.low_bit.tuning import tuned_matmul
+from rag.engines.pace import COUNTS, costs_here
+from rag.engines.pace import FILE as PACE
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
 from rag.reuse import open_store
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 CONTEXT: Final = 8192  # tokens: states of a 1.5B model take 57 kB each
 SPEEDS: Final = "speeds.json"  # what was measured on this machine
 SPARE, RESERVE = 2, 2_000_000_000  # times the unpacked weights, and bytes, that have to be free for them
+TYPICAL: Final = 768  # tokens that are looked back at while an answer is written
 CHUNK: Final = 1024  # tokens read at a time, to bound the memory of a layer
 
 
@@ -73,6 +77,9 @@ class IpexEngine:
         if _may_unpack(self._matmul.bytes_to_keep(self._model.weights), unpacked):
             self._matmul.plan = self._matmul.kept_plan
         self._kept = KeptStates(self._model, self.context)
+        reading = partial(self._read_few, States(self._model, TYPICAL + COUNTS[-1]))
+        costs = costs_here(folder / PACE, {"threads": self._matmul.threads}, reading)
+        self._costs = costs[: self._matmul.alike][:FEW]  # of more at once, each may come out otherwise
         made_of = {
             "weights": manifest.source.get("sha256"),
             "low_bit": manifest.low_bit,
@@ -129,6 +136,12 @@ class IpexEngine:
         return (yield from read_once(layout, self._reuse, self._read_ahead))
 
     @torch.inference_mode()
+    def _read_few(self, states: States, count: int) -> None:
+        """Read so many tokens after a typical prompt."""
+        self._matmul.use_threads()
+        deque(self._model.forward([0] * count, states, range(TYPICAL, TYPICAL + count), rows=count), maxlen=0)
+
+    @torch.inference_mode()
     def _read_ahead(self, layout: Layout, reuse: Reuse) -> Iterator[Reading]:
         with self._failing("reading"):
             self._matmul.use_threads()
@@ -153,7 +166,8 @@ class IpexEngine:
         read, (logits, state) = yield from self._read(layout, kept)
         answerable = self.probe.log_odds(state.numpy()) if self.probe else None
         writing = Writing(self._tokenizer, options, answerable)
-        yield from writing.pieces(layout.tokens, logits.numpy(), Written(self._model, kept))
+        written = Written(self._model, kept, self._costs)
+        yield from writing.pieces(layout.tokens, logits[-1].numpy(), written)
         yield Usage(
             prompt_tokens=len(layout.tokens),
             answer_tokens=writing.count,
@@ -246,22 +260,19 @@ def _may_unpack(size: int, unpacked: Unpacked) -> bool:
 class Written:
     """What follows a prompt in its states."""
 
-    guesses = 0  # the kernel's time grows with the tokens: reading several at once gains nothing
-
-    def __init__(self, model: Decoder, kept: Kept) -> None:
+    def __init__(self, model: Decoder, kept: Kept, costs: Costs) -> None:
+        self.costs = costs
         self._model = model
         self._kept = kept
 
     def extend(self, tokens: Sequence[int]) -> Logits:
-        return np.stack([self._step(token) for token in tokens])
+        held, count = self._kept.held, len(tokens)
+        slot, place = len(held.tokens), held.places[-1] + 1
+        slots, places = range(slot, slot + count), range(place, place + count)
+        steps = self._model.forward(tokens, self._kept.states, slots, places, rows=count)
+        rows: Logits = deque(steps, maxlen=1).pop().numpy()
+        held.add(tokens)
+        return rows
 
     def take_back(self, count: int) -> None:
         self._kept.held.take_back(count)
-
-    def _step(self, token: int) -> Logits:
-        """Read one token; a row of its own, since several would be multiplied by another method."""
-        slot, place = len(self._kept.held.tokens), self._kept.held.places[-1] + 1
-        steps = self._model.forward([token], self._kept.states, range(slot, slot + 1), [place])
-        row: Logits = deque(steps, maxlen=1).pop().numpy()
-        self._kept.held.add([token])
-        return row

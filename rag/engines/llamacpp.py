@@ -15,6 +15,9 @@ from rag.engines.gguf_folder import gguf_model
 from rag.engines.layout import Held, Layout, kept_apart, plain
 from rag.engines.llama.library import Llama, version
 from rag.engines.llama.passages import CHUNK, SEQUENCES, WHOLE, Passages
+from rag.engines.lookup import ALONE, Costs
+from rag.engines.pace import FILE as PACE
+from rag.engines.pace import costs_here
 from rag.engines.writing import Logits, Writing, check_room
 from rag.reuse import open_store
 from rag.reuse.keys import Keys
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 
 CONTEXT: Final = 8192  # tokens: states of a 1.5B model take 29 kB each
 SPARE: Final = 1024  # tokens of room for a passage that is read while a conversation stays
-GUESSES: Final = 15  # tokens guessed from the prompt at a time, at most
 FORMAT: Final = 1
 
 
@@ -64,6 +66,7 @@ class LlamaCppEngine:
         )
         self.context = min(CONTEXT, self._llama.trained_context)
         self._held = Held()
+        self._costs: Costs = ALONE
         self._passages: Passages | None = None
         self._splices = False
 
@@ -79,6 +82,7 @@ class LlamaCppEngine:
             probe=found.probe,
             layer=probed_layer(found.layers),
         )
+        engine.measure(found.tokenizer.with_name(PACE))
         if store := open_store(config):
             engine.keep(store, found.sha256, splices=config.reuse == "all")
         return engine
@@ -91,6 +95,15 @@ class LlamaCppEngine:
         self._splices = splices
         made_of = {"engine": self.name, "format": FORMAT, "weights": weights, "version": version()}
         self._passages = Passages(self._llama, store, Keys(made_of))
+
+    def measure(self, file: Path) -> None:
+        """Find out what reading several tokens at once costs, which `file` remembers."""
+        made_of = {"version": version(), "threads": self._llama.threads}
+        self._costs = costs_here(file, made_of, self._read_few)
+
+    def _read_few(self, count: int) -> None:
+        self._llama.read([0] * count, 0, WHOLE, rows=count)
+        self._llama.remove(WHOLE)
 
     @property
     def judges(self) -> bool:
@@ -110,7 +123,7 @@ class LlamaCppEngine:
         read, (logits, state) = yield from self._read(layout)
         answerable = self.probe.log_odds(state) if self.probe else None
         writing = Writing(self._tokenizer, options, answerable)
-        yield from writing.pieces(layout.tokens, logits, Written(self._llama, self._held))
+        yield from writing.pieces(layout.tokens, logits, Written(self._llama, self._held, self._costs))
         yield Usage(
             prompt_tokens=len(layout.tokens),
             answer_tokens=writing.count,
@@ -125,7 +138,7 @@ class LlamaCppEngine:
         if not wanted:
             return 0.0
         _, (logits, _) = yield from self._read(self._layout(rendered))
-        written = Written(self._llama, self._held)
+        written = Written(self._llama, self._held, self._costs)
         given = wanted[:-1]
         rows = [written.extend(given[start : start + CHUNK]) for start in range(0, len(given), CHUNK)]
         after = np.concatenate([logits[None], *rows])
@@ -186,9 +199,8 @@ class LlamaCppEngine:
 class Written:
     """What follows a prompt in the memory."""
 
-    guesses = GUESSES
-
-    def __init__(self, llama: Llama, held: Held) -> None:
+    def __init__(self, llama: Llama, held: Held, costs: Costs) -> None:
+        self.costs = costs
         self._llama = llama
         self._held = held
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.datatypes import Finish, Generation
-from rag.engines.lookup import Lookup
+from rag.engines.lookup import Costs, Lookup
 from rag.engines.stopwords import StopWords
 from rag.errors import EngineError
 from rag.tokenizer.chat import ChatTokenizer
@@ -27,8 +27,8 @@ class Continuation(Protocol):
     """A prompt that has been read, and what is written after it."""
 
     @property
-    def guesses(self) -> int:
-        """How many tokens may be guessed at most, since reading them at once costs less; 0: none."""
+    def costs(self) -> Costs:
+        """What reading 1, 2, 3, ... tokens at once costs, in readings of one; no more are read at once."""
         ...
 
     def extend(self, tokens: Sequence[int]) -> Logits:
@@ -84,8 +84,7 @@ class Writing:
 
     def _tokens(self, prompt: Sequence[int], logits: Logits, continuation: Continuation) -> Generator[int]:
         """Yield the answer's tokens as they are sure, at most as many as asked for."""
-        guesses = continuation.guesses if self._options.temperature == 0 else 0
-        lookup = Lookup(prompt, most=guesses) if guesses else None
+        lookup = Lookup(prompt, continuation.costs) if self._options.temperature == 0 else None
         left = self._options.max_tokens
         while True:
             token = self._choose(logits)
@@ -93,13 +92,13 @@ class Writing:
             left -= 1
             if not left:
                 return
-            guessed = lookup.guess(token, room=left - 1) if lookup else []
+            guessed = lookup.guess(token, room=left - 1) if lookup else ()
             rows = continuation.extend([token, *guessed])
             chosen = [int(row.argmax()) for row in rows[:-1]]
             right = _same(guessed, chosen)
             continuation.take_back(len(guessed) - right)
             if lookup:
-                lookup.learn(guessed, right)
+                lookup.learn(guessed[:right])
             yield from guessed[:right]
             left -= right
             logits = rows[right]

@@ -39,6 +39,7 @@ class Llama:
             EngineError: when there is no memory for so many tokens.
         """
         log = started()
+        self.threads = threads
         self._model = library.llama_model_load_from_file(
             str(path).encode(), library.llama_model_default_params()
         )

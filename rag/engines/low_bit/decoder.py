@@ -24,6 +24,7 @@ from rag.weights.architectures import STACKS, head_size
 from rag.weights.rotary import plain_frequencies
 
 SCORED: Final = 16  # tokens whose chances are computed at a time: 10 MB of logits
+FEW: Final = 16  # tokens that look back one by one, so that each comes out as if it were read by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +82,23 @@ class Decoder:
         return sum(each.rows * each.columns for each in packed)
 
     def forward(
-        self, tokens: Sequence[int], states: States, slots: range, places: Sequence[int] | None = None
+        self,
+        tokens: Sequence[int],
+        states: States,
+        slots: range,
+        places: Sequence[int] | None = None,
+        *,
+        rows: int = 1,
     ) -> Iterator[torch.Tensor]:
-        """Read `tokens` into slots of the states; yield after each layer, and last the logits (vocabulary,).
+        """Read `tokens` into slots of the states; yield after each layer, and last the logits.
 
+        Those follow the last `rows` tokens, (rows, vocabulary).
         The states hold all slots before those, and a token sees all up to its own. It stands at one of
         `places`, which are the numbers of the slots unless others are given.
         All but the last tensor yielded are of no use: they are moments at which to stop.
         """
         hidden = yield from self._read(tokens, states, slots, slots if places is None else places)
-        yield self._multiply(self._normed(hidden[-1:]), self._lm_head)[0]
+        yield self._multiply(self._normed(hidden[-rows:]), self._lm_head)
 
     def score(
         self, tokens: Sequence[int], states: States, slots: range, wanted: Sequence[int]
@@ -160,16 +168,14 @@ class Decoder:
         keys[:, row] = rotate(key, *angles)
         values[:, row] = value
         query = rotate(query, *angles).view(self.kv_heads, -1, count, self.head_size)
-        seen_keys, seen_values = keys[:, None], values[:, None]
-        if count == 1:  # the heads of a group are so many queries of the same keys
-            query = query.transpose(1, 2)
-            attended = scaled_dot_product_attention(query, seen_keys, seen_values).transpose(1, 2)
+        if count <= FEW:
+            attended = _one_by_one(query, keys, values)
         else:  # expanded without a copy, where enable_gqa would make one
             shape = (-1, query.shape[1], -1, -1)
             attended = scaled_dot_product_attention(
                 query,
-                seen_keys.expand(shape),
-                seen_values.expand(shape),
+                keys[:, None].expand(shape),
+                values[:, None].expand(shape),
                 attn_mask=mask,
                 is_causal=mask is None,
             )
@@ -188,9 +194,22 @@ def rotate(x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch
     return x * cosines + torch.cat((-right, left), dim=-1) * sines
 
 
+def _one_by_one(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Return what each of the last tokens sees; both (kv heads, heads of a group, tokens, head size).
+
+    The heads of a group are so many queries of the same keys.
+    """
+    count, seen = query.shape[2], keys.shape[1]
+    rows = [
+        scaled_dot_product_attention(row[:, None], keys[:, None, :end], values[:, None, :end])
+        for row, end in zip(query.unbind(2), range(seen - count + 1, seen + 1), strict=True)
+    ]
+    return torch.cat(rows, dim=1).transpose(1, 2)
+
+
 def _mask(slots: range) -> torch.Tensor | None:
     """Return what the new tokens may see (new, all), or None when plain causality will do."""
-    if len(slots) == 1 or not slots.start:
+    if len(slots) <= FEW or not slots.start:
         return None
     return torch.arange(slots.stop) <= torch.arange(slots.start, slots.stop)[:, None]
 

@@ -36,10 +36,15 @@ class Matmul:
         self.kernels = kernels
         self.plan = plan
         self.kept_plan = kept_plan
-        self._threads = threads
+        self.threads = threads
         self._pool = _single_threaded_pool(threads)
         self._buffers: dict[Method, torch.Tensor] = {}
         self._kept: dict[tuple[int, Method], torch.Tensor] = {}  # by the address of the packed data
+
+    @property
+    def alike(self) -> int | None:
+        """How many tokens at most have the same bits as each by itself: those of the kernel; None: any."""
+        return next((least - 1 for least, method in self.plan if method != "kernel"), None)
 
     def bytes_to_keep(self, weights: int) -> int:
         """Return what it takes to keep so many weights dequantised."""
@@ -48,7 +53,7 @@ class Matmul:
 
     def use_threads(self) -> None:
         """Set how many threads torch and the kernel use when called from this thread."""
-        torch.set_num_threads(self._threads)
+        torch.set_num_threads(self.threads)
 
     def __call__(self, x: torch.Tensor, weight: Packed) -> torch.Tensor:
         """Return `x @ weight.T` in float32; `x` is float32 (tokens, columns)."""
@@ -91,7 +96,7 @@ class Matmul:
 
     def _shares(self, weight: Packed) -> Iterator[range]:
         """Yield equal shares of the rows, one for each thread, cut into steps that fit the cache."""
-        share = -(-weight.rows // self._threads)
+        share = -(-weight.rows // self.threads)
         step = max(1, SCRATCH // weight.columns)
         for start in range(0, weight.rows, share):
             yield range(start, min(start + share, weight.rows), step)

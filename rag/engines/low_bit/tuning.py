@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -18,6 +15,7 @@ from rag.engines.cores import cpu_name
 from rag.engines.low_bit.kernels import Kernels, usable_variants
 from rag.engines.low_bit.matmul import KEPT, Matmul, Method
 from rag.engines.low_bit.packed import Packed
+from rag.engines.remembered import recall, remember
 from rag.race import race
 
 TOKENS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # at which to measure; above the last its winner is used
@@ -51,7 +49,7 @@ def tuned_matmul(path: Path, *, low_bit: str, threads: int) -> Matmul:
     tuning = _remembered(path, machine)
     if tuning is None or (tuning.busy and is_quiet()):
         tuning = measure(machine, low_bit=low_bit, threads=threads)
-        _remember(path, tuning)
+        remember(path, asdict(tuning))
     return Matmul(Kernels(tuning.variant), threads, tuning.plan, tuning.kept_plan)
 
 
@@ -147,10 +145,10 @@ def _machine(low_bit: str, threads: int) -> dict[str, Any]:
 
 def _remembered(path: Path, machine: dict[str, Any]) -> Tuning | None:
     try:
-        tuning = Tuning(**json.loads(path.read_text(encoding="utf-8")))
+        tuning = Tuning(**recall(path))
         plans = _is_plan(tuning.plan) and _is_plan(tuning.kept_plan)
         usable = tuning.variant in usable_variants() and plans
-    except (OSError, ValueError, TypeError):
+    except (ValueError, TypeError):
         return None
     return tuning if usable and tuning.machine == machine else None
 
@@ -160,14 +158,3 @@ def _is_plan(plan: Sequence[tuple[int, Method]]) -> bool:
     starts = [start for start, _ in plan]
     known = all(method in get_args(Method) for _, method in plan)
     return known and starts[:1] == [1] and starts == sorted(starts)
-
-
-def _remember(path: Path, tuning: Tuning) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(json.dumps(asdict(tuning), indent=1), encoding="utf-8")
-        partial.replace(path)
-    except OSError as exc:  # a read-only folder costs the measuring at every start, no more
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        logger.warning("%s cannot be written, so the speeds are measured again next time: %s", path, exc)
