@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rag.benchmark import runners
 from rag.benchmark.every import ALL, MEASURES, Order, measure
 from rag.benchmark.folder import DOCUMENTS, QUESTION, write_documents
 from rag.benchmark.report import Report
@@ -25,6 +26,16 @@ SAMPLES = Path(__file__).parent.parent / "data"
 
 def median_of(report: Report, name: str) -> float:
     return next(fact.figure.median for fact in report.facts if fact.name == name)
+
+
+def test_memory_is_told_where_no_file_tells_the_most(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    most = runners.peak_mb()
+    monkeypatch.setattr(runners, "STATUS", tmp_path / "nothing")
+    now = runners.peak_mb()
+    assert 10 < now < 1.1 * most
+    held = bytearray(200_000_000)
+    held[::4096] = b"x" * len(held[::4096])
+    assert runners.peak_mb() - now == pytest.approx(200, abs=20)
 
 
 def test_a_sync_of_the_users_documents_is_timed_and_touches_no_index_of_theirs(

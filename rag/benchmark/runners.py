@@ -13,6 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import psutil
+
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines import EXTRAS, keeps, open_engine
@@ -25,6 +27,7 @@ Speak: TypeAlias = Callable[[Prompt, int], Iterator[object]]
 KEEPS_NOTHING: Final = "it keeps nothing of what it reads"
 BETWEEN: Final = Prompt(messages=(Message(role="user", parts=("Count from one to three.",)),))
 CONTEXT: Final = 4608  # tokens of a rival: the longest prompt and its answer
+STATUS: Final = Path("/proc/self/status")  # of Linux
 PEAK: Final = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
@@ -114,9 +117,15 @@ def _time(events: Iterator[object], *, kept: bool) -> Timing:
 
 
 def peak_mb() -> float:
-    """Return the most memory of this process; getrusage would count what its parent held when it forked."""
-    found = PEAK.search(Path("/proc/self/status").read_text(encoding="ascii"))
-    return int(found[1]) / 1000 if found else 0.0
+    """Return the most memory of this process, or where no file tells, what it has now.
+
+    getrusage would count what its parent held when it forked.
+    """
+    try:
+        found = PEAK.search(STATUS.read_text(encoding="ascii"))
+    except OSError:
+        found = None
+    return int(found[1]) / 1000 if found else psutil.Process().memory_info().rss / 1e6
 
 
 class Ours:

@@ -8,7 +8,6 @@ ENGINES: Final = {
     "engine={engine} cannot merge adapter={name}; use --engine {other}": (
         "引擎 {engine} 无法合并适配器 {name}；请使用 `--engine {other}`"
     ),
-    "{name} is not on this machine; run `rag models pull`": "本机没有 {name}；请运行 `rag models pull`",
     "{name} is not on this machine; run `rag models pull {name_again}`": (
         "本机没有 {name}；请运行 `rag models pull {name_again}`"
     ),

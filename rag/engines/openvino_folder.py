@@ -30,6 +30,7 @@ from rag.engines.low_bit.conversion import (
     read_manifest,
 )
 from rag.errors import DiskError, LockedError, MissingExtraError, ModelError
+from rag.models import not_here
 from rag.models.files import require_free
 from rag.models.places import find, understand
 from rag.weights.gguf_file import GgufFile
@@ -64,7 +65,7 @@ def located(name: str, config: Config) -> Path:
     if (target / MANIFEST).is_file() and is_converted(target, source, KIND):
         return target
     if source is None:
-        raise ModelError(f"{name} is not on this machine; run `rag models pull {name}`")
+        raise not_here(name)
     if must_convert(source):
         raise ModelError(f"{source} is not converted for OpenVINO yet; run `rag models pull {name}`")
     return source

@@ -20,7 +20,7 @@ from rag.race import race
 
 FILE: Final = "pace.json"
 COUNTS: Final = (1, 2, 4, 8, 16)  # tokens at once
-ROUNDS: Final = 3
+ROUNDS: Final = 2
 
 
 def costs_here(file: Path, made_of: Mapping[str, object], read: Callable[[int], object]) -> Costs:

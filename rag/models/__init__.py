@@ -40,6 +40,7 @@ __all__ = [
     "list_models",
     "lowbit_folder",
     "model_here",
+    "not_here",
     "show_model",
 ]
 
@@ -53,11 +54,15 @@ def find_model(name: str, config: Config) -> Path | None:
     return find(understand(name, "llm", config))
 
 
+def not_here(name: str) -> ModelError:
+    return ModelError(f"{name} is not on this machine; run `rag models pull {name}`")
+
+
 def model_here(name: str, config: Config) -> Path:
     """Return what `find_model` finds; raises ModelError also when the model is not on this machine."""
     path = find_model(name, config)
     if path is None:
-        raise ModelError(f"{name} is not on this machine; run `rag models pull`")
+        raise not_here(name)
     return path
 
 
