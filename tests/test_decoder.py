@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -15,10 +16,10 @@ from rag.engines.ipex import CHUNK, IpexEngine
 from rag.engines.layout import Layout
 from rag.engines.lookup import ALONE, Costs
 from rag.engines.low_bit.conversion import convert, read_manifest
-from rag.engines.low_bit.decoder import FEW, Decoder, States
+from rag.engines.low_bit.decoder import FEW, Decoder, States, gated
 from rag.engines.low_bit.kept import Kept, KeptStates
 from rag.engines.low_bit.kernels import Kernels, usable_variants
-from rag.engines.low_bit.matmul import Matmul
+from rag.engines.low_bit.matmul import KERNEL_ALONE, Matmul
 from rag.engines.low_bit.packed import Packed
 from rag.engines.low_bit.packing import WIDE
 from rag.weights.architectures import STACKS
@@ -177,16 +178,43 @@ def test_guesses_right_and_wrong_change_no_answer(
     prompt = Prompt(messages=(Message(role="user", parts=(question,)),))
     options = Generation(max_tokens=48)
     engine = IpexEngine(folder, model="tiny")
-    engine._costs = ALONE
+    engine._matmul.plan, engine._costs = KERNEL_ALONE, ALONE
     alone = "".join(each for each in engine.stream(prompt, options) if isinstance(each, str))
     written = engine._kept._kept[-1].held.tokens[engine.count_tokens(prompt) :]
     assert len(written) > 7
     monkeypatch.setattr(Prophet, "known", [*written, 0])  # the last token is not read any more
     monkeypatch.setattr(writing, "Lookup", Prophet)
     guessing = IpexEngine(folder, model="tiny")
-    guessing._costs = (1.0,) * FEW
+    guessing._matmul.plan, guessing._costs = KERNEL_ALONE, (1.0,) * FEW
     assert "".join(each for each in guessing.stream(prompt, options) if isinstance(each, str)) == alone
     assert guessing._kept._kept[-1].held.tokens == engine._kept._kept[-1].held.tokens
+
+
+def test_no_more_are_guessed_than_the_kernel_multiplies(source: Path, tmp_path: Path) -> None:
+    convert(source, tmp_path / "out", "sym_int8", lambda _: None)
+    speeds = tmp_path / "out" / "speeds.json"
+    IpexEngine(tmp_path / "out", model="tiny", threads=1)
+    measured = json.loads(speeds.read_text(encoding="utf-8"))
+    for plan, most in (([[1, "kernel"], [4, "float32"]], 3), ([[1, "kernel"], [2, "bfloat16"]], 1)):
+        speeds.write_text(json.dumps({**measured, "plan": plan, "busy": False}), encoding="utf-8")
+        (tmp_path / "out" / "pace.json").unlink()
+        engine = IpexEngine(tmp_path / "out", model="tiny", threads=1)
+        assert len(engine._costs) == most
+    engine = IpexEngine(tmp_path / "out", model="tiny", threads=2)
+    assert len(engine._costs) == min(engine._matmul.alike, FEW)
+
+
+def test_gates_have_the_same_bits_however_many_threads_share_them() -> None:
+    x = torch.randn(FEW, 2 * 8960)[:, :8960]  # as in the 1.5B model: a part of each row
+    alone = torch.cat([gated(row[None]) for row in x])
+    try:
+        for threads in (2, 3, 4):
+            torch.set_num_threads(threads)
+            for count in (2, 8, 13, FEW):
+                assert torch.equal(gated(x[:count]), alone[:count])
+    finally:
+        torch.set_num_threads(2)
+    torch.testing.assert_close(alone, x * x.sigmoid())
 
 
 def test_reading_stops_between_layers(model: Decoder) -> None:

@@ -40,9 +40,13 @@ def _float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hf_weights, "cpu_features", frozenset)
 
 
+def settings(folder: Path) -> Config:
+    return Config(engine="hf", model=str(folder), models_dir=folder.parent / "models", threads=1)
+
+
 @pytest.fixture
 def engine(folder: Path) -> HfEngine:
-    opened = open_engine(Config(engine="hf", model=str(folder), threads=1))
+    opened = open_engine(settings(folder))
     assert isinstance(opened, HfEngine)
     return opened
 
@@ -126,7 +130,7 @@ def test_what_two_prompts_share_is_read_once(engine: HfEngine, folder: Path) -> 
     assert cast(Usage, events[-1]).cached_tokens >= shared
     first = next(event for event in events if isinstance(event, Reading))
     assert first.done > shared
-    fresh = open_engine(Config(engine="hf", model=str(folder), threads=1))
+    fresh = open_engine(settings(folder))
     assert (
         "".join(each for each in events if isinstance(each, str))
         == answer(cast(HfEngine, fresh), f"{LONG} And why?")[0]

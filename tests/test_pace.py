@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from rag.engines import pace
-from rag.engines.pace import COUNTS, ROUNDS, costs_here
+from rag.engines.lookup import ALONE
+from rag.engines.pace import ROUNDS, costs_here
 from rag.engines.remembered import recall, remember
 
-TAKES = {1: 0.010, 2: 0.012, 4: 0.020, 8: 0.040, 16: 0.080}
+COUNTS = (1, 2, 4, 8, 16)
+TAKES = {1: 0.010, 2: 0.012, 4: 0.020, 5: 0.03, 8: 0.040, 16: 0.080}
 
 
 class Reader:
@@ -86,5 +88,12 @@ def test_where_nothing_can_be_written_it_is_measured_each_time(
     for _ in range(2):
         assert len(costs_here(file, {}, reader)) == COUNTS[-1]
     assert reader.asked[1] == 2 * (ROUNDS + 1)
-    assert "measured again next time" in caplog.text
+    assert "what was measured is not remembered" in caplog.text
     assert [each.name for each in tmp_path.iterdir()] == ["taken"]
+
+
+def test_no_more_are_measured_than_may_be_read_at_once(tmp_path: Path) -> None:
+    reader = Reader()
+    assert len(costs_here(tmp_path / "pace.json", {}, reader, most=5)) == 5
+    assert set(reader.asked) == {1, 2, 4, 5}
+    assert costs_here(tmp_path / "pace.json", {}, no_reader, most=1) == ALONE

@@ -21,8 +21,8 @@ from rag.engines.low_bit.conversion import read_manifest
 from rag.engines.low_bit.decoder import FEW, Decoder, States
 from rag.engines.low_bit.kept import Kept, KeptStates
 from rag.engines.low_bit.tuning import tuned_matmul
-from rag.engines.pace import COUNTS, costs_here
 from rag.engines.pace import FILE as PACE
+from rag.engines.pace import costs_here
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
 from rag.reuse import open_store
@@ -77,9 +77,7 @@ class IpexEngine:
         if _may_unpack(self._matmul.bytes_to_keep(self._model.weights), unpacked):
             self._matmul.plan = self._matmul.kept_plan
         self._kept = KeptStates(self._model, self.context)
-        reading = partial(self._read_few, States(self._model, TYPICAL + COUNTS[-1]))
-        costs = costs_here(folder / PACE, {"threads": self._matmul.threads}, reading)
-        self._costs = costs[: self._matmul.alike][:FEW]  # of more at once, each may come out otherwise
+        self._costs = self._measured_costs(folder / PACE)
         made_of = {
             "weights": manifest.source.get("sha256"),
             "low_bit": manifest.low_bit,
@@ -138,8 +136,22 @@ class IpexEngine:
     @torch.inference_mode()
     def _read_few(self, states: States, count: int) -> None:
         """Read so many tokens after a typical prompt."""
-        self._matmul.use_threads()
-        deque(self._model.forward([0] * count, states, range(TYPICAL, TYPICAL + count), rows=count), maxlen=0)
+        with self._failing("reading"):
+            self._matmul.use_threads()
+            slots = range(TYPICAL, TYPICAL + count)
+            deque(self._model.forward([0] * count, states, slots, rows=count), maxlen=0)
+
+    def _measured_costs(self, file: Path) -> Costs:
+        """Return what reading several tokens at once costs, as many as have the same bits as one by one."""
+        made_of = {
+            "torch": torch.__version__,
+            "threads": self._matmul.threads,
+            "library": self._matmul.kernels.variant,
+        }
+        most = min(self._matmul.alike, FEW)
+        return costs_here(
+            file, made_of, partial(self._read_few, States(self._model, TYPICAL + most)), most=most
+        )
 
     @torch.inference_mode()
     def _read_ahead(self, layout: Layout, reuse: Reuse) -> Iterator[Reading]:

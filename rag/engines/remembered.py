@@ -23,7 +23,7 @@ def recall(path: Path) -> dict[str, Any]:
 
 
 def remember(path: Path, measured: Mapping[str, Any]) -> None:
-    """Write it at once or not at all; in a read-only folder it is lost, and measured again next time."""
+    """Write it at once or not at all: in a read-only folder it is lost."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,4 +32,4 @@ def remember(path: Path, measured: Mapping[str, Any]) -> None:
     except OSError as exc:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        logger.warning("%s cannot be written, so the speeds are measured again next time: %s", path, exc)
+        logger.warning("%s cannot be written, so what was measured is not remembered: %s", path, exc)

@@ -137,7 +137,7 @@ class Decoder:
             attended = self._attend(normed, layer, seen, row=row, angles=angles, mask=mask)
             hidden += self._rms(attended, layer.after_attention)
             gate, up = self._multiply(self._rms(hidden, layer.post_norm), layer.gate_up).chunk(2, dim=-1)
-            hidden += self._rms(self._multiply(silu(gate).mul_(up), layer.down), layer.after_mlp)
+            hidden += self._rms(self._multiply(gated(gate).mul_(up), layer.down), layer.after_mlp)
             yield hidden
         return hidden
 
@@ -192,6 +192,14 @@ def rotate(x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch
     """Return keys or queries (..., tokens, head size) turned by their angles; by -`sines`, turned back."""
     left, right = x.chunk(2, dim=-1)
     return x * cosines + torch.cat((-right, left), dim=-1) * sines
+
+
+def gated(x: torch.Tensor) -> torch.Tensor:
+    """Return the SiLU of rows, few of them one by one: torch splits many numbers among threads at any place.
+
+    There it computes the last few of each part without vectors, which may give other bits.
+    """
+    return silu(x) if len(x) > FEW else torch.stack([silu(row) for row in x])
 
 
 def _one_by_one(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

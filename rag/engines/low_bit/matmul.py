@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from sys import maxsize
 from threading import Barrier
 from typing import Final, Literal, TypeAlias
 
@@ -42,9 +43,9 @@ class Matmul:
         self._kept: dict[tuple[int, Method], torch.Tensor] = {}  # by the address of the packed data
 
     @property
-    def alike(self) -> int | None:
-        """How many tokens at most have the same bits as each by itself: those of the kernel; None: any."""
-        return next((least - 1 for least, method in self.plan if method != "kernel"), None)
+    def alike(self) -> int:
+        """How many tokens at most have the same bits as each by itself: those that the kernel multiplies."""
+        return next((least - 1 for least, method in self.plan if method != "kernel"), maxsize)
 
     def bytes_to_keep(self, weights: int) -> int:
         """Return what it takes to keep so many weights dequantised."""
