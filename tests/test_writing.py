@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rag.datatypes import Generation
-from rag.engines.lookup import RUN, Costs, Lookup, best_count, costs_between
+from rag.engines.lookup import RUN, WORTH, Costs, Lookup, best_count, costs_between
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
 from rag.tokenizer.chat import ChatTokenizer
@@ -193,17 +193,24 @@ def test_what_ends_a_prompt_does_not_lengthen_a_run() -> None:
 def test_as_many_are_guessed_as_write_most_in_a_time(seed: int) -> None:
     chance = np.random.default_rng(seed)
     chances, costs = chance.random(5), np.cumsum(chance.random(6)) + 1
-    costs /= costs[0]
+    costs /= costs[0] * chance.uniform(1, 3)
+    costs[0] = 1.0
     tries = 20_000
     right = (chance.random((tries, 5)) < chances).cumprod(axis=1)
     rates = [(1 + right[:, :count].sum(axis=1).mean()) / costs[count] for count in range(6)]
     got = best_count([float(each) for each in chances], [float(each) for each in costs])
-    assert rates[got] > max(rates) - 0.03
+    if got:
+        assert rates[got] > max(rates) - 0.03
+        assert rates[got] > WORTH - 0.03
+    else:
+        assert max(rates) < WORTH + 0.03
 
 
 def test_nothing_is_guessed_where_several_cost_as_much_as_one_by_one_or_nobody_knows() -> None:
     assert best_count([0.9, 0.9], [1.0, 2.0, 3.0]) == 0
     assert best_count([0.9, 0.9], [1.0, 1.2, 1.4]) == 2
+    assert best_count([0.9], [1.0, 1.9 / (WORTH + 0.01)]) == 1
+    assert best_count([0.9], [1.0, 1.9 / (WORTH - 0.01)]) == 0
     assert best_count([0.9, 0.9], [1.0, 1.2]) == 1
     assert best_count([0.9], [1.0]) == best_count([0.9], []) == best_count([], [1.0, 1.1]) == 0
 
