@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 # after one .37, after two .72, after 3 to 7 .83, after 8 to 15 .91, after more .92. Most are taken a little
 # lower, since what a wrong guess costs is sure.
 CHANCES: Final = {1: 0.3, 2: 0.6, 3: 0.8, 8: 0.85, 16: 0.92}
-WORTH: Final = 1.15  # times as many tokens in a time as without guessing; for less, more answers lost than gained
+WORTH: Final = 1.15  # times as many tokens in a time as without guessing; less lost more often than it gained
 RUN: Final = 16  # longest that is looked for
 
 Costs: TypeAlias = Sequence[float]  # of reading 1, 2, 3, ... tokens at once, in readings of one
