@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.engines import pace
+from rag.engines import pace, remembered
 from rag.engines.lookup import ALONE
 from rag.engines.pace import ROUNDS, costs_here
 from rag.engines.remembered import recall, remember
@@ -81,14 +81,17 @@ def test_a_damaged_file_is_measured_again(tmp_path: Path, harm: str) -> None:
 
 
 def test_where_nothing_can_be_written_it_is_measured_each_time(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(remembered.logger, "warning", lambda text, *rest: told.append(text % rest))
     (tmp_path / "taken").write_text("a file where a folder should be", encoding="utf-8")
     file, reader = tmp_path / "taken" / "pace.json", Reader()
     for _ in range(2):
         assert len(costs_here(file, {}, reader)) == COUNTS[-1]
     assert reader.asked[1] == 2 * (ROUNDS + 1)
-    assert "what was measured is not remembered" in caplog.text
+    assert len(told) == 2
+    assert f"{file} cannot be written, so what was measured is not remembered" in told[0]
     assert [each.name for each in tmp_path.iterdir()] == ["taken"]
 
 
