@@ -241,7 +241,7 @@ def test_reading_that_is_stopped_gives_its_room_back(
 def test_stopped_while_a_passage_is_read_nothing_is_mixed_up(
     gguf: Path, tokenizer: ChatTokenizer, store: Store, tmp_path: Path
 ) -> None:
-    long = "The Heron is painted green every spring. " * 8
+    long = "The Heron is painted green every spring. " * 20
     prompt = asking("Which boat?", long, TEXTS[1])
     want, _ = told(opened(gguf, tokenizer, Store(tmp_path / "other", 50 * MEGABYTE)), prompt)
     engine = opened(gguf, tokenizer, store)
