@@ -12,7 +12,8 @@ import pytest
 from rag.engines import pace, remembered
 from rag.engines.lookup import ALONE
 from rag.engines.pace import ROUNDS, costs_here
-from rag.engines.remembered import recall, remember
+from rag.engines.remembered import remember
+from rag.models.files import read_json
 
 COUNTS = (1, 2, 4, 8, 16)
 TAKES = {1: 0.010, 2: 0.012, 4: 0.020, 5: 0.03, 8: 0.040, 16: 0.080}
@@ -36,17 +37,17 @@ def test_it_is_measured_once_for_what_it_depends_on(tmp_path: Path) -> None:
     assert costs[0] == 1.0
     assert costs[3] < 0.8 * 4 < costs[7] < costs[15]  # ordered far apart, whatever else the machine does
     assert reader.asked == dict.fromkeys(COUNTS, ROUNDS + 1)
-    seconds = recall(file)["seconds"]
+    seconds = read_json(file)["seconds"]
     assert all(TAKES[count] <= seconds[str(count)] for count in COUNTS)
     forget_busy(file)
     assert costs_here(file, {"threads": 2}, no_reader) == costs
     costs_here(file, {"threads": 1}, reader)
     assert reader.asked[1] == 2 * (ROUNDS + 1)
-    assert recall(file)["machine"]["threads"] == 1
+    assert read_json(file)["machine"]["threads"] == 1
 
 
 def forget_busy(file: Path) -> None:
-    remember(file, {**recall(file), "busy": False})
+    remember(file, {**read_json(file), "busy": False})
 
 
 def no_reader(count: int) -> None:
@@ -58,7 +59,7 @@ def test_what_was_measured_beside_other_work_is_measured_again_when_that_has_end
 ) -> None:
     file, reader = tmp_path / "pace.json", Reader()
     costs_here(file, {}, reader)
-    remember(file, {**recall(file), "busy": True})
+    remember(file, {**read_json(file), "busy": True})
     monkeypatch.setattr(pace, "is_quiet", lambda: False)
     costs_here(file, {}, no_reader)
     monkeypatch.setattr(pace, "is_quiet", lambda: True)
@@ -72,12 +73,12 @@ def test_what_was_measured_beside_other_work_is_measured_again_when_that_has_end
 def test_a_damaged_file_is_measured_again(tmp_path: Path, harm: str) -> None:
     file, reader = tmp_path / "pace.json", Reader()
     costs_here(file, {}, reader)
-    machine = recall(file)["machine"]
+    machine = read_json(file)["machine"]
     told = json.loads(harm) if harm.startswith("{") and harm.endswith("}") else None
     file.write_text(harm if told is None else json.dumps({**told, "machine": machine}), encoding="latin-1")
     costs_here(file, {}, reader)
     assert reader.asked[1] == 2 * (ROUNDS + 1)
-    assert recall(file)["machine"] == machine
+    assert read_json(file)["machine"] == machine
 
 
 def test_where_nothing_can_be_written_it_is_measured_each_time(

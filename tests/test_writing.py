@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rag.datatypes import Generation
-from rag.engines.lookup import RUN, WORTH, Costs, Lookup, best_count, costs_between
+from rag.engines.lookup import ALONE, RUN, WORTH, Costs, Lookup, best_count, costs_between
 from rag.engines.writing import Logits, Writing, check_room
 from rag.errors import EngineError
 from rag.tokenizer.chat import ChatTokenizer
@@ -17,7 +17,6 @@ from rag.tokenizer.vocabularies import build_tokenizer
 from tests.tiny_qwen2 import MERGES, TOKENS, TYPES
 
 END = TOKENS.index("<|im_end|>")
-ALONE = (1.0,)  # what reading one token at a time costs, and no more are read
 FREE = (1.0,) * 6  # five guesses cost nothing
 
 
@@ -60,7 +59,7 @@ def written(
     prompt: Sequence[int],
     options: Generation,
     *,
-    costs: Sequence[float],
+    costs: Costs,
     seed: int = 0,
 ) -> tuple[str, Writing, Table]:
     table = Table(prompt, costs=costs, seed=seed)
@@ -184,9 +183,8 @@ def test_what_ends_a_prompt_does_not_lengthen_a_run() -> None:
     ended = [*range(RUN - 1)]
     prompt = [*ended, 99, 50, 51, 99, 60, *ended]
     assert Lookup(prompt, FREE).guess(99, room=2) == [60, 0]
-    assert (
-        Lookup(prompt, costs_between({1: 1.0, 3: 3.0})).guess(99, room=2) == []
-    )  # a run of one is seldom right
+    dear = costs_between({1: 1.0, 3: 3.0})  # for what follows a run of one, which is seldom right
+    assert Lookup(prompt, dear).guess(99, room=2) == []
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rag.engines import remembered
 from rag.errors import ModelError
 from rag.models import NO_ADAPTER, chosen_model, find_model, lowbit_folder
+from rag.models.files import read_json
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -95,7 +96,7 @@ def chosen_engine(config: Config) -> str:
 def recall(config: Config) -> Measured | None:
     """Return what was measured of the engines that can run now, as they are now; None where none was."""
     try:
-        data = remembered.recall(config.models_dir / FILE)
+        data = read_json(config.models_dir / FILE)
         speeds = {name: Speed(**speed) for name, speed in data["speeds"].items()}
         measured = Measured(**{**data, "speeds": speeds})
         if measured.machine != holds_for(config):

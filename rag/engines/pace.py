@@ -15,7 +15,8 @@ from typing import Any, Final
 from rag.engines.busy import Others, is_quiet
 from rag.engines.cores import cpu_name
 from rag.engines.lookup import ALONE, Costs, costs_between
-from rag.engines.remembered import recall, remember
+from rag.engines.remembered import remember
+from rag.models.files import read_json
 from rag.race import race
 
 FILE: Final = "pace.json"
@@ -35,7 +36,7 @@ def costs_here(
     if len(counts) == 1:
         return ALONE
     machine = {"cpu": cpu_name(), **made_of}
-    known = recall(file)
+    known = read_json(file)
     seconds = _seconds(known, counts) if known.get("machine") == machine else {}
     if not seconds or (known.get("busy") and is_quiet()):
         others = Others()

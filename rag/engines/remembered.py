@@ -13,15 +13,6 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 
-def recall(path: Path) -> dict[str, Any]:
-    """Return what is remembered there; nothing where that is missing or damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def remember(path: Path, measured: Mapping[str, Any]) -> None:
     """Write it at once or not at all: in a read-only folder it is lost."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")

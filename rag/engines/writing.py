@@ -84,7 +84,8 @@ class Writing:
 
     def _tokens(self, prompt: Sequence[int], logits: Logits, continuation: Continuation) -> Generator[int]:
         """Yield the answer's tokens as they are sure, at most as many as asked for."""
-        lookup = Lookup(prompt, continuation.costs) if self._options.temperature == 0 else None
+        guesses = self._options.temperature == 0 and len(continuation.costs) > 1
+        lookup = Lookup(prompt, continuation.costs) if guesses else None
         left = self._options.max_tokens
         while True:
             token = self._choose(logits)

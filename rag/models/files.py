@@ -163,7 +163,7 @@ def refuse_custom_code(folder: Path, *, trusted: bool) -> None:
     Raises:
         ModelError: when its config.json names code and `trusted` is false.
     """
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if config.get("auto_map") and not trusted:
         raise ModelError(
             "its config.json wants to run Python code that comes with it (auto_map); read that code, and set"
@@ -171,7 +171,8 @@ def refuse_custom_code(folder: Path, *, trusted: bool) -> None:
         )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a file holds; nothing where it is missing or damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -182,7 +183,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def whole_model(folder: Path) -> bool:
     """Tell whether `folder` holds config.json, a tokenizer and every safetensors file its index names."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    index = _read_json(folder / "model.safetensors.index.json").get("weight_map", {})
+    index = read_json(folder / "model.safetensors.index.json").get("weight_map", {})
     shards = set(index.values()) or {"model.safetensors"}
     return "config.json" in names and shards <= names and any(is_tokenizer(name) for name in names)
 

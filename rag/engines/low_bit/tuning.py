@@ -15,7 +15,8 @@ from rag.engines.cores import cpu_name
 from rag.engines.low_bit.kernels import Kernels, usable_variants
 from rag.engines.low_bit.matmul import KEPT, Matmul, Method
 from rag.engines.low_bit.packed import Packed
-from rag.engines.remembered import recall, remember
+from rag.engines.remembered import remember
+from rag.models.files import read_json
 from rag.race import race
 
 TOKENS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # at which to measure; above the last its winner is used
@@ -145,7 +146,7 @@ def _machine(low_bit: str, threads: int) -> dict[str, Any]:
 
 def _remembered(path: Path, machine: dict[str, Any]) -> Tuning | None:
     try:
-        tuning = Tuning(**recall(path))
+        tuning = Tuning(**read_json(path))
         plans = _is_plan(tuning.plan) and _is_plan(tuning.kept_plan)
         usable = tuning.variant in usable_variants() and plans
     except (ValueError, TypeError):
