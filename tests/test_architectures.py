@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from rag.datatypes import Generation, Message, Prompt, Usage
+from rag.engines import hf_weights
 from rag.engines.ipex import IpexEngine
 from rag.engines.low_bit.conversion import convert, read_manifest
 from rag.engines.low_bit.decoder import Decoder, States, rotate
@@ -112,6 +114,25 @@ def test_logits_equal_those_of_transformers(case: str, tmp_path: Path) -> None:
     states = States(ours, 256)
     logits(ours, TOKENS[:150], states)
     torch.testing.assert_close(logits(ours, TOKENS[150:], states, 150), want, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.endswith(" gguf")])
+def test_plain_transformers_runs_each_familys_gguf_file(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hf_weights, "cpu_features", frozenset)  # float32
+    config, has_normalised_head, write = CASES[case]
+    theirs = tiny.random_model(**config)
+    source = write(tmp_path, theirs)
+    if case == "chatglm3 gguf":  # its matrices are one, for which transformers has no class
+        with pytest.raises(ModelError, match="a family that transformers does not have; choose another"):
+            hf_weights.load(source)
+        return
+    if has_normalised_head:
+        theirs.lm_head.weight.data = normalize(theirs.lm_head.weight.data)
+    with torch.inference_mode():
+        ours, want = (model(torch.tensor([TOKENS])).logits for model in (hf_weights.load(source), theirs))
+    torch.testing.assert_close(ours, want, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize(

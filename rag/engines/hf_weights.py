@@ -13,12 +13,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch.nn.functional import normalize
 
 from rag.engines.answerable import Probe
 from rag.engines.cores import cpu_features
 from rag.engines.gguf_folder import gguf_model
 from rag.errors import ModelError, RagError
 from rag.tokenizer.chat import ChatTokenizer
+from rag.weights.architectures import architecture_of, head_size
+from rag.weights.rotary import frequencies
 from rag.weights.sources import TOKENIZER, open_source, tokenizer_files
 
 if TYPE_CHECKING:
@@ -89,15 +92,24 @@ def _from_gguf(path: Path, kind: torch.dtype) -> Any:
     from accelerate import init_empty_weights
 
     source = open_source(path)
+    if architecture_of(source.config).is_told_by_code:
+        raise ModelError(f"{path} is of a family that transformers does not have; choose another engine")
     family = getattr(transformers, source.config["architectures"][0])
+    factors = source.config["rope_scaling"].get("rope_type") == "factors"  # of GGUF files only
+    unsaid = {"rope_scaling"} if factors or not source.config["rope_scaling"] else set()
+    said = {name: value for name, value in source.config.items() if name not in unsaid}
+    said |= {"head_dim": head_size(source.config), "pad_token_id": None}  # whose defaults fit other sizes
     with init_empty_weights():
-        config = {name: value for name, value in source.config.items() if value != {}}
-        network = family(family.config_class(**config))
+        network = family(family.config_class(**said))
     tied = {"lm_head.weight"} if network.config.tie_word_embeddings else set()
     names = network.state_dict().keys() - tied
-    state = {name: source.rows(name, 0, source.shape(name)[0]).to(kind) for name in names}
-    network.load_state_dict(state, strict=False, assign=True)
+    state = {name: source.rows(name, 0, source.shape(name)[0]) for name in names}
+    if source.config["normalised_head"]:
+        state["lm_head.weight"] = normalize(state["lm_head.weight"])
+    network.load_state_dict({name: state[name].to(kind) for name in names}, strict=False, assign=True)
     network.tie_weights()
+    if factors:
+        network.model.rotary_emb.inv_freq = frequencies(source.config, head_size(source.config))
     return network
 
 
