@@ -13,9 +13,12 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Usage
 from rag.engines import hf_weights
 from rag.engines.ipex import IpexEngine
+from rag.engines.llama.library import Llama
+from rag.engines.llamacpp import LlamaCppEngine
 from rag.engines.low_bit.conversion import convert, read_manifest
 from rag.engines.low_bit.decoder import Decoder, States, rotate
 from rag.engines.low_bit.kernels import Kernels, usable_variants
@@ -133,6 +136,37 @@ def test_plain_transformers_runs_each_familys_gguf_file(
     with torch.inference_mode():
         ours, want = (model(torch.tensor([TOKENS])).logits for model in (hf_weights.load(source), theirs))
     torch.testing.assert_close(ours, want, rtol=1e-4, atol=1e-3)
+
+
+TALL = {**MHA, "num_hidden_layers": 32}  # by its layers llama.cpp tells Baichuan's 7B from 13B
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.endswith(" gguf")])
+def test_llama_cpp_runs_each_familys_gguf_file(case: str, tmp_path: Path) -> None:
+    config, has_normalised_head, write = CASES[case]
+    if has_normalised_head:
+        config, write = TALL, gguf_of("baichuan", as_llama_cpp, config=TALL)
+    theirs = tiny.random_model(**config)
+    llama = Llama(write(tmp_path, theirs), cells=512, sequences=1, threads=1, layer=None)
+    with torch.inference_mode():
+        want = theirs(torch.tensor([TOKENS])).logits[0]
+    error = np.abs(llama.read(TOKENS, 0, 0, rows=len(TOKENS)) - want.numpy()).max()
+    assert error < (0.3 if has_normalised_head else 0.04) < 7 < want.abs().max()  # 32 layers in halves, or 2
+
+
+def test_a_head_that_llama_cpp_would_leave_too_long_is_refused(tmp_path: Path) -> None:
+    model = tiny.random_model(**TALL)
+    for name, normalised in (("raw", False), ("normalised", True)):
+        if normalised:
+            model.lm_head.weight.data = normalize(model.lm_head.weight.data)
+        (tmp_path / name).mkdir()
+        path = gguf_of("baichuan", as_llama_cpp, config=TALL)(tmp_path / name, model)
+        config = Config(engine="llamacpp", model=str(path), models_dir=tmp_path / "models", reuse="off")
+        if normalised:
+            assert LlamaCppEngine.open(config).model == str(path)
+        else:
+            with pytest.raises(ModelError, match=r"head of Baichuan 2 .* use --engine ipex or --engine hf"):
+                LlamaCppEngine.open(config)
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,7 @@ def write_gguf(
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     size = config["hidden_size"] // config["num_attention_heads"]
     writer.add_rope_dimension_count(int(size * config.get("partial_rotary_factor", 1)))
+    writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(TOKENS)
     writer.add_token_types(TYPES)

@@ -21,7 +21,14 @@ ENGINES: Final = {
     "it brings code of its own: set trust_remote_code if you trust it": (
         "它自带代码：如果信任它，请设置 `trust_remote_code`"
     ),
+    "{path} is of a family that transformers does not have; choose another engine": (
+        "{path} 所属的系列 transformers 没有；请另选引擎"
+    ),
     # llama.cpp
+    "{path} has the head of Baichuan 2 as it was trained, which llama.cpp does not normalise; use --engine "
+    "ipex or --engine hf": (
+        "{path} 中 Baichuan 2 的输出层未经归一化，而 `llama.cpp` 不会归一化它；请使用 --engine ipex 或 --engine hf"
+    ),
     "llama.cpp cannot load {path}: {error}; fetch it again": (
         "`llama.cpp` 无法加载 {path}：{error}；请重新获取"
     ),

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 from rag.engines.answerable import Probe, read_probe
 from rag.errors import DiskError, ModelError
 from rag.weights.origin import describe, is_same
-from rag.weights.sources import TOKENIZER, open_source, tokenizer_files
+from rag.weights.sources import TOKENIZER, Source, open_source, tokenizer_files
 
 if TYPE_CHECKING:
     from rag.config import Config
 
 FOLDER: Final = "gguf"
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
+UNIT: Final = 0.01  # how far from 1 a row of length 1 may be, quantised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class GgufModel:
     tokenizer: Path
     sha256: str
     layers: int
+    raw_head: bool  # the rows of its head are yet to be brought to length 1, as Baichuan 2 does
     probe: Probe | None
 
 
@@ -59,6 +61,7 @@ def gguf_model(name: str, config: Config) -> GgufModel:
         tokenizer=folder / TOKENIZER,
         sha256=made["source"]["sha256"],
         layers=made["layers"],
+        raw_head=made["raw_head"],
         probe=read_probe(conversion, made["source"]),
     )
 
@@ -81,6 +84,7 @@ def _make(folder: Path, gguf: Path) -> Mapping[str, Any]:
         "format": FORMAT,
         "source": describe(gguf),
         "layers": source.config["num_hidden_layers"],
+        "raw_head": _has_raw_head(source),
         "files": {name: len(content) for name, content in files.items()},
     }
     try:
@@ -91,6 +95,13 @@ def _make(folder: Path, gguf: Path) -> Mapping[str, Any]:
     except OSError as exc:
         raise DiskError(f"{folder} cannot be written: {exc.strerror or exc}; free space or mend it") from exc
     return made
+
+
+def _has_raw_head(source: Source) -> bool:
+    if not source.config["normalised_head"]:
+        return False
+    lengths = source.rows("lm_head.weight", 0, source.shape("lm_head.weight")[0]).norm(dim=1)
+    return bool((lengths - 1).abs().median() > UNIT)
 
 
 def _write(path: Path, content: bytes) -> None:

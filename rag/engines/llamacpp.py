@@ -19,6 +19,7 @@ from rag.engines.lookup import ALONE, Costs
 from rag.engines.pace import FILE as PACE
 from rag.engines.pace import costs_here
 from rag.engines.writing import Logits, Writing, check_room
+from rag.errors import ModelError
 from rag.reuse import open_store
 from rag.reuse.keys import Keys
 from rag.reuse.once import read_once
@@ -72,8 +73,13 @@ class LlamaCppEngine:
 
     @classmethod
     def open(cls, config: Config) -> LlamaCppEngine:
-        """Open the GGUF file of `config.model`; raises ModelError when there is none."""
+        """Open the GGUF file of `config.model`; raises ModelError when there is none that can run."""
         found = gguf_model(config.model, config)
+        if found.raw_head:
+            raise ModelError(
+                f"{found.gguf} has the head of Baichuan 2 as it was trained, which llama.cpp does not "
+                "normalise; use --engine ipex or --engine hf"
+            )
         engine = cls(
             found.gguf,
             model=config.model,
