@@ -18,7 +18,8 @@ from rag.evaluate import Plan, Variant, evaluate, parse_variant, read_set
 from rag.evaluate.compare import compare
 from rag.evaluate.page import to_html
 from rag.evaluate.report import to_json, to_table
-from rag.evaluate.run import _changed
+from rag.evaluate.run import _changed, _share_engines
+from rag.pipeline import Rag
 
 TEA = "Lusong tea house opened in 1921."
 BOATS = "The ferry to Aalness leaves at nine."
@@ -61,6 +62,7 @@ def test_every_figure_is_what_the_echo_engine_must_get(figures: dict[str, Any]) 
     assert figures["answer"]["exact_match"]["value"] == 0.0
     tea, boat = 2 * 1 / (1 + 6), 2 * 1 / (1 + 6)
     assert figures["answer"]["f1"]["value"] == pytest.approx((tea + boat) / 2)
+    assert figures["answer"]["f1_where_answered"] == figures["answer"]["f1"]  # none is refused
     assert figures["citation"]["precision"]["value"] == 1.0
     assert figures["citation"]["recall"]["value"] == 1.0
     assert figures["refusal"]["refused_unanswerable"] | {"low": 0, "high": 0} == {
@@ -101,6 +103,56 @@ def test_variants_are_asked_the_same_questions_side_by_side(config: Config, tmp_
     assert "max_tokens=2, top-k=1" in to_table(report)
 
 
+@pytest.mark.parametrize("order", [("reranker=sentences", "reranker=none"), ("", "reranker=sentences")])
+def test_a_stage_that_one_variant_has_is_told_of_it_alone(
+    order: tuple[str, str], config: Config, tmp_path: Path
+) -> None:
+    plan = Plan(variants=tuple(map(parse_variant, order)), answers=False)
+    report = evaluate(config, read_set(squad(tmp_path)), plan)
+    (row,) = (line for line in to_table(report).splitlines() if "retrieval_reranked.recall_at_1" in line)
+    told = ["1.000", "[0.342-1.000]", "n=2"]
+    assert row.split()[1:] == (["-", *told] if order[0] == "" else [*told, "-"])
+    page = to_html(report)
+    assert "recall_at_1, reranker=sentences" in page
+    assert page.count("<h3>retrieval_reranked</h3>") == 1
+
+
+def test_each_question_begins_with_another_variant(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[int] = []
+    ask = Rag.ask
+
+    def noting(rag: Rag, question: str) -> Any:
+        turns.append(rag.config.top_k)
+        return ask(rag, question)
+
+    monkeypatch.setattr(Rag, "ask", noting)
+    plan = Plan(variants=tuple(parse_variant(f"top_k={each}") for each in (1, 2, 3)))
+    report = evaluate(config, read_set(squad(tmp_path)), plan)
+    assert turns == [1, 2, 3, 2, 3, 1, 3, 1, 2]
+    assert [each.variant for each in report.asked] == ["top_k=1", "top_k=2", "top_k=3"] * 3
+
+
+def test_an_engine_is_shared_where_nothing_that_shapes_it_differs(config: Config) -> None:
+    variants = ("", "top_k=2,caution=1", "passage_tokens=128", "threads=1", "unpacked=on")
+    rags = [Rag(_changed(config, parse_variant(said))) for said in variants]
+    _share_engines(rags)
+    first, asking, indexing, threads, unpacked = (rag.engine for rag in rags)
+    assert first is asking is indexing
+    assert len({id(first), id(threads), id(unpacked)}) == 3
+
+
+def test_a_figure_of_no_question_is_there_and_empty(config: Config, tmp_path: Path) -> None:
+    lines = tmp_path / "mine.jsonl"
+    (config.data_dir / "tea.txt").write_text(TEA, encoding="utf-8")
+    lines.write_text(
+        '{"question": "When did the Lusong tea house open?", "answers": ["1921"], "document": "tea.txt"}'
+    )
+    whole = json.loads(to_json(evaluate(config, read_set(lines))))
+    assert whole["refusal"]["refused_unanswerable"] == {"value": None, "low": None, "high": None, "n": 0}
+
+
 def test_reuse_is_asked_with_and_without_by_one_flag(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +161,7 @@ def test_reuse_is_asked_with_and_without_by_one_flag(
     assert main(["evaluate", str(squad(tmp_path)), *flags, "--json", "figures.json"]) == 0
     told = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert list(told["variants"]) == ["reuse=on", "reuse=off"]
+    assert told["made"]["passages"] == "read before"
     assert "reuse=off" in capsys.readouterr().out
 
 
@@ -203,6 +256,7 @@ def test_two_runs_are_compared_question_by_question(config: Config, tmp_path: Pa
     said = compare(tmp_path / "short.json", tmp_path / "long.json")
     assert "3 questions in both; long.json less short.json" in said
     assert re.search(r"contained +1\.000 \[1\.000-1\.000\] n=2", said)
+    assert re.search(r"citation precision +0\.000 \[0\.000-0\.000\] n=2", said)
     assert "better in long.json: 2" in said
     assert "worse in long.json: 0" in said
     assert "When did the Lusong tea house open?  (right: 1921)" in said

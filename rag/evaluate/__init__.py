@@ -74,6 +74,7 @@ def _made(config: Config, questions: QuestionSet, plan: Plan, *, n: int) -> dict
         "n": n,
         **({"withheld": plan.withhold} if plan.withhold else {}),
         "seed": plan.seed,
+        **({"passages": "read before"} if plan.read_before else {}),
         "embedder": config.embedder,
         **(using if asks else {}),
         "config": config.hash,

@@ -15,6 +15,7 @@ Record: TypeAlias = Mapping[str, Any]
 Pair: TypeAlias = tuple[Record, Record]
 
 SCORES: Final = ("f1", "exact_match", "contained", "first_token", "total")
+CITED: Final = ("precision", "recall")
 
 
 def compare(first: Path, second: Path) -> str:
@@ -60,13 +61,21 @@ def _differences(pairs: Sequence[Pair]) -> Iterator[str]:
     others = [pair for pair in pairs if not pair[0]["answerable"]]
     for key in SCORES:
         yield from _difference(key, _both(pairs, key))
+    for key in CITED:
+        yield from _difference(f"citation {key}", _both(_cited(answerable), key))
     yield from _difference("refused_unanswerable", _both(others, "refused"))
     yield from _difference("refused_answerable", _both(answerable, "refused"))
     yield from _difference("reciprocal rank", [(_reciprocal(a), _reciprocal(b)) for a, b in answerable])
 
 
+def _cited(pairs: Sequence[Pair]) -> list[Pair]:
+    return [(a.get("citation") or {}, b.get("citation") or {}) for a, b in pairs]
+
+
 def _both(pairs: Sequence[Pair], key: str) -> list[tuple[float, float]]:
-    return [(float(a[key]), float(b[key])) for a, b in pairs if key in a and key in b]
+    """Return what both runs have a figure of."""
+    values = [(a.get(key), b.get(key)) for a, b in pairs]
+    return [(float(a), float(b)) for a, b in values if a is not None and b is not None]
 
 
 def _difference(name: str, values: Sequence[tuple[float, float]]) -> Iterator[str]:

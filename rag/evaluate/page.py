@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rag.evaluate.curve import Point, RefusalCurve
 from rag.evaluate.figures import Figure
-from rag.evaluate.report import Block, Report, question_record, show
+from rag.evaluate.report import Report, question_record, rows, show
 from rag.plots import END, Bar, bars, head
 
 TITLE: Final = "Evaluation of {set}"
@@ -23,30 +23,34 @@ def to_html(report: Report) -> str:
     """Return the whole page; every text in it is escaped."""
     made = ", ".join(f"{key} {value}" for key, value in report.made.items())
     parts = [head(TITLE.format(set=report.made.get("set", ""))), f"<p>{escape(made)}</p>"]
-    for name, blocks in report.variants.items():
-        parts.append(f"<h2>{escape(name)}</h2>")
-        parts += [_section(key, block) for key, block in blocks.items()]
-        if name in report.curves:
-            parts.append(_curve(report.curves[name]))
+    parts += [_section(report, name) for name in dict.fromkeys(block for block, _ in rows(report))]
+    parts += [_curve(name, curve) for name, curve in report.curves.items()]
     parts += ["<h2>Questions</h2>", *_questions(report), END]
     return "\n".join(parts)
 
 
-def _section(name: str, block: Block) -> str:
-    known = {key: figure for key, figure in block.items() if figure is not None}
+def _section(report: Report, name: str) -> str:
+    """Draw the figures of one block, those of the variants one below the other."""
+    known = {
+        (key, variant): figure
+        for block, key in rows(report)
+        for variant, blocks in report.variants.items()
+        if block == name and (figure := blocks.get(block, {}).get(key)) is not None
+    }
     if not known:
         return ""
     is_share = name.startswith(SHARES)
     full = 1.0 if is_share else max(figure.high for figure in known.values())
-    drawn = bars(name, [_bar(key, figure) for key, figure in known.items()], full=full or 1.0)
-    return f"<h3>{escape(name)}{UNITS.get(name, '')}</h3>{drawn}"
+    alone = len(report.variants) == 1
+    drawn = [_bar(key if alone else f"{key}, {variant}", known[key, variant]) for key, variant in known]
+    return f"<h3>{escape(name)}{UNITS.get(name, '')}</h3>{bars(name, drawn, full=full or 1.0)}"
 
 
 def _bar(key: str, figure: Figure) -> Bar:
     return Bar(label=key, value=figure.value, low=figure.low, high=figure.high, shown=show(figure))
 
 
-def _curve(curve: RefusalCurve) -> str:
+def _curve(variant: str, curve: RefusalCurve) -> str:
     """Draw the curve, chance below it, and what the bar in use came to, as a dot."""
     size, end = SQUARE + 2 * MARGIN, SQUARE + MARGIN
     x, y = _placed(curve.used)
@@ -59,7 +63,8 @@ def _curve(curve: RefusalCurve) -> str:
         f"<tr><td>{wrong:.3f}<td>{right:.3f}<td>{bar:.2f}</tr>" for wrong, right, bar in curve.points
     )
     return (
-        f'<h3>refusal curve</h3><p>{said}</p><svg role="img" aria-label="refusal curve" width="{size}" '
+        f"<h3>refusal curve, {escape(variant)}</h3><p>{said}</p>"
+        f'<svg role="img" aria-label="refusal curve" width="{size}" '
         f'viewBox="0 0 {size} {size}"><path class="axis" d="M{MARGIN} {MARGIN}V{end}H{end}"/>'
         f'<path class="chance" d="M{MARGIN} {end}L{end} {MARGIN}"/>'
         f'<path class="curve" d="M{"L".join("{} {}".format(*_placed(step)) for step in curve.steps)}"/>'
@@ -86,10 +91,13 @@ def _question(record: Mapping[str, Any], *, alone: bool) -> str:
     wrong = record["refused"] == record["answerable"] if "refused" in record else False
     variant = "" if alone else f"<br><small>{escape(record['variant'])}</small>"
     quotes = _list([f"{each['document']}: {each['quote']}" for each in record.get("citations", ())])
+    by_heart = record.get("closed_book")
+    without = f"<br><small>without documents: {escape(by_heart)}</small>" if by_heart is not None else ""
+    said = f'<span class="{"wrong" if wrong else "right"}">{escape(record.get("answer", ""))}</span>'
     cells = (
         f"{escape(record['question'])}<br><small>{escape(record['id'])}</small>{variant}",
         escape(" | ".join(record["answers"]) or NO_ANSWER[record["withheld"]]),
-        f'<span class="{"wrong" if wrong else "right"}">{escape(record.get("answer", ""))}</span>{quotes}',
+        f"{said}{quotes}{without}",
         str(record["ranks"]["hybrid"] or "-") if record["answerable"] else "",
         f"{record['f1']:.2f}" if "f1" in record else "",
     )

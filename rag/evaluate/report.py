@@ -17,6 +17,7 @@ Block: TypeAlias = dict[str, Figure | None]
 Blocks: TypeAlias = dict[str, Block]
 
 CUTS: Final = (1, 3, 5)
+NOTHING: Final = {"value": None, "low": None, "high": None, "n": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ def _retrieval(asked: Sequence[Asked], stage: Stage) -> Block:
 def _answering(answered: Sequence[tuple[Asked, Answer]]) -> Blocks:
     scored = [(each, each.scored) for each, _ in answered if each.scored]
     with_gold = [score for each, score in scored if each.found]
+    said = [score for each, score in scored if each.answer and not each.answer.refused]
     cited = [each.cited for each, _ in answered if each.cited]
     refused = {
         kind: [float(answer.refused) for each, answer in answered if each.question.answerable == kind]
@@ -88,6 +90,7 @@ def _answering(answered: Sequence[tuple[Asked, Answer]]) -> Blocks:
             "f1": mean_of([score.f1 for _, score in scored]),
             "contained": mean_of([score.contained for _, score in scored]),
             "f1_where_found": mean_of([score.f1 for score in with_gold]),
+            "f1_where_answered": mean_of([score.f1 for score in said]),
             "contained_where_found": mean_of([score.contained for score in with_gold]),
         },
         "citation": {
@@ -142,8 +145,9 @@ def to_json(report: Report) -> str:
 
 
 def _plain(blocks: Blocks) -> dict[str, dict[str, Any]]:
+    """Return every figure; one of no question at all has a null value, and n is 0."""
     return {
-        name: {key: asdict(figure) for key, figure in block.items() if figure is not None}
+        name: {key: asdict(figure) if figure else NOTHING for key, figure in block.items()}
         for name, block in blocks.items()
     }
 
@@ -181,6 +185,8 @@ def question_record(asked: Asked) -> dict[str, Any]:
         record["citation"] = asdict(asked.cited)
     if asked.closed_book is not None:
         record["closed_book"] = asked.closed_book
+    if asked.closed_book_scored is not None:
+        record["closed_book_f1"] = asked.closed_book_scored.f1
     return record
 
 
@@ -189,8 +195,8 @@ def to_table(report: Report) -> str:
     lines = [", ".join(f"{key} {value}" for key, value in report.made.items()), ""]
     names = list(report.variants)
     lines.append(f"{'':40}" + "".join(f"{name:>30}" for name in names) if len(names) > 1 else "")
-    for block, key in _rows(report):
-        figures = [blocks[block].get(key) for blocks in report.variants.values()]
+    for block, key in rows(report):
+        figures = [blocks.get(block, {}).get(key) for blocks in report.variants.values()]
         if any(figures):
             lines.append(f"{block + '.' + key:40}" + "".join(f"{show(figure):>30}" for figure in figures))
     for name, curve in report.curves.items():
@@ -198,9 +204,10 @@ def to_table(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _rows(report: Report) -> list[tuple[str, str]]:
-    first = next(iter(report.variants.values()))
-    return [(block, key) for block, figures in first.items() for key in figures]
+def rows(report: Report) -> list[tuple[str, str]]:
+    """Return what any variant has a figure of: one with a reranker has a stage more than one without."""
+    every = [(block, key) for blocks in report.variants.values() for block in blocks for key in blocks[block]]
+    return list(dict.fromkeys(every))
 
 
 def show(figure: Figure | None) -> str:

@@ -30,6 +30,8 @@ STAGES: Final[tuple[Stage, ...]] = ("dense", "lexical", "hybrid", "reranked")
 DEPTH: Final = 10  # hits of each stage among which the right one is looked for
 CLOSED_BOOK: Final = "Answer the question in a few words. 用几个词回答问题。"
 CLOSED_BOOK_TOKENS: Final = 48
+INDEXING: Final = frozenset({"embedder", "passage_tokens", "ocr", "passwords", "file_timeout"})
+ASKING: Final = frozenset({"reranker", "top_k", "max_tokens", "temperature", "caution", "seed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,8 @@ def run_questions(
 ) -> list[Asked]:
     """Ask all questions under each variant in turn, so that a busy moment of the machine hits all alike.
 
-    The index is thrown away afterwards.
+    Each question begins with another variant, since what one has read others may find read. The index is
+    thrown away afterwards.
 
     Raises:
         ConfigError: for a setting that is not known.
@@ -94,15 +97,21 @@ def run_questions(
         total = len(questions.questions)
         for done, question in enumerate(questions.questions):
             progress(Progress(stage="asking", done=done, total=total, unit="questions"))
-            for name, rag in rags.items():
-                found = _search(rag, question, variant=name)
-                if plan.read_before and plan.answers:
-                    _read_before(rag, question)
-                found = _answered(rag, found) if plan.answers else found
-                remembers = plan.closed_book and question.answerable
-                asked.append(_from_memory(rag, found) if remembers else found)
+            turns = deque(rags)
+            turns.rotate(-done)
+            by_variant = {name: _ask(rags[name], question, plan, variant=name) for name in turns}
+            asked += [by_variant[name] for name in rags]
         progress(Progress(stage="asking", done=total, total=total, unit="questions"))
     return asked
+
+
+def _ask(rag: Rag, question: Question, plan: Plan, *, variant: str) -> Asked:
+    found = _search(rag, question, variant=variant)
+    if plan.answers:
+        if plan.read_before:
+            _read_before(rag, question)
+        found = _answered(rag, found)
+    return _from_memory(rag, found) if plan.closed_book and question.answerable else found
 
 
 def _changed(config: Config, variant: Variant) -> Config:
@@ -141,7 +150,7 @@ def _open_all(
     indexes: dict[str, Path] = {}
     rags: dict[str, Rag] = {}
     for name, config in configs.items():
-        index_key = f"{config.embedder} {config.passage_tokens}"
+        index_key = config.model_dump_json(include=set(INDEXING))
         if config.embedder not in embedders:
             embedders[config.embedder] = open_embedder(config)
         is_new = index_key not in indexes
@@ -162,11 +171,10 @@ def _share_engines(rags: Iterable[Rag]) -> None:
     """Load each model once, however many variants use it."""
     engines: dict[str, Engine] = {}
     for rag in rags:
-        config = rag.config
-        key = f"{chosen_engine(config)} {config.model} {config.adapter} {config.low_bit} {config.threads}"
-        key += f" {config.reuse} {config.openai_url} {config.openai_context}"
+        elsewhere = INDEXING | ASKING | {"engine", "index_dir"}
+        key = chosen_engine(rag.config) + rag.config.model_dump_json(exclude=set(elsewhere))
         if key not in engines:
-            engines[key] = open_engine(config)
+            engines[key] = open_engine(rag.config)
         rag.engine = engines[key]
 
 
