@@ -390,3 +390,51 @@ def test_a_process_that_started_the_library_leaves_no_file_open_at_its_end() -> 
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
     )
     assert "ResourceWarning" not in done.stderr
+
+
+def is_read(engine: LlamaCppEngine, text: str) -> bool:
+    steps = engine.read(asking("", text))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return bool(end.value)
+
+
+def file_of_the_beginning(engine: LlamaCppEngine, store: Store) -> Path:
+    layout = engine._layout(engine._tokenizer.render(asking("", TEXTS[0])))
+    assert engine._passages
+    return store._file(engine._passages._key(layout))
+
+
+def test_reading_ahead_pushes_nothing_out_though_the_beginning_is_gone(
+    gguf: Path, tokenizer: ChatTokenizer, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "read", MEGABYTE)
+    engine = opened(gguf, tokenizer, store)
+    texts = [f"{TEXTS[0]} Boat {number}." for number in range(40)]
+    count = next(number for number, text in enumerate(texts) if not is_read(engine, text))
+    beginning = file_of_the_beginning(engine, store)
+    beginning.with_name("other.safetensors").write_bytes(beginning.read_bytes())  # what is in its place
+    beginning.unlink()
+    kept = set(store.folder.glob("*/*.safetensors"))
+    assert len(kept) == count + 1
+    assert not is_read(engine, texts[count])
+    assert not is_read(opened(gguf, tokenizer, store), texts[count])
+    assert set(store.folder.glob("*/*.safetensors")) == kept
+
+
+def test_the_beginning_stays_used_and_is_kept_again(
+    gguf: Path, tokenizer: ChatTokenizer, store: Store
+) -> None:
+    engine = opened(gguf, tokenizer, store)
+    assert is_read(engine, TEXTS[0])
+    beginning = file_of_the_beginning(engine, store)
+    os.utime(beginning, (1, 1))
+    told(engine, asking("Which boat?", TEXTS[1]))
+    assert beginning.stat().st_mtime > 1
+    beginning.unlink()
+    told(engine, asking("Which boat?", TEXTS[2]))
+    assert beginning.exists()
+    fresh = opened(gguf, tokenizer, store)
+    assert told(fresh, asking("Which boat?", TEXTS[0]))[1].cached_tokens > 100

@@ -48,8 +48,7 @@ class Store:
         if not whole:
             self.drop(key)
             return None
-        with suppress(OSError):
-            os.utime(file)
+        self.touch(key)
         return arrays
 
     def put(self, key: str, arrays: Arrays, *, texts: Iterable[str] = ()) -> None:
@@ -73,6 +72,12 @@ class Store:
         except (OSError, SafetensorError):
             with suppress(OSError):
                 torn.unlink(missing_ok=True)
+
+    def touch(self, key: str) -> bool:
+        """Note that something is used, and tell whether it is there."""
+        with suppress(OSError):
+            os.utime(self._file(key))
+        return self.has(key)
 
     def has(self, key: str) -> bool:
         return self._file(key).exists()
