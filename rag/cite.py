@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rag.datatypes import Citation, Hit, Passage
+from rag.datatypes import Box, Citation, Hit, Passage
 from rag.evidence import ENOUGH, Held, Nearness, features
 from rag.refuse import refusal, refuses
 from rag.sentences import sentence_spans
@@ -205,10 +205,16 @@ def citation_of(marker: int, passage: Passage, start: int, end: int) -> Citation
         unit=passage.unit,
         part=passage.part,
         cells=passage.cells,
-        boxes=passage.boxes,
+        boxes=boxes_of(passage, passage.start + start, passage.start + end),
         confidence=passage.confidence,
         also=passage.also,
     )
+
+
+def boxes_of(passage: Passage, start: int, end: int) -> tuple[Box, ...]:
+    """Return the boxes of a passage's lines that `document.text[start:end]` touches."""
+    lines = [line for line in passage.regions if line.start < end and start < line.end]
+    return tuple(line.box for line in lines if line.box)
 
 
 def _page(passage: Passage, offset: int) -> int | None:

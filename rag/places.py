@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rag.datatypes import Box, Document, Heading, Page, Passage, Region
 
-PLACE: Final = ("page", "later_pages", "unit", "part", "cells", "boxes", "confidence")
+PLACE: Final = ("page", "later_pages", "unit", "part", "cells", "regions", "confidence")
 
 
 def pack(document: Document) -> str:
@@ -39,7 +39,7 @@ def unpack(packed: str, *, source: str, digest: str, text: str) -> Document:
 def pack_place(passage: Passage) -> str:
     """Return where a passage stands beside its offsets; "" for one that has no such place."""
     value = {name: getattr(passage, name) for name in PLACE}
-    value["boxes"] = [astuple(box) for box in passage.boxes]
+    value["regions"] = [astuple(region) for region in passage.regions]
     kept = {name: each for name, each in value.items() if each not in (None, "", "page", (), [])}
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""
 
@@ -47,8 +47,8 @@ def pack_place(passage: Passage) -> str:
 def unpack_place(packed: str) -> dict[str, Any]:
     """Return the fields of `Passage` that `pack_place` was given."""
     value: dict[str, Any] = json.loads(packed) if packed else {}
-    if "boxes" in value:
-        value["boxes"] = tuple(Box(**_named(Box, row)) for row in value["boxes"])
+    if "regions" in value:
+        value["regions"] = tuple(map(_region, value["regions"]))
     if "later_pages" in value:
         value["later_pages"] = tuple((number, start) for number, start in value["later_pages"])
     return value

@@ -37,7 +37,7 @@ QUESTION: Final[dict[Language, str]] = {
     "zh": "问题：{question}\n用中文回答：",
 }
 # Answered before every conversation: read once, since they never change. Without them a small model makes
-# sentences about the passages; see the README for what they are worth.
+# sentences about the passages.
 SHOWN: Final = (
     "[1] tea.md\nThe Lusong tea house opened in 1921 on Bridge Street. Its founder, Lin Yue, sold green tea "
     "from the hills; her daughter added a kitchen in 1950, because travellers asked for hot meals.\n\n",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rag.cite import Citer, cite
 from rag.config import Config
-from rag.datatypes import Hit, Passage
+from rag.datatypes import Box, Hit, Passage, Region
 from rag.embed import open_embedder
 from rag.nearness import EmbeddedNearness, nearness_by
 from rag.prompt import NO_ANSWER
@@ -70,6 +71,20 @@ def test_a_citation_quotes_the_supporting_sentence_at_its_place_in_the_document(
     assert (citation.marker, citation.document, citation.page) == (2, "2.md", 4)
     assert citation.quote == "未休完的年假最多可以保留七天。"
     assert TEA[citation.start - 100 : citation.end - 100] == citation.quote
+
+
+def test_a_citation_has_the_boxes_of_the_lines_it_touches() -> None:
+    text = "The pier is long.\nIt was built in\n1911 by Marit.\nIt is closed."
+    lines, start = [], 100
+    for number, line in enumerate(text.split("\n")):
+        box = Box(page=2, left=0, bottom=-number, right=9, top=1 - number)
+        lines.append(Region(start=start, end=start + len(line), box=box))
+        start += len(line) + 1
+    shown = hit(1, text)
+    shown = replace(shown, passage=replace(shown.passage, regions=tuple(lines)))
+    (citation,) = cite("It was built in 1911 by Marit. [1]", [shown]).citations
+    assert citation.quote == "It was built in\n1911 by Marit."
+    assert citation.boxes == (lines[1].box, lines[2].box)
 
 
 def test_a_sentence_over_two_sentences_quotes_both() -> None:

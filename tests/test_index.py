@@ -348,9 +348,9 @@ def test_a_damaged_database_is_set_aside_not_deleted(index: Index, folder: Path,
 def test_an_index_of_another_format_is_set_aside(index: Index, folder: Path) -> None:
     index.close()
     with sqlite3.connect(folder / "index.sqlite") as connection:
-        connection.execute("UPDATE meta SET value = replace(value, '\"format\": 4', '\"format\": 3')")
+        connection.execute("UPDATE meta SET value = replace(value, '\"format\": 5', '\"format\": 4')")
     connection.close()
-    with pytest.raises(IndexMismatchError, match=r"format 3\..*format 4\..*rag sync"):
+    with pytest.raises(IndexMismatchError, match=r"format 4\..*format 5\..*rag sync"):
         open_index(folder)
     with Index.open_for_sync(folder, embedder="hashing", dim=EMBEDDER.dim, passage_tokens=64) as again:
         assert "was made by another version of Kaoju; it is kept in" in again.notice

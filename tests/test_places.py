@@ -10,6 +10,7 @@ from rag.datatypes import Box, Document, Heading, Page, Passage, Region
 from rag.places import pack, pack_place, unpack, unpack_place
 
 BOX = Box(page=2, left=1.5, bottom=0, right=3, top=4.25)
+LINE = Region(start=0, end=1, box=BOX, confidence=0.5)
 PLAIN = Passage(source="a.md", digest="d", start=0, end=1, text="x")
 
 
@@ -19,7 +20,7 @@ PLAIN = Passage(source="a.md", digest="d", start=0, end=1, text="x")
         PLAIN,
         replace(PLAIN, page=3, later_pages=((4, 9), (5, 12)), unit="slide"),
         replace(PLAIN, unit="sheet", page=1, cells="'A B'!A1:C4"),
-        replace(PLAIN, part="docs › 附件.pdf", boxes=(BOX, BOX), confidence=0.5),
+        replace(PLAIN, part="docs › 附件.pdf", regions=(LINE, LINE), confidence=0.5),
         replace(PLAIN, confidence=0.0),
     ],
 )

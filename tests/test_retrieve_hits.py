@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rag.datatypes import Box, Hit, Passage, Ranks
+from rag.datatypes import Box, Hit, Passage, Ranks, Region
 from rag.retrieve.compare import sides
 from rag.retrieve.hits import distinct, interleaved, joined
 
@@ -93,14 +93,13 @@ def test_no_two_that_are_left_could_be_joined(seed: int) -> None:
 
 
 def test_a_joined_passage_knows_its_pages_boxes_and_surest_signals() -> None:
-    one = hit(
-        "First.", score=0.4, page=3, boxes=(Box(page=3, left=0, bottom=0, right=1, top=1),), confidence=0.9
-    )
+    line = Region(start=0, end=6, box=Box(page=3, left=0, bottom=0, right=1, top=1))
+    one = hit("First.", score=0.4, page=3, regions=(line,), confidence=0.9)
     two = hit("Second.", start=7, score=0.8, page=4, later_pages=((5, 9),), confidence=0.7)
     (whole,) = joined([two, one], between=part_of({"a.txt": "First. Second."}), fits=at_most(99))
     assert (whole.passage.page, whole.passage.later_pages) == (3, ((4, 7), (5, 9)))
     assert (whole.passage.start, whole.passage.end, whole.score, whole.dense) == (0, 14, 0.8, 0.8)
-    assert (len(whole.passage.boxes), whole.passage.confidence) == (1, 0.7)
+    assert (len(whole.passage.regions), whole.passage.confidence) == (1, 0.7)
 
 
 @pytest.mark.parametrize(

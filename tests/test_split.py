@@ -385,7 +385,7 @@ def test_a_passage_has_the_boxes_of_its_lines_and_the_confidence_of_nearly_all_o
         (passage,) = pieces(built(builder.build()), 256)
         return passage
 
-    assert [box.bottom for box in read(None, None, None).boxes] == [0, 1, 2]
+    assert [line.box and line.box.bottom for line in read(None, None, None).regions] == [0, 1, 2]
     assert read(None, None).confidence is None
     assert read(0.3).confidence == 0.3
     assert read(*[0.9] * 10, 0.2).confidence == 0.9
@@ -400,11 +400,9 @@ def test_boxes_and_cells_belong_to_the_passage_that_shows_them() -> None:
     value = built(builder.build())
     for passage in pieces(value):
         inside = [
-            region.box
-            for region in value.regions
-            if region.start < passage.end and region.end > passage.start
+            region for region in value.regions if region.start < passage.end and region.end > passage.start
         ]
-        assert list(passage.boxes) == inside
+        assert list(passage.regions) == inside
 
 
 @pytest.mark.parametrize("limit", [32, 100, 256, 480])

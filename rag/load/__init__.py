@@ -1,16 +1,17 @@
-"""A file -> a Document: what it is, is decided by its content first and its name second."""
+"""A file -> a Document, or a picture of a page: what it is, is decided by its content, then by its name."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from rag.datatypes import Document
+from rag.datatypes import Box, Document
 from rag.errors import LoadError
 from rag.load.content import Content
 from rag.load.detect import detect
@@ -80,6 +81,21 @@ def load(
     )
 
 
+def draw(path: Path, boxes: Sequence[Box], *, digest: str = "", settings: Settings | None = None) -> bytes:
+    """Return the page on which `boxes` lie as PNG, the boxes marked; `digest` is that of the file as read.
+
+    Raises:
+        LoadError: as `rag.load.pages.drawn.draw`, and when the file has been changed since it was read.
+    """
+    from rag.load.pages.drawn import draw as drawn
+
+    data = _bytes_of(path)
+    if digest and hashlib.sha256(data).hexdigest() != digest:
+        raise LoadError("it has been changed since it was read: sync first")
+    with _failing():
+        return drawn(Source(data=data, name=path.name, settings=settings or Settings()), boxes)
+
+
 def read(source: Source) -> Content:
     """Read a file's bytes, or a member's, by whoever reads its type.
 
@@ -88,8 +104,18 @@ def read(source: Source) -> Content:
     """
     if not SOMETHING.search(source.data):
         raise LoadError("the file is empty")
-    try:
+    with _failing():
         content = _reader_of(source)(source)
+    if not content.text.strip():
+        raise LoadError("; ".join(content.notes)[:300] or "there is no text in it")
+    return content
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Say what is wrong with a file in a LoadError, whatever its reader raises."""
+    try:
+        yield
     except LoadError:
         raise
     except MemoryError as exc:
@@ -100,9 +126,6 @@ def read(source: Source) -> Content:
         raise LoadError("it is nested too deeply to be read") from exc
     except Exception as exc:  # a damaged file makes a parser raise anything
         raise LoadError(f"the file is damaged or unusual: {type(exc).__name__}: {exc}"[:300]) from exc
-    if not content.text.strip():
-        raise LoadError("; ".join(content.notes)[:300] or "there is no text in it")
-    return content
 
 
 def _reader_of(source: Source) -> Reader:

@@ -1,4 +1,4 @@
-"""The process that reads documents: requests come in as lines of JSON, replies go out with their length.
+"""The process that reads and draws documents: requests come as lines of JSON, replies with their length.
 
 It runs under limits of memory, disk and time, and ends when its parent does.
 """
@@ -16,13 +16,14 @@ import sys
 import tempfile
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from rag.datatypes import Document
+from rag.datatypes import Box, Document
 from rag.errors import LoadError
-from rag.load import load
+from rag.load import draw, load
 from rag.load.limits import cut, limit_process
 from rag.load.source import LimitError, Settings
 from rag.places import pack
@@ -70,9 +71,13 @@ def _answer(request: dict[str, Any], replies: BinaryIO) -> bytes:
     _end_after(request["timeout"] + GRACE)
     advance = _renewal(request["timeout"], replies)
     settings = Settings(passwords=tuple(request["passwords"]), ocr=request["ocr"])
+    path, source = Path(request["path"]), request["source"]
     try:
-        path = Path(request["path"])
-        reply = _encode(cut(load(path, source=request["source"], settings=settings, advance=advance)))
+        if "boxes" in request:
+            boxes = [Box(**box) for box in request["boxes"]]
+            reply = _picture(draw(path, boxes, digest=request["digest"], settings=settings))
+        else:
+            reply = _encode(cut(load(path, source=source, settings=settings, advance=advance)))
     except LoadError as exc:
         reply = _error(str(exc), spent=isinstance(exc.__cause__, MemoryError))
     except MemoryError:
@@ -108,6 +113,10 @@ def _error(reason: str, *, spent: bool) -> bytes:
 def _encode(document: Document) -> bytes:
     value = {"digest": document.digest, "text": document.text, "places": pack(document)}
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _picture(png: bytes) -> bytes:
+    return json.dumps({"picture": b64encode(png).decode("ascii")}).encode()
 
 
 def _private_output() -> BinaryIO:

@@ -1,4 +1,4 @@
-"""Documents read in a child process, so that a hostile or broken file cannot harm this one."""
+"""Documents read and drawn in a child process, so that a hostile or broken file cannot harm this one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from rag.datatypes import Document
+from rag.datatypes import Box, Document
 from rag.errors import LoadError
 from rag.load.child import MAX_STEPS, MAX_TIMES
 from rag.load.limits import MAX_RESIDENT, WORN
@@ -68,20 +70,34 @@ class Loader:
                 child.
             RuntimeError: when the loader is closed meanwhile.
         """
+        reply = self._reply(path, source=source)
+        return unpack(reply["places"], source=source, digest=reply["digest"], text=reply["text"])
+
+    def draw(self, path: Path, boxes: Sequence[Box], *, digest: str) -> bytes:
+        """Return the page with the first box as PNG, those on it marked; `digest` is that of the file read.
+
+        Raises:
+            LoadError: as `rag.load.draw` does, and as `load`.
+            RuntimeError: when the loader is closed meanwhile.
+        """
+        reply = self._reply(path, source="", boxes=[asdict(box) for box in boxes], digest=digest)
+        return b64decode(reply["picture"])
+
+    def _reply(self, path: Path, **asked: Any) -> dict[str, Any]:
         with self._lock:
             try:
-                reply = self._ask(path, source)
+                reply = self._ask(path, asked)
             except BaseException:
                 self._replace()  # whatever is left in its pipe belongs to this file
                 raise
         if "error" in reply:
             raise LoadError(reply["error"])
-        return unpack(reply["places"], source=source, digest=reply["digest"], text=reply["text"])
+        return reply
 
-    def _ask(self, path: Path, source: str) -> dict[str, Any]:
+    def _ask(self, path: Path, asked: dict[str, Any]) -> dict[str, Any]:
         request = {
+            **asked,
             "path": os.fspath(path.absolute()),
-            "source": source,
             "timeout": self._timeout,
             "passwords": self._settings.passwords,
             "ocr": self._settings.ocr,

@@ -108,7 +108,7 @@ def _spanning(before: Passage, after: Passage, text: str) -> Passage:
         end=before.start + len(text),
         text=text,
         later_pages=tuple(dict.fromkeys(later)),
-        boxes=tuple(dict.fromkeys(before.boxes + after.boxes)),
+        regions=tuple(dict.fromkeys(before.regions + after.regions)),
         confidence=min(sure, default=None),
     )
 

@@ -1,4 +1,4 @@
-"""Where a span of a document stands for a person: headings, page, member, cells, boxes."""
+"""Where a span of a document stands for a person: headings, page, member, cells, lines."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Places:
             "unit": page.unit if page else "page",
             "part": page.part if page else "",
             "cells": f"{sheet}!{cells}" if cells and (sheet := self._sheet(page)) else cells,
-            "boxes": tuple(region.box for region in regions if region.box),
+            "regions": tuple(region for region in regions if region.box),
             "confidence": _confidence(regions),
         }
 

@@ -38,7 +38,46 @@
   }, true);
   const openAgain = () => document.querySelectorAll('#sources .card').forEach((card) => {
     if (opened.has(cardKey(card.dataset))) card.open = true;
+    const look = card.querySelector('.look');
+    if (look && looked.has(look.dataset.picture) && !isUnfolded(look)) unfold(look);
   });
+
+  // The original page below the passage; its address -> where the picture is in memory, once it is there.
+  const looked = new Map();
+  const isUnfolded = (look) => look.getAttribute('aria-expanded') === 'true';
+  const unfold = (look) => {
+    look.setAttribute('aria-expanded', 'true');
+    look.dataset.show = look.textContent;
+    look.textContent = look.dataset.hide;
+    const figure = document.createElement('figure');
+    figure.className = 'original waiting';
+    look.after(figure);
+    const { picture, failed } = look.dataset;
+    if (!looked.has(picture)) {
+      looked.set(picture, fetch(new URL(picture, window.gradio_config.root + '/')).then(async (reply) => {
+        if (!reply.ok) throw new Error(await reply.text());
+        return URL.createObjectURL(await reply.blob());
+      }));
+    }
+    looked.get(picture).then((address) => {
+      const [large, image] = ['a', 'img'].map((name) => document.createElement(name));
+      image.alt = look.dataset.show;
+      image.src = large.href = address;
+      large.target = '_blank';
+      large.append(image);
+      figure.append(large);
+    }).catch((error) => {
+      looked.delete(picture); // so that it is tried again
+      figure.textContent = `${failed} ${error.message}`;
+    }).finally(() => figure.classList.remove('waiting'));
+  };
+  const fold = (look) => {
+    look.setAttribute('aria-expanded', 'false');
+    look.textContent = look.dataset.show;
+    looked.get(look.dataset.picture)?.then(URL.revokeObjectURL, () => {});
+    looked.delete(look.dataset.picture);
+    look.nextElementSibling.remove();
+  };
 
   // What a term of the account means, for who has no pointer to rest on it.
   const help = document.createElement('p');
@@ -96,13 +135,14 @@
     if (target.dataset.event === 'language') localStorage.setItem('kaoju-language', target.dataset.code);
     if (target.matches('#scope .where')) openScope(!body.matches('.scoping'));
     if (target.matches('#scope-panel .done')) closeScope();
-    if (target.id === 'clear') { clearDays('all'); ticked.clear(); opened.clear(); }
+    if (target.id === 'clear') { clearDays('all'); ticked.clear(); opened.clear(); looked.clear(); }
     if (target.dataset.event === 'unpick') {
       clearDays(target.dataset.kind);
       ticked.clear();
       unpicked = Boolean(target.closest('#scope'));
     }
     if (target.matches('.chip, .show, .near')) showSources(target.dataset.turn, cardOf(target.dataset));
+    if (target.matches('.look')) (isUnfolded(target) ? fold : unfold)(target);
     if (target.matches('#sources .close')) body.classList.remove('sheet');
     if (target.matches('.theme')) {
       setTheme(!body.classList.contains('dark'));

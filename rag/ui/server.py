@@ -13,6 +13,7 @@ from rag.errors import ConfigError
 from rag.ui.elements import asset, theme
 from rag.ui.frame import Framed
 from rag.ui.hosts import HostCheck, known_hosts
+from rag.ui.originals import PATH, served
 from rag.ui.page import TITLE, build_ui
 from rag.ui.shelf import Shelf
 
@@ -61,6 +62,8 @@ def web_app(rag: Rag, config: Config, shelf: Shelf | None = None) -> Any:
     from fastapi import FastAPI
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    for root in dict.fromkeys(("", _root_path(config))):  # a proxy may leave its path away or not
+        app.add_route(root + PATH, served(rag))
     page = build_ui(rag, shelf or Shelf(rag))
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = SECONDS_BETWEEN_LOOKS
     app = gradio.mount_gradio_app(

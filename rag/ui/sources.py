@@ -9,6 +9,7 @@ from typing import Final
 
 from rag.datatypes import Citation, Hit, Passage
 from rag.render import file_name, is_doubtful, page_range
+from rag.ui.originals import address
 from rag.ui.texts import Texts
 from rag.ui.turns import Turn, shorten
 
@@ -73,8 +74,20 @@ def _card(hit: Hit, turn: Turn, texts: Texts, *, shown: bool) -> str:
         f'<details class="card{"" if shown else " quiet"}" data-turn="{turn.number}"'
         f' data-place="{turn.hits.index(hit) + 1}" data-marker="{hit.marker}"{" open" if shown else ""}>'
         f'<summary>{number}<b title="{name}">{name}</b>{below}{place}</summary>'
-        f"{heading}{_remarks(passage, texts)}{_quotation(hit, turn.citations)}"
+        f"{heading}{_remarks(passage, texts)}{_quotation(hit, turn.citations)}{_look(hit, turn, texts)}"
         f'<p class="scores">{scores}</p></details>'
+    )
+
+
+def _look(hit: Hit, turn: Turn, texts: Texts) -> str:
+    """Return the button that shows the original page, where a passage has one."""
+    where = address(hit, turn.citations)
+    if not where:
+        return ""
+    return (
+        f'<button type="button" class="look" aria-expanded="false" data-failed="{escape(texts.look_failed)}"'
+        f' data-hide="{escape(texts.look_hide)}" data-picture="{escape(where)}&amp;lang={texts.code}">'
+        f"{texts.look}</button>"
     )
 
 

@@ -67,6 +67,9 @@ class Texts:
     slides: str
     sheet: str
     cells: str
+    look: str
+    look_hide: str
+    look_failed: str
     doubtful: str
     also: str
     score: str

@@ -20,6 +20,7 @@ import pytest
 from rag.config import Config
 from rag.render.labels import LABELS
 from rag.ui.languages import CHINESE, ENGLISH
+from tests.drawn import drawn_pdf
 from tests.reverse_proxy import reverse_proxy
 
 pytestmark = pytest.mark.browser
@@ -160,6 +161,35 @@ def test_an_answer_streams_with_its_source_beside_it(
         footer = page.inner_text("#live .made")
         assert "echo" in footer
         assert re.search(texts.total_time.format(seconds=r"\d+\.\d " + texts.seconds.split()[-1]), footer)
+
+
+def test_the_original_page_is_shown_below_the_passage_and_hidden_again(
+    chromium: Any, config: Config, write: Callable[[str, str], Path]
+) -> None:
+    lines = [(60.0, 700.0 - 40 * at, f"The lamp number {at} burns oil.") for at in range(9)]
+    (config.data_dir / "lamps.pdf").write_bytes(drawn_pdf(lines))
+    with serve(config) as url, tab(chromium, url) as page:
+        ask(page, "What does the lamp number 3 burn?")
+        answer(page)
+        look = page.locator("#sources .card[open] .look").first
+        assert look.inner_text() == ENGLISH.look
+        look.click()
+        page.wait_for_function("document.querySelector('#sources .original img')?.naturalWidth > 0")
+        shown = page.locator("#sources .original img")
+        width, height = shown.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+        assert height / width == pytest.approx(842 / 595, abs=0.01)
+        assert look.inner_text() == ENGLISH.look_hide
+        page.click("#bar [data-code=zh]")  # the cards are drawn anew
+        page.wait_for_function("document.querySelector('#sources .original img')?.naturalWidth > 0")
+        assert look.inner_text() == CHINESE.look_hide
+        look.click()
+        assert page.locator("#sources .original").count() == 0
+        (config.data_dir / "lamps.pdf").unlink()
+        look.click()
+        page.wait_for_function(
+            "text => document.querySelector('#sources .original').textContent.startsWith(text)",
+            arg=CHINESE.look_failed,
+        )
 
 
 @pytest.mark.model

@@ -36,7 +36,7 @@ def read_image(source: Source) -> Content:
     if not source.settings.ocr:
         raise LoadError(OFF)
     builder = ContentBuilder()
-    for number, total, picture in _pictures(source.data, builder):
+    for number, total, picture in pictures(source.data, builder):
         if total > 1:
             source.advance(f"page {number} of {total}")
         add_pieces(builder, number, _pieces(picture), unit="page" if total > 1 else None)
@@ -59,7 +59,7 @@ def _pieces(picture: Image.Image) -> list[Piece]:
     return [moved(piece, 1 / scale) for piece in pieces]
 
 
-def _pictures(data: bytes, builder: ContentBuilder) -> Iterator[tuple[int, int, Image.Image]]:
+def pictures(data: bytes, builder: ContentBuilder) -> Iterator[tuple[int, int, Image.Image]]:
     """Yield the pages of an image: their number, how many there are, and each upright on white."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about odd metadata

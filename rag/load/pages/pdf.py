@@ -53,7 +53,7 @@ def read_pdf(source: Source) -> Content:
     Raises:
         LoadError: when it is encrypted, damaged, or nothing can be read on its pages.
     """
-    document = _open(source)
+    document = open_pdf(source)
     document.init_forms()
     reader = PageReader(source)
     sheets = list(_sheets(document, reader, source))
@@ -68,7 +68,8 @@ def read_pdf(source: Source) -> Content:
     return content
 
 
-def _open(source: Source) -> pypdfium2.PdfDocument:
+def open_pdf(source: Source) -> pypdfium2.PdfDocument:
+    """Open a PDF that has pages; raises LoadError when it is encrypted or damaged."""
     for password in (None, "", *source.settings.passwords):
         try:
             document = pypdfium2.PdfDocument(source.data, password=password)

@@ -1,0 +1,89 @@
+"""The page of a document on which a passage stands, as a picture with what is quoted marked."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from rag.cite import boxes_of
+from rag.datatypes import Citation, Hit
+from rag.errors import LoadError, RagError
+from rag.load.guard import Loader
+from rag.load.source import Settings
+from rag.ui.languages import ENGLISH, LANGUAGES
+from rag.ui.texts import told
+
+if TYPE_CHECKING:
+    from rag.pipeline import Rag
+
+PATH: Final = "/original.png"
+SECONDS: Final = 30.0  # that a page may take to be drawn
+SPAN: Final = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
+UNKNOWN: Final = "no such place is known: ask again"
+
+
+def address(hit: Hit, citations: Sequence[Citation]) -> str:
+    """Return where the picture is served, relative to the page; "" where a passage has none.
+
+    It has one if it stands in a PDF or an image that is no part of another file.
+    """
+    passage = hit.passage
+    if passage.part or not passage.regions:
+        return ""
+    spans = [
+        (each.start, each.end)
+        for each in citations
+        if each.marker == hit.marker and each.document == passage.source and each.boxes
+    ]
+    spans = spans or [(passage.start, passage.end)]
+    asked = [("source", passage.source), *(("span", f"{start}-{end}") for start, end in spans)]
+    return f"{PATH[1:]}?{urlencode(asked)}"
+
+
+def picture(rag: Rag, source: str, spans: Sequence[tuple[int, int]]) -> bytes:
+    """Return the page where the first of the spans begins as PNG, their lines marked.
+
+    Only what is indexed is shown, and only as long as the file is the one that was read.
+
+    Raises:
+        LoadError: when no such place is indexed, or its page cannot be drawn.
+    """
+    passages = [each for each in rag.index.passages(source) if not each.part]
+    boxes = [box for start, end in spans for each in passages for box in boxes_of(each, start, end)]
+    if not boxes:
+        raise LoadError(UNKNOWN)
+    config = rag.config
+    settings = Settings(passwords=config.passwords, ocr=config.ocr)
+    with Loader(timeout=min(SECONDS, config.file_timeout), settings=settings) as loader:
+        return loader.draw(config.data_dir / source, boxes, digest=passages[0].digest)
+
+
+def served(rag: Rag) -> Callable[[Any], Any]:
+    """Return the endpoint of Starlette's that serves the pictures, one at a time."""
+    from starlette.responses import PlainTextResponse, Response
+
+    one_at_a_time = threading.Lock()
+
+    def original(request: Any) -> Response:
+        asked = request.query_params
+        try:
+            spans = [_span(each) for each in asked.getlist("span")]
+            with one_at_a_time:
+                png = picture(rag, asked.get("source", ""), spans)
+        except RagError as exc:
+            texts = LANGUAGES.get(asked.get("lang", ""), ENGLISH)
+            return PlainTextResponse(told(str(exc), texts), status_code=404)
+        kept = {"Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin"}
+        return Response(png, media_type="image/png", headers=kept)
+
+    return original
+
+
+def _span(said: str) -> tuple[int, int]:
+    found = SPAN.fullmatch(said)
+    if found is None:
+        raise LoadError(UNKNOWN)
+    return int(found[1]), int(found[2])
