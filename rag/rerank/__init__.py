@@ -2,9 +2,9 @@
 
 The LLM could tell by query likelihood too (Sachan et al. 2022, arXiv:2204.07496; `rag.engines.Scorer`): of
 60 questions of SQuAD 2 (seed 0), the best five passages each, it put the right one first for .900, the search
-for .850, and among the first three for .983 and .967. But it must read the question after each of the five, and
-the passages where they are not kept, while the LLM's state, which is looked at anyway (see `rag.chain`), tells
-as much after one or two. So it is no choice.
+for .850, and among the first three for .983 and .967. But it must read the question after each of the five,
+and the passages where they are not kept, while the LLM's state, which is looked at anyway (see `rag.chain`),
+tells as much after one or two. So it is no choice.
 """
 
 from __future__ import annotations
