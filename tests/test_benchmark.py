@@ -235,6 +235,26 @@ def test_a_real_run_gives_figures_and_what_was_read_before_is_not_read_again(
     assert not states_folder(mine).exists()
 
 
+@pytest.mark.model
+def test_rivals_run_plainly_on_the_same_weights_in_the_same_run(real_config: Config, tmp_path: Path) -> None:
+    mine = real_config.model_copy(update={"index_dir": tmp_path})
+    names = ["llamacpp", "llamacpp-plain", "openvino-plain"]
+    report = benchmark(mine, engines=names, cases=[COLD, WARM], rounds=1)
+    rows = {(row.engine, row.case): row for row in report.rows}
+    assert {engine for engine, _ in rows} == set(names)
+    ours = rows["llamacpp", WARM.name]
+    assert (ours.reuse, ours.cached_tokens > 400) == ("passages", True)
+    for rival in names[1:]:
+        cold, warm = rows[rival, COLD.name], rows[rival, WARM.name]
+        assert (cold.reuse, warm.reuse) == ("none", "none")
+        assert (cold.prompt_tokens, warm.prompt_tokens) == (
+            rows["llamacpp", COLD.name].prompt_tokens,
+            ours.prompt_tokens,
+        )
+        assert warm.answer_tokens == ours.answer_tokens
+        assert warm.cached_tokens < 16
+
+
 def test_a_model_that_is_not_converted_is_an_error(tmp_path: Path) -> None:
     config = Config(models_dir=tmp_path, model="qwen2.5-coder-0.5b-instruct")
     with pytest.raises(ModelError, match="rag models pull"):

@@ -17,6 +17,7 @@ import torch
 from rag.ahead import read_ahead
 from rag.config import Config
 from rag.datatypes import Generation, Prompt, Usage
+from rag.doctor import examine
 from rag.engines.ipex import IpexEngine
 from rag.engines.low_bit.conversion import convert
 from rag.engines.low_bit.decoder import Decoder, States, rotate
@@ -205,6 +206,17 @@ def test_other_weights_have_states_of_their_own(folder: Path, store: Store, tmp_
         print,
     )
     assert told(IpexEngine(tmp_path / "q", model="tiny", store=store), prompt)[1].cached_tokens == 0
+
+
+def test_the_doctor_tells_what_is_kept_and_how_often_it_served(config: Config) -> None:
+    settings = config.model_dump(exclude_unset=True)
+    assert not [finding for finding in examine(settings) if finding.subject == "passages read"]
+    folder = states_folder(config)
+    Store(folder, 10**9).put("ab" * 32, {"states": np.zeros(60 * MEGABYTE, dtype=np.uint8)})
+    for reused in (0, 250, 500):
+        Tally(folder).add_tokens(Tokens(wanted=500, reused=reused))
+    (found,) = (finding for finding in examine(settings) if finding.subject == "passages read")
+    assert found.fact == "0.1 of 4 GB kept; 50% of the tokens asked about were read before"
 
 
 def test_beyond_the_budget_the_least_recently_used_goes(tmp_path: Path) -> None:

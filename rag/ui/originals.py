@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from rag.cite import boxes_of
-from rag.datatypes import Citation, Hit
 from rag.errors import LoadError, RagError
 from rag.load.guard import Loader
 from rag.load.source import Settings
@@ -25,21 +24,9 @@ SPAN: Final = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
 UNKNOWN: Final = "no such place is known: ask again"
 
 
-def address(hit: Hit, citations: Sequence[Citation]) -> str:
-    """Return where the picture is served, relative to the page; "" where a passage has none.
-
-    It has one if it stands in a PDF or an image that is no part of another file.
-    """
-    passage = hit.passage
-    if passage.part or not passage.regions:
-        return ""
-    spans = [
-        (each.start, each.end)
-        for each in citations
-        if each.marker == hit.marker and each.document == passage.source and each.boxes
-    ]
-    spans = spans or [(passage.start, passage.end)]
-    asked = [("source", passage.source), *(("span", f"{start}-{end}") for start, end in spans)]
+def address(source: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Return where the picture of some spans of a document's text is served, relative to the page."""
+    asked = [("source", source), *(("span", f"{start}-{end}") for start, end in spans)]
     return f"{PATH[1:]}?{urlencode(asked)}"
 
 

@@ -80,10 +80,12 @@ def _card(hit: Hit, turn: Turn, texts: Texts, *, shown: bool) -> str:
 
 
 def _look(hit: Hit, turn: Turn, texts: Texts) -> str:
-    """Return the button that shows the original page, where a passage has one."""
-    where = address(hit, turn.citations)
-    if not where:
+    """Return the button that shows the original page, if the passage stands in a PDF or image by itself."""
+    passage = hit.passage
+    if passage.part or not passage.regions:
         return ""
+    cited = [(each.start, each.end) for each in turn.citations if _is_of(each, hit) and each.boxes]
+    where = address(passage.source, cited or [(passage.start, passage.end)])
     return (
         f'<button type="button" class="look" aria-expanded="false" data-failed="{escape(texts.look_failed)}"'
         f' data-hide="{escape(texts.look_hide)}" data-picture="{escape(where)}&amp;lang={texts.code}">'

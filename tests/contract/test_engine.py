@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from rag.config import Config
@@ -15,6 +17,7 @@ from rag.models import find_model
 from tests.gguf_server import serve_gguf
 
 COUNT = "Count from one to ten: one, two, three, four, five, six, seven, eight, nine, ten"
+RARE = "Repeat exactly: 😀 🎉 𠮷"
 CHINESE = "重复这句话：我们要去北京看长城，然后吃烤鸭。"
 
 
@@ -90,6 +93,12 @@ def test_it_answers_the_same_way_twice(engine: Engine) -> None:
     assert answer(engine, user(COUNT))[0] == answer(engine, user(COUNT))[0]
 
 
+def test_letters_of_four_bytes_come_whole(engine: Engine) -> None:
+    events = [e for e in engine.stream(user(RARE), Generation(max_tokens=24)) if isinstance(e, str)]
+    assert "\ufffd" not in "".join(events)
+    assert set("".join(events)) & set("😀🎉𠮷")
+
+
 def test_chinese_comes_whole(engine: Engine) -> None:
     events = [e for e in engine.stream(user(CHINESE), Generation(max_tokens=24)) if isinstance(e, str)]
     assert "\ufffd" not in "".join(events)
@@ -110,6 +119,23 @@ def test_closed_while_speaking_it_is_ready_for_the_next(engine: Engine) -> None:
     next(event for event in events if isinstance(event, str))
     close(events)
     assert answer(engine, user(COUNT))[0] == want
+
+
+def test_closed_while_speaking_nothing_goes_on(engine: Engine) -> None:
+    """Neither in a thread of its own nor on the server."""
+    events = engine.stream(user("Count from one to five hundred."), Generation(max_tokens=400))
+    next(event for event in events if isinstance(event, str))
+    close(events)
+    time.sleep(1)  # threads that spin come to rest
+    before = processor_seconds()
+    time.sleep(1)
+    assert processor_seconds() - before < 0.3
+
+
+def processor_seconds() -> float:
+    """Return what this process and those it started have used."""
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def test_closed_while_reading_it_is_ready_for_the_next(engine: Engine) -> None:

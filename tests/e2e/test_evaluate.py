@@ -10,9 +10,11 @@ import pytest
 
 from rag.cli import main
 from rag.config import Config
+from rag.evaluate import Plan, evaluate, read_set
 
 pytestmark = pytest.mark.model
 
+SHARED = Path(__file__).parents[3] / "shared" / "eval"
 SET = Path(__file__).parents[1] / "questions" / "samples.jsonl"
 COUNTS = {  # of questions that each figure is of: 6 have an answer and 3 have none
     "retrieval": dict.fromkeys(("recall_at_1", "recall_at_3", "recall_at_5", "mrr"), 6),
@@ -37,6 +39,24 @@ def figures(real_config: Config, tmp_path_factory: pytest.TempPathFactory) -> di
     assert main(["evaluate", str(SET), "--json", str(file), *flags]) == 0
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
+
+
+@pytest.mark.parametrize(("name", "least"), [("squad2_en", 0.98), ("cmrc2018_zh", 0.99)])
+def test_over_256_paragraphs_the_search_finds_what_it_must(
+    name: str, least: float, real_config: Config
+) -> None:
+    if not (file := SHARED / f"{name}.json").exists():
+        pytest.skip("../shared/eval is not on this machine")
+    report = evaluate(real_config, read_set(file), Plan(answers=False))
+    blocks = report.variants["as set"]
+    stages = ("retrieval", "retrieval_dense", "retrieval_lexical")
+    fused, dense, lexical = (blocks[stage]["recall_at_5"] for stage in stages)
+    assert fused
+    assert dense
+    assert lexical
+    assert fused.n > 500
+    assert fused.value >= least
+    assert fused.value > max(dense.value, lexical.value)
 
 
 def test_every_figure_tells_of_how_many_questions(figures: dict[str, Any]) -> None:
