@@ -18,6 +18,15 @@ from tests.gguf_server import serve_gguf
 
 COUNT = "Count from one to ten: one, two, three, four, five, six, seven, eight, nine, ten"
 RARE = "Repeat exactly: 😀 🎉 𠮷"
+SAID = {  # by transformers' own generate() of the same weights, in bfloat16
+    "What is the capital of France? Answer in one word.": "Paris",
+    "法国的首都是哪座城市？只回答城市名。": "巴黎",
+    "Repeat exactly: red, green, blue": "red, green, blue",
+    "How much is 2 + 3? Answer with the number only.": "5",
+    "一年有几个月？只回答数字。": "12",
+    "用英文写“水”。只写一个单词。": "water",
+}
+ROUNDED = {("ipex", "用英文写“水”。只写一个单词。"): "Water"}  # where four bits say otherwise
 CHINESE = "重复这句话：我们要去北京看长城，然后吃烤鸭。"
 
 
@@ -87,6 +96,14 @@ def test_the_usage_counts_what_was_said(engine: Engine) -> None:
     assert usage.prompt_tokens == engine.count_tokens(user(COUNT))
     assert usage.answer_tokens == 4
     assert usage.finish == "length"
+
+
+@pytest.mark.parametrize(("question", "said"), list(SAID.items()))
+def test_its_greedy_text_is_that_of_transformers(engine: Engine, question: str, said: str) -> None:
+    """In four bits, too; longer answers differ, as the model itself does then."""
+    if engine.name == "echo":
+        said = question  # it says what it is told
+    assert answer(engine, user(question))[0].strip() == ROUNDED.get((engine.name, question), said)
 
 
 def test_it_answers_the_same_way_twice(engine: Engine) -> None:
