@@ -424,6 +424,22 @@ def test_reading_ahead_pushes_nothing_out_though_the_beginning_is_gone(
     assert set(store.folder.glob("*/*.safetensors")) == kept
 
 
+def test_reading_ahead_leaves_room_for_the_beginning_that_is_missing(
+    gguf: Path, tokenizer: ChatTokenizer, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "read", 50 * MEGABYTE)
+    engine = opened(gguf, tokenizer, store)
+    assert is_read(engine, TEXTS[0])
+    file_of_the_beginning(engine, store).unlink()
+    (passage,) = kept = list(store.folder.glob("*/*.safetensors"))
+    for budget, read in ((2.2, False), (9, True)):  # in passages: the beginning is as long as half of one
+        tight = Store(store.folder, int(budget * passage.stat().st_size))
+        engine.keep(tight, "weights")
+        assert is_read(engine, TEXTS[1]) == read
+        assert passage.exists()
+    assert len(list(store.folder.glob("*/*.safetensors"))) == len(kept) + 2
+
+
 def test_the_beginning_stays_used_and_is_kept_again(
     gguf: Path, tokenizer: ChatTokenizer, store: Store
 ) -> None:

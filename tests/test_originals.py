@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -121,13 +123,32 @@ def test_what_cannot_be_drawn_says_why(name: str, data: bytes, box: Box, said: s
         loader.draw(path, [box], digest="")
 
 
-def test_odd_boxes_and_pages_harm_nothing(tmp_path: Path) -> None:
+def test_boxes_beyond_the_page_are_cut_to_it(tmp_path: Path) -> None:
     path = written(tmp_path, "a.pdf", minimal_pdf([[(10, 10, "x")]], page="/UserUnit 9"))
-    for box in (
-        Box(page=1, left=9e9, bottom=-9e9, right=-9e9, top=9e9),
-        Box(page=1, left=5, bottom=5, right=5, top=5),
-    ):
-        assert pixels(draw(path, [box])).size
+    plain = pixels(draw(path, [Box(page=1, left=0, bottom=0, right=0, top=0)]))
+    all_of_it = pixels(draw(path, [Box(page=1, left=-9e9, bottom=-9e9, right=9e9, top=9e9)]))
+    assert (all_of_it[plain.sum(axis=2) == 3 * 255] == PEN).all()
+    turned = Box(page=1, left=9e9, bottom=-9e9, right=-9e9, top=9e9)
+    assert pixels(draw(path, [turned])).shape == plain.shape
+
+
+def test_a_page_of_a_long_scan_is_drawn_without_those_before_it(tmp_path: Path) -> None:
+    colours = ["red", "lime", "blue"]
+    frames = [Image.new("RGB", (300, 200), colour) for colour in colours]
+    kept = io.BytesIO()
+    frames[0].save(kept, "TIFF", save_all=True, append_images=frames[1:])
+    path = written(tmp_path, "scan.tif", kept.getvalue())
+    shown = [pixels(draw(path, [Box(page=at, left=0, bottom=0, right=9, top=9)]))[0, -1] for at in (1, 2, 3)]
+    assert [tuple(each) for each in shown] == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    with pytest.raises(LoadError, match="it has no page 4"):
+        draw(path, [Box(page=4, left=0, bottom=0, right=9, top=9)])
+
+
+def test_a_page_that_is_packed_by_itself_is_drawn(tmp_path: Path) -> None:
+    plain, packed = written(tmp_path, "a.pdf", page_of(LINES)), tmp_path / "a.pdf.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    boxes = boxes_in(packed)
+    assert (pixels(draw(packed, boxes)) == pixels(draw(plain, boxes))).all()
 
 
 def test_an_encrypted_page_is_drawn_with_the_users_password() -> None:
@@ -183,11 +204,29 @@ def test_a_card_leads_to_the_page_with_what_it_quotes_marked(rag: Rag) -> None:
     assert bottom == pytest.approx(max(span[1] for span in spans), abs=0.01)
 
 
-def test_below_a_path_it_is_served_there_too(rag: Rag) -> None:
+@pytest.mark.parametrize("root", ["/kaoju", "kaoju/", "https://example.org/kaoju"])
+def test_below_a_path_it_is_served_there_too(root: str, rag: Rag) -> None:
     (where,) = addresses(card(rag)[0])
-    rag.config = rag.config.model_copy(update={"root_path": "/kaoju"})
-    for root in ("", "/kaoju"):
-        assert asked(rag, f"{root}/{where}").status_code == 200
+    rag.config = rag.config.model_copy(update={"root_path": root})
+    for path in ("", "/kaoju"):
+        assert asked(rag, f"{path}/{where}").status_code == 200
+
+
+def test_a_file_whose_name_is_shown_otherwise_is_found(rag: Rag, config: Config) -> None:
+    (config.data_dir / "log.pdf").rename(
+        os.fsdecode(os.fsencode(config.data_dir) + "/日志.pdf".encode("gbk"))
+    )
+    rag.sync()
+    html, answer = card(rag)
+    assert answer.citations[0].document.endswith(".pdf")
+    (where,) = addresses(html)
+    assert asked(rag, f"/{where}").status_code == 200
+
+
+def test_many_spans_are_cut_and_alike_ones_are_one(rag: Rag) -> None:
+    (where,) = addresses(card(rag)[0])
+    many = asked(rag, f"/{where}{'&span=0-999999999999' * 900}")
+    assert (many.status_code, len(marked_rows(many.content))) == (200, len(LINES))
 
 
 def test_what_has_no_page_has_no_button(rag: Rag) -> None:
@@ -222,6 +261,8 @@ def test_only_what_is_indexed_is_shown(query: str, rag: Rag, config: Config) -> 
 def test_another_site_cannot_ask_for_it(rag: Rag) -> None:
     (where,) = addresses(card(rag)[0])
     assert asked(rag, f"/{where}", host="evil.example").status_code == 400
+    assert asked(rag, f"/{where}", **{"sec-fetch-site": "cross-site"}).status_code == 403
+    assert asked(rag, f"/{where}", **{"sec-fetch-site": "same-origin"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -240,7 +281,7 @@ def test_a_file_that_is_not_the_one_read_is_not_shown(
     (where,) = addresses(card(rag)[0])
     change(config.data_dir / "log.pdf")
     assert asked(rag, f"/{where}").text == said
-    chinese = asked(rag, "/" + where.replace("lang=en", "lang=zh")).text
+    chinese = asked(rag, f"/{where}&lang=zh").text
     assert re.search(r"[\u4e00-\u9fff]", chinese)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "gguf"
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 2
+SAMPLE: Final = 1000  # rows of a head that are looked at
 UNIT: Final = 0.01  # how far from 1 a row of length 1 may be, quantised
 
 
@@ -100,7 +101,8 @@ def _make(folder: Path, gguf: Path) -> Mapping[str, Any]:
 def _has_raw_head(source: Source) -> bool:
     if not source.config["normalised_head"]:
         return False
-    lengths = source.rows("lm_head.weight", 0, source.shape("lm_head.weight")[0]).norm(dim=1)
+    some = min(SAMPLE, source.shape("lm_head.weight")[0])
+    lengths = source.rows("lm_head.weight", 0, some).norm(dim=1)
     return bool((lengths - 1).abs().median() > UNIT)
 
 

@@ -103,10 +103,10 @@ def _from_gguf(path: Path, kind: torch.dtype) -> Any:
         network = family(family.config_class(**said))
     tied = {"lm_head.weight"} if network.config.tie_word_embeddings else set()
     names = network.state_dict().keys() - tied
-    state = {name: source.rows(name, 0, source.shape(name)[0]) for name in names}
+    state = {name: source.rows(name, 0, source.shape(name)[0]).to(kind) for name in names}
     if source.config["normalised_head"]:
-        state["lm_head.weight"] = normalize(state["lm_head.weight"])
-    network.load_state_dict({name: state[name].to(kind) for name in names}, strict=False, assign=True)
+        state["lm_head.weight"] = normalize(state["lm_head.weight"].float()).to(kind)
+    network.load_state_dict(state, strict=False, assign=True)
     network.tie_weights()
     if factors:
         network.model.rotary_emb.inv_freq = frequencies(source.config, head_size(source.config))

@@ -97,6 +97,14 @@ def scan(folder: Path, *, skip: Path, disks: Mapping[str, int] | None = None) ->
     )
 
 
+def path_of(source: str, folder: Path, *, skip: Path) -> Path:
+    """Return the path of what is listed as `source`, whose name may be shown otherwise than it is."""
+    path = folder / source
+    if os.path.lexists(path):
+        return path
+    return next((found.path for found in scan(folder, skip=skip).files if found.source == source), path)
+
+
 def looked_at(found: Found, status: os.stat_result) -> Found:
     """Return the file as `status` tells it."""
     return replace(found, size=status.st_size, mtime_ns=status.st_mtime_ns, ctime_ns=status.st_ctime_ns)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from rag.cite import boxes_of
 from rag.errors import LoadError, RagError
+from rag.folder.scan import path_of
 from rag.load.guard import Loader
 from rag.load.source import Settings
 from rag.ui.languages import ENGLISH, LANGUAGES
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 PATH: Final = "/original.png"
 SECONDS: Final = 30.0  # that a page may take to be drawn
 SPAN: Final = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
+MOST_SPANS: Final = 50  # of one picture
+WAIT: Final = 10.0  # seconds for the picture before it
+BUSY: Final = "other pages are being drawn: try again"
 UNKNOWN: Final = "no such place is known: ask again"
 
 
@@ -39,13 +43,16 @@ def picture(rag: Rag, source: str, spans: Sequence[tuple[int, int]]) -> bytes:
         LoadError: when no such place is indexed, or its page cannot be drawn.
     """
     passages = [each for each in rag.index.passages(source) if not each.part]
-    boxes = [box for start, end in spans for each in passages for box in boxes_of(each, start, end)]
+    found = (boxes_of(each, start, end) for start, end in spans[:MOST_SPANS] for each in passages)
+    boxes = [*dict.fromkeys(box for some in found for box in some)]
     if not boxes:
         raise LoadError(UNKNOWN)
     config = rag.config
     settings = Settings(passwords=config.passwords, ocr=config.ocr)
+    path = path_of(source, config.data_dir, skip=config.index_dir)
     with Loader(timeout=min(SECONDS, config.file_timeout), settings=settings) as loader:
-        return loader.draw(config.data_dir / source, boxes, digest=passages[0].digest)
+        on_it = [box for box in boxes if box.page == boxes[0].page]
+        return loader.draw(path, on_it, digest=passages[0].digest)
 
 
 def served(rag: Rag) -> Callable[[Any], Any]:
@@ -56,13 +63,18 @@ def served(rag: Rag) -> Callable[[Any], Any]:
 
     def original(request: Any) -> Response:
         asked = request.query_params
+        texts = LANGUAGES.get(asked.get("lang", ""), ENGLISH)
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            return PlainTextResponse(told(UNKNOWN, texts), status_code=403)
+        if not one_at_a_time.acquire(timeout=WAIT):
+            return PlainTextResponse(told(BUSY, texts), status_code=503)
         try:
-            spans = [_span(each) for each in asked.getlist("span")]
-            with one_at_a_time:
-                png = picture(rag, asked.get("source", ""), spans)
+            png = picture(rag, asked.get("source", ""), [_span(each) for each in asked.getlist("span")])
         except RagError as exc:
-            texts = LANGUAGES.get(asked.get("lang", ""), ENGLISH)
-            return PlainTextResponse(told(str(exc), texts), status_code=404)
+            said = str(exc) if isinstance(exc, LoadError) else UNKNOWN  # another may name folders
+            return PlainTextResponse(told(said, texts), status_code=404)
+        finally:
+            one_at_a_time.release()
         kept = {"Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin"}
         return Response(png, media_type="image/png", headers=kept)
 

@@ -39,27 +39,36 @@
   const openAgain = () => document.querySelectorAll('#sources .card').forEach((card) => {
     if (opened.has(cardKey(card.dataset))) card.open = true;
     const look = card.querySelector('.look');
-    if (look && looked.has(look.dataset.picture) && !isUnfolded(look)) unfold(look);
+    if (look && looked.has(cardKey(card.dataset)) && !isUnfolded(look)) unfold(look);
   });
 
-  // The original page below the passage; its address -> where the picture is in memory, once it is there.
+  // The original page below the passage; card -> the address of its picture, and where that is in memory.
   const looked = new Map();
   const isUnfolded = (look) => look.getAttribute('aria-expanded') === 'true';
+  const forget = (key) => {
+    looked.get(key)?.blob.then(URL.revokeObjectURL, () => {});
+    looked.delete(key);
+  };
+  const load = async (picture) => {
+    const language = document.documentElement.lang.slice(0, 2);
+    const reply = await fetch(new URL(`${picture}&lang=${language}`, `${window.gradio_config.root}/`));
+    if (!reply.ok) throw new Error(await reply.text());
+    return URL.createObjectURL(await reply.blob());
+  };
   const unfold = (look) => {
+    const key = cardKey(look.closest('.card').dataset);
+    const { picture, failed } = look.dataset;
     look.setAttribute('aria-expanded', 'true');
     look.dataset.show = look.textContent;
     look.textContent = look.dataset.hide;
+    if (looked.get(key)?.picture !== picture) { // other lines are marked than before
+      forget(key);
+      looked.set(key, { picture, blob: load(picture) });
+    }
     const figure = document.createElement('figure');
     figure.className = 'original waiting';
     look.after(figure);
-    const { picture, failed } = look.dataset;
-    if (!looked.has(picture)) {
-      looked.set(picture, fetch(new URL(picture, window.gradio_config.root + '/')).then(async (reply) => {
-        if (!reply.ok) throw new Error(await reply.text());
-        return URL.createObjectURL(await reply.blob());
-      }));
-    }
-    looked.get(picture).then((address) => {
+    looked.get(key).blob.then((address) => {
       const [large, image] = ['a', 'img'].map((name) => document.createElement(name));
       image.alt = look.dataset.show;
       image.src = large.href = address;
@@ -67,16 +76,14 @@
       large.append(image);
       figure.append(large);
     }).catch((error) => {
-      looked.delete(picture); // so that it is tried again
       figure.textContent = `${failed} ${error.message}`;
     }).finally(() => figure.classList.remove('waiting'));
   };
   const fold = (look) => {
     look.setAttribute('aria-expanded', 'false');
     look.textContent = look.dataset.show;
-    looked.get(look.dataset.picture)?.then(URL.revokeObjectURL, () => {});
-    looked.delete(look.dataset.picture);
-    look.nextElementSibling.remove();
+    look.parentElement.querySelector('.original')?.remove();
+    forget(cardKey(look.closest('.card').dataset));
   };
 
   // What a term of the account means, for who has no pointer to rest on it.
@@ -135,7 +142,7 @@
     if (target.dataset.event === 'language') localStorage.setItem('kaoju-language', target.dataset.code);
     if (target.matches('#scope .where')) openScope(!body.matches('.scoping'));
     if (target.matches('#scope-panel .done')) closeScope();
-    if (target.id === 'clear') { clearDays('all'); ticked.clear(); opened.clear(); looked.clear(); }
+    if (target.id === 'clear') { clearDays('all'); ticked.clear(); opened.clear(); [...looked.keys()].forEach(forget); }
     if (target.dataset.event === 'unpick') {
       clearDays(target.dataset.kind);
       ticked.clear();

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from rag.errors import ConfigError
 from rag.ui.elements import asset, theme
@@ -62,8 +63,9 @@ def web_app(rag: Rag, config: Config, shelf: Shelf | None = None) -> Any:
     from fastapi import FastAPI
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    for root in dict.fromkeys(("", _root_path(config))):  # a proxy may leave its path away or not
-        app.add_route(root + PATH, served(rag))
+    original = served(rag)
+    for root in dict.fromkeys(("", urlsplit(_root_path(config)).path)):  # a proxy may leave it away or not
+        app.add_route(root + PATH, original)
     page = build_ui(rag, shelf or Shelf(rag))
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = SECONDS_BETWEEN_LOOKS
     app = gradio.mount_gradio_app(

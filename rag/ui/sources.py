@@ -88,7 +88,7 @@ def _look(hit: Hit, turn: Turn, texts: Texts) -> str:
     where = address(passage.source, cited or [(passage.start, passage.end)])
     return (
         f'<button type="button" class="look" aria-expanded="false" data-failed="{escape(texts.look_failed)}"'
-        f' data-hide="{escape(texts.look_hide)}" data-picture="{escape(where)}&amp;lang={texts.code}">'
+        f' data-hide="{escape(texts.look_hide)}" data-picture="{escape(where)}">'
         f"{texts.look}</button>"
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from rag.errors import DiskError, InputError
-from rag.folder.scan import scan
+from rag.folder.scan import path_of
 
 LONGEST_NAME: Final = 200  # bytes; file systems take 255, and a number may be added
 PART_PREFIX: Final = ".upload-"  # hidden, so that a sync passes over it
@@ -103,10 +103,7 @@ def remove(source: str, *, folder: Path) -> None:
         InputError: when it does not lie in `folder`.
         DiskError: when it cannot be deleted.
     """
-    path = folder / source
-    if not os.path.lexists(path):  # its name is not what is shown
-        listed = scan(folder, skip=folder / PART_PREFIX).files
-        path = next((found.path for found in listed if found.source == source), path)
+    path = path_of(source, folder, skip=folder / PART_PREFIX)
     if not path.resolve().is_relative_to(folder.resolve()) or path.is_dir():
         raise InputError(f"{source!r} is not a file of {folder}/")
     try:

@@ -59,7 +59,11 @@ class Passages:
 
     def has_room(self, layout: Layout) -> bool:
         """Tell whether the passages would push out no other; a token takes as much as another."""
-        return self._store.has_room(self._bytes_a_token * (layout.apart - layout.constant))
+        missing = 0 if self._store.has(self._key(layout)) else layout.constant
+        return self._has_room(layout.apart - layout.constant + missing)
+
+    def _has_room(self, tokens: int) -> bool:
+        return self._store.has_room(self._bytes_a_token * tokens)
 
     @cached_property
     def _bytes_a_token(self) -> int:
@@ -110,7 +114,7 @@ class Passages:
                 yield from self._in_chunks(layout, range(layout.constant), BEGINNING)
                 read = layout.constant
             self._beginning = beginning
-        if not self._store.touch(key):
+        if read or (not self._store.touch(key) and self._has_room(layout.constant)):
             self._store.put(key, {STATES: self._llama.save(BEGINNING)})
         return read
 

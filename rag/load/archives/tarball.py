@@ -36,12 +36,18 @@ def read_packed(source: Source) -> Content:
     """Read the one file in a .gz, .bz2 or .xz, most often a tar."""
     from rag.load import read
 
-    stem, _, suffix = source.name.rpartition(".")
-    data, is_whole = _unpacked(source.data)
-    content = read(source.member(data, stem + TARRED.get(suffix.lower(), "")))
+    inside, is_whole = unpack(source)
+    content = read(inside)
     if is_whole:
         return content
     return replace(content, notes=("the file is cut or damaged: only its beginning was read", *content.notes))
+
+
+def unpack(source: Source) -> tuple[Source, bool]:
+    """Return the one file in a .gz, .bz2 or .xz, and whether that is all of it."""
+    stem, _, suffix = source.name.rpartition(".")
+    data, is_whole = _unpacked(source.data)
+    return source.member(data, stem + TARRED.get(suffix.lower(), "")), is_whole
 
 
 def _unpacked(data: bytes) -> tuple[bytes, bool]:

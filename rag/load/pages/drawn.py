@@ -10,8 +10,10 @@ from PIL import Image, ImageChops, ImageDraw
 
 from rag.datatypes import Box
 from rag.errors import LoadError
-from rag.load.content import ContentBuilder
+from rag.load.archives.tarball import unpack
 from rag.load.detect import detect
+from rag.load.pages.image import picture
+from rag.load.pages.pdf import open_pdf
 from rag.load.source import Source
 
 PIXELS: Final = 2_000_000  # of a picture, at most
@@ -27,11 +29,12 @@ def draw(source: Source, boxes: Sequence[Box]) -> bytes:
         LoadError: when the file has no such page, is damaged, encrypted, or neither PDF nor image.
     """
     number = boxes[0].page
-    kind = detect(source.data, source.name)
+    while (kind := detect(source.data, source.name)) == "packed":
+        source, _ = unpack(source)
     if kind not in {"pdf", "image"}:
         raise LoadError("only pages of PDF files and images can be shown")
-    picture, scale = (_of_pdf if kind == "pdf" else _of_image)(source, number)
-    marked = _marked(picture, [box for box in boxes if box.page == number], scale)
+    page, scale = (_of_pdf if kind == "pdf" else _of_image)(source, number)
+    marked = _marked(page, [box for box in boxes if box.page == number], scale)
     written = io.BytesIO()
     marked.save(written, "PNG")
     return written.getvalue()
@@ -39,8 +42,6 @@ def draw(source: Source, boxes: Sequence[Box]) -> bytes:
 
 def _of_pdf(source: Source, number: int) -> tuple[Image.Image, float]:
     """Return a page and how many pixels a point is."""
-    from rag.load.pages.pdf import open_pdf
-
     document = open_pdf(source)
     document.init_forms()
     if not 0 < number <= len(document):
@@ -52,24 +53,23 @@ def _of_pdf(source: Source, number: int) -> tuple[Image.Image, float]:
 
 
 def _of_image(source: Source, number: int) -> tuple[Image.Image, float]:
-    from rag.load.pages.image import pictures
-
-    found = (picture for at, _, picture in pictures(source.data, ContentBuilder()) if at == number)
-    picture = next(found, None)
-    if picture is None:
-        raise LoadError(f"it has no page {number}")
-    scale = min((PIXELS / (picture.width * picture.height)) ** 0.5, 1.0)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.LANCZOS), scale
+    whole = picture(source.data, number)
+    scale = min((PIXELS / (whole.width * whole.height)) ** 0.5, 1.0)
+    size = (max(1, round(whole.width * scale)), max(1, round(whole.height * scale)))
+    return whole.resize(size, Image.Resampling.LANCZOS), scale
 
 
-def _marked(picture: Image.Image, boxes: Sequence[Box], scale: float) -> Image.Image:
-    """Darken the picture by the pen: what is black stays so. Boxes are from the lower left."""
-    pen = Image.new("RGB", picture.size, "white")
+def _marked(page: Image.Image, boxes: Sequence[Box], scale: float) -> Image.Image:
+    """Darken the page by the pen: what is black stays so. Boxes are from the lower left."""
+    pen = Image.new("RGB", page.size, "white")
     draws = ImageDraw.Draw(pen)
     for box in boxes:
         more = AROUND * (box.top - box.bottom)
-        left, right = (box.left - more) * scale, (box.right + more) * scale
-        top, bottom = (picture.height - (each * scale) for each in (box.top + more, box.bottom - more))
-        draws.rectangle((left, top, max(left, right), max(top, bottom)), fill=PEN)
-    return ImageChops.multiply(picture, pen)
+        across = sorted(_on(page.width, each * scale) for each in (box.left - more, box.right + more))
+        up = sorted(_on(page.height, each * scale) for each in (box.bottom - more, box.top + more))
+        draws.rectangle((across[0], page.height - up[1], across[1], page.height - up[0]), fill=PEN)
+    return ImageChops.multiply(page, pen)
+
+
+def _on(size: int, place: float) -> float:
+    return min(max(place, 0.0), float(size))

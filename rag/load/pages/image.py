@@ -36,7 +36,7 @@ def read_image(source: Source) -> Content:
     if not source.settings.ocr:
         raise LoadError(OFF)
     builder = ContentBuilder()
-    for number, total, picture in pictures(source.data, builder):
+    for number, total, picture in _pictures(source.data, builder):
         if total > 1:
             source.advance(f"page {number} of {total}")
         add_pieces(builder, number, _pieces(picture), unit="page" if total > 1 else None)
@@ -59,7 +59,7 @@ def _pieces(picture: Image.Image) -> list[Piece]:
     return [moved(piece, 1 / scale) for piece in pieces]
 
 
-def pictures(data: bytes, builder: ContentBuilder) -> Iterator[tuple[int, int, Image.Image]]:
+def _pictures(data: bytes, builder: ContentBuilder) -> Iterator[tuple[int, int, Image.Image]]:
     """Yield the pages of an image: their number, how many there are, and each upright on white."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about odd metadata
@@ -76,6 +76,23 @@ def pictures(data: bytes, builder: ContentBuilder) -> Iterator[tuple[int, int, I
                 if total == 1:
                     raise LoadError(f"the image is damaged: {exc}") from exc
                 builder.note(f"page {at + 1} is damaged and was not read")
+
+
+def picture(data: bytes, number: int) -> Image.Image:
+    """Return one page of an image, counted from 1, upright on white.
+
+    Raises:
+        LoadError: when it is damaged or too large, or there is no such page.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = _open(data)
+        try:
+            image.seek(number - 1)
+            _check_size(image)
+            return _on_white(image)
+        except EOFError as exc:
+            raise LoadError(f"it has no page {number}") from exc
 
 
 def _open(data: bytes) -> Image.Image:
