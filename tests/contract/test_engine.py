@@ -24,9 +24,7 @@ SAID = {  # by transformers' own generate() of the same weights, in bfloat16
     "Repeat exactly: red, green, blue": "red, green, blue",
     "How much is 2 + 3? Answer with the number only.": "5",
     "一年有几个月？只回答数字。": "12",
-    "用英文写“水”。只写一个单词。": "water",
 }
-ROUNDED = {("ipex", "用英文写“水”。只写一个单词。"): "Water"}  # where four bits say otherwise
 CHINESE = "重复这句话：我们要去北京看长城，然后吃烤鸭。"
 
 
@@ -103,7 +101,7 @@ def test_its_greedy_text_is_that_of_transformers(engine: Engine, question: str, 
     """In four bits, too; longer answers differ, as the model itself does then."""
     if engine.name == "echo":
         said = question  # it says what it is told
-    assert answer(engine, user(question))[0].strip() == ROUNDED.get((engine.name, question), said)
+    assert answer(engine, user(question))[0].strip() == said
 
 
 def test_it_answers_the_same_way_twice(engine: Engine) -> None:
