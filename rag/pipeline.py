@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
     from rag.evidence import Nearness
+    from rag.load.source import Settings
     from rag.portable import Described
     from rag.status import Status
 
@@ -191,7 +192,6 @@ class Rag:
             DiskError: when the disk is full or may not be written.
         """
         from rag.folder import sync_folder
-        from rag.load.source import Settings
         from rag.portable import finish_import
 
         finish_import(self.config.index_dir)
@@ -204,13 +204,20 @@ class Rag:
                 index=index,
                 embedder=self.embedder,
                 file_timeout=self.config.file_timeout,
-                reading=Settings(passwords=self.config.passwords, ocr=self.config.ocr),
+                reading=self.load_settings,
                 progress=progress or (lambda _: None),
                 is_steady=is_steady,
             )
             if report.changed or report.removed:
                 forget_gone(states_folder(self.config), index)
             return replace(report, notice=index.notice)
+
+    @property
+    def load_settings(self) -> Settings:
+        """What the user says about reading documents."""
+        from rag.load.source import Settings
+
+        return Settings(passwords=self.config.passwords, ocr=self.config.ocr)
 
     @property
     def is_syncing(self) -> bool:

@@ -52,8 +52,8 @@ def marked_rows(png: bytes) -> list[tuple[float, float]]:
     return [(start / len(rows), stop / len(rows)) for start, stop in edges.reshape(-1, 2)]
 
 
-def page_of(lines: list[str], **more: object) -> bytes:
-    return drawn_pdf([(60.0, 700.0 - 40 * at, line) for at, line in enumerate(lines)], **more)  # type: ignore[arg-type]
+def page_of(lines: list[str], *, turn: int = 0) -> bytes:
+    return drawn_pdf([(60.0, 700.0 - 40 * at, line) for at, line in enumerate(lines)], turn=turn)
 
 
 def written(folder: Path, name: str, data: bytes) -> Path:

@@ -71,13 +71,13 @@ def _answer(request: dict[str, Any], replies: BinaryIO) -> bytes:
     _end_after(request["timeout"] + GRACE)
     advance = _renewal(request["timeout"], replies)
     settings = Settings(passwords=tuple(request["passwords"]), ocr=request["ocr"])
-    path, source = Path(request["path"]), request["source"]
+    path = Path(request["path"])
     try:
         if "boxes" in request:
             boxes = [Box(**box) for box in request["boxes"]]
             reply = _picture(draw(path, boxes, digest=request["digest"], settings=settings))
         else:
-            reply = _encode(cut(load(path, source=source, settings=settings, advance=advance)))
+            reply = _encode(cut(load(path, source=request["source"], settings=settings, advance=advance)))
     except LoadError as exc:
         reply = _error(str(exc), spent=isinstance(exc.__cause__, MemoryError))
     except MemoryError:

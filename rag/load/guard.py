@@ -80,7 +80,7 @@ class Loader:
             LoadError: as `rag.load.draw` does, and as `load`.
             RuntimeError: when the loader is closed meanwhile.
         """
-        reply = self._reply(path, source="", boxes=[asdict(box) for box in boxes], digest=digest)
+        reply = self._reply(path, boxes=[asdict(box) for box in boxes], digest=digest)
         return b64decode(reply["picture"])
 
     def _reply(self, path: Path, **asked: Any) -> dict[str, Any]:

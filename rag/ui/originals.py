@@ -12,7 +12,6 @@ from rag.cite import boxes_of
 from rag.errors import LoadError, RagError
 from rag.folder.scan import path_of
 from rag.load.guard import Loader
-from rag.load.source import Settings
 from rag.ui.languages import ENGLISH, LANGUAGES
 from rag.ui.texts import told
 
@@ -47,10 +46,8 @@ def picture(rag: Rag, source: str, spans: Sequence[tuple[int, int]]) -> bytes:
     boxes = [*dict.fromkeys(box for some in found for box in some)]
     if not boxes:
         raise LoadError(UNKNOWN)
-    config = rag.config
-    settings = Settings(passwords=config.passwords, ocr=config.ocr)
-    path = path_of(source, config.data_dir, skip=config.index_dir)
-    with Loader(timeout=min(SECONDS, config.file_timeout), settings=settings) as loader:
+    path = path_of(source, rag.config.data_dir, skip=rag.config.index_dir)
+    with Loader(timeout=min(SECONDS, rag.config.file_timeout), settings=rag.load_settings) as loader:
         on_it = [box for box in boxes if box.page == boxes[0].page]
         return loader.draw(path, on_it, digest=passages[0].digest)
 
