@@ -1,6 +1,7 @@
 """The process that converts an embedder, run by `rag.embed.conversion`.
 
-The conversion is kept only where, on this processor, it gives the weights' own vectors and gives them sooner.
+The conversion is kept only where, on this processor, it gives the weights' own vectors and gives them sooner;
+which of the two is sooner is not asked while other programs keep the processors busy.
 One JSON object comes in as the argument; {"done": steps} goes out for each step, a line of JSON each, and
 last {"reason": why there is no conversion, or ""}. The end of standard input, so also the parent's death,
 ends the process in the middle of its work, with nothing left behind.
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rag.embed.conversion import MANIFEST, is_whole, locked, made_by, partial_of
+from rag.engines.busy import Others
 from rag.engines.cores import cpu_name
 from rag.errors import ModelError
 from rag.models.files import sha256_of
@@ -153,15 +155,20 @@ def _disprove(request: Request, folder: Path) -> str:
 
 
 def compare(fast: Encoder, plain: Encoder) -> str:
-    """Return why the conversion is not kept: it differs, or is no faster here; or ""."""
+    """Return why the conversion is not kept: it differs, or is no faster here; or "".
+
+    That it is no faster counts only of a machine at rest: it would be remembered for good.
+    """
     started = time.perf_counter()
     want = plain.encode(PROOF)
     rounds = min(MOST_ROUNDS, max(ROUNDS, round(RACE / (time.perf_counter() - started))))
     cosine = float((fast.encode(PROOF) * want).sum(axis=1).min())
     if not cosine >= LEAST_COSINE:  # also when it is no number
         return f"its conversion differs too much (cosine {cosine:.3f})"
+    others = Others()
     times = race({"fast": lambda: fast.encode(PROOF), "plain": lambda: plain.encode(PROOF)}, rounds=rounds)
-    return "" if times["fast"] < times["plain"] else f"its conversion is no faster on {cpu_name()}"
+    is_no_faster = times["fast"] >= times["plain"] and not others.busy
+    return f"its conversion is no faster on {cpu_name()}" if is_no_faster else ""
 
 
 def _said(exc: Exception) -> str:

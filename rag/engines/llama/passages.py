@@ -34,8 +34,8 @@ class Passages:
 
     def bring(self, layout: Layout) -> Generator[Reading, None, int]:
         """Let the sequence `WHOLE` hold the beginning and all passages; return how many tokens were read."""
+        self._llama.remove(WHOLE)  # first: what is read looks over all cells up to the last that is taken
         read = yield from self._bring_beginning(layout)
-        self._llama.remove(WHOLE)
         self._llama.copy(BEGINNING, WHOLE)
         wanted = reused = 0
         with self._room_for_a_hit():
