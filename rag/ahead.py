@@ -40,7 +40,7 @@ def warm_up(rag: Rag, stop: threading.Event) -> None:
 
 
 def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> tuple[int, int]:
-    """Read every passage that is not kept, the most found first, while there is room.
+    """Read every passage that is not kept, the most found first, while there is room; those go last.
 
     Whoever asks a question meanwhile is answered at once, and the passage at hand read later; so it is while
     a sync runs. Return how many passages are kept, and of how many.
@@ -65,6 +65,12 @@ def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> t
         if not was_read:
             break
         kept += 1
+    if kept < len(passages):  # the first to go are those that were used least recently
+        for passage in reversed(passages[:kept]):
+            if stop.is_set() or not _was_read(
+                rag, engine, alone(Hit(passage=passage, score=0.0), engine), stop
+            ):
+                break
     progress(Progress(stage="reading", done=kept, total=len(passages), unit="passages"))
     return kept, len(passages)
 

@@ -21,6 +21,7 @@ SPAN_WRITTEN: Final[dict[Language, str]] = {
     r"\s+{last}(?!\d|[.,]\d)",
     "zh": r"(?<![\d.,])[自从由]?\s*{first}\s*(?P<unit>[年月日点号]?)\s*[至到]\s*{last}(?P=unit)(?!\d|[.,]\d)",
 }
+SHORTENED: Final = re.compile(r"[百千万亿][一二三四五六七八九]\Z")  # 一千二 takes no 元 after it
 LISTS: Final = frozenset(")）、")  # after the number of an entry
 
 
@@ -75,7 +76,8 @@ class AsWritten:
         if number in TOO_COMMON or any(map(stands.search, self._passages)):
             return number
         spelt = (each for text in self._passages for each in spelt_numbers(text, self._language))
-        return next((written for value, written in spelt if value == number), number)
+        whole = ((value, written) for value, written in spelt if not SHORTENED.search(written))
+        return next((written for value, written in whole if value == number), number)
 
     def _span_as_written(self, first: str, last: str, following: str) -> str:
         """Return how the passages write the span, where the answer begins with it and none has it so."""

@@ -7,14 +7,17 @@ numbers and names; one that is missing is added; a sentence that no passage hold
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 from rag.datatypes import Box, Citation, Hit, Passage
 from rag.evidence import ENOUGH, Held, Nearness, features
 from rag.refuse import refusal, refuses
 from rag.sentences import sentence_spans
+
+Pointing: TypeAlias = Callable[[re.Match[str]], bool]  # whether a number in brackets is a marker
 
 MARKER: Final = re.compile(r"[\[［【]\s*(\d+(?:\s*[,，、]\s*\d+)*)\s*[\]］】]")
 UNFINISHED: Final = re.compile(r"(?:\s+|\s*[\[［【][\d\s,，、]{0,20})\Z")
@@ -25,6 +28,8 @@ LEAST: Final = 0.3  # share of a sentence's words below which a marker is wrong,
 FEWEST_FEATURES: Final = 3  # a sentence with fewer words counts only if it is all there is, as in "27 days"
 CLAIMS_NOTHING: Final = re.compile(r"[:：?？]\s*\Z")  # it leads to what follows, or asks
 WORD: Final = re.compile(r"\w")
+CODE: Final = re.compile(r"`[^`]*(?:`|\Z)")
+YEAR: Final = 1000  # a number in brackets from here on is never a marker: [2015], 〔2023〕
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +55,12 @@ class Citer:
         `nearness` is asked about sentences in another language than a passage.
         """
         self.held = {hit.marker: _held(hit.passage, question, nearness) for hit in hits}
+        self._points = partial(_points, hits)
         self._held = ""  # perhaps the beginning of a marker, or space
         self._sentence = ""  # what has been passed on since the last sentence ended
         self._ahead: list[int] = []  # markers written before their sentence
-        self._refuted = False  # the sentence had a marker whose passage lacks its numbers or names
+        self._marked = False  # the sentence has a true marker
+        self._refuted = False  # it had a marker whose passage lacks its numbers or names
         self._alone = True  # no sentence has ended yet
         self._code = False  # inside backquotes, where [0] is an index
         self.unsupported: list[str] = []
@@ -73,7 +80,10 @@ class Citer:
         self._code ^= character == "`"
         if self._code:
             return self._release()
-        if found := MARKER.search(self._held):
+        found = MARKER.search(self._held)
+        if found and not self._points(found):
+            return self._release()
+        if found:
             before, numbers = self._held[: found.start()], self._true_numbers(found)
             self._held = before + numbers if numbers else before.rstrip()
             return self._release() if numbers else ""
@@ -100,23 +110,22 @@ class Citer:
         if not WORD.search(sentence):
             self._ahead += known  # of the sentence it speaks for; told when that has ended
             return ""
-        holding = [f"[{number}]" for number in self._holding(known, sentence)]
+        *_, (clause, marked) = _clauses(sentence, self._points)
+        holding = self._holding(known, clause)
+        self._marked = self._marked or bool(holding)
         self._refuted = self._refuted or (bool(known) and not holding)
-        return "".join(marker for marker in holding if marker not in sentence)
+        return "".join(f"[{number}]" for number in holding if number not in marked)
 
     def _ended(self, sentence: str) -> str:
         """Return what must follow a sentence: its missing markers, or that nothing holds it."""
         ahead, self._ahead = self._ahead, []
         refuted, self._refuted = self._refuted, False
-        marked = MARKER.search(sentence)
-        if not WORD.search(sentence) or (not marked and refuses(sentence)):
-            return ""
-        plain = MARKER.sub("", sentence)
-        best = self._best(plain)
-        if marked:
+        marked, self._marked = self._marked, False
+        plain = _unmarked(sentence, self._points)
+        if marked or not WORD.search(sentence) or refuses(sentence):
             return ""
         space = "" if sentence.rstrip()[-1:] in WIDE_ENDS else " "
-        if numbers := self._holding(ahead, plain) or best:
+        if numbers := self._holding(ahead, plain) or self._best(plain):
             return space + "".join(f"[{number}]" for number in numbers)
         if not (refuted or ahead or self._claims(plain)):
             return ""
@@ -159,7 +168,7 @@ class Citer:
 
 def cite(text: str, hits: Sequence[Hit], question: str = "", nearness: Nearness | None = None) -> Cited:
     """Check `text` against the passages it may cite: `hits`, each with its marker."""
-    plain = MARKER.sub("", text)
+    plain = _unmarked(text, partial(_points, hits))
     if refuses(plain):
         return Cited(text=refusal(plain), citations=(), refused=True)
     citer = Citer(hits, question, nearness)
@@ -172,6 +181,50 @@ def cite(text: str, hits: Sequence[Hit], question: str = "", nearness: Nearness 
     )
 
 
+def _points(hits: Sequence[Hit], found: re.Match[str]) -> bool:
+    """Tell whether a number in brackets points to a passage, or at least is none of a passage's own text.
+
+    A document's own are years, as in Smith [2015] UKSC 12, and lists that are not all markers, as in [0, 1];
+    its footnotes have no place in an answer.
+    """
+    numbers = [int(number) for number in re.findall(r"\d+", found[1])]
+    unknown = set(numbers) - {hit.marker for hit in hits}
+    may_be_text = bool(unknown) and (len(numbers) > 1 or numbers[0] >= YEAR)
+    return not (may_be_text and any(found.group() in hit.passage.text for hit in hits))
+
+
+def _unmarked(text: str, points: Pointing) -> str:
+    said, start = "", 0
+    for found in filter(points, MARKER.finditer(_without_code(text))):
+        said, start = said + text[start : found.start()], found.end()
+    return said + text[start:]
+
+
+def _clauses(sentence: str, points: Pointing) -> Iterator[tuple[str, set[int]]]:
+    """Yield each piece of a sentence that ends at a marker, and last the rest, with the markers that follow.
+
+    Where nothing is said between two markers, both follow the same piece.
+    """
+    clause, marked, start = "", set[int](), 0
+    for found in filter(points, MARKER.finditer(_without_code(sentence))):
+        if WORD.search(piece := sentence[start : found.start()]):
+            if marked:
+                yield clause, marked
+            clause, marked = piece, set()
+        marked.add(int(re.findall(r"\d+", found[1])[0]))
+        start = found.end()
+    if WORD.search(rest := sentence[start:]):
+        if marked:
+            yield clause, marked
+        clause, marked = rest, set()
+    yield clause, marked
+
+
+def _without_code(text: str) -> str:
+    """Return the text with blanks for what stands in backquotes, where [0] is an index."""
+    return CODE.sub(lambda found: " " * len(found.group()), text)
+
+
 def _held(passage: Passage, question: str, nearness: Nearness | None) -> Held:
     def near(sentence: str, texts: Sequence[str]) -> Sequence[float]:
         """Ask with the question, since an answer may be a phrase."""
@@ -182,16 +235,21 @@ def _held(passage: Passage, question: str, nearness: Nearness | None) -> Held:
 
 
 def citations_of(text: str, by_marker: dict[int, Passage], held: dict[int, Held]) -> Iterator[Citation]:
+    """Yield where each true marker points: to what holds its clause, or else the sentence."""
+
+    def points(found: re.Match[str]) -> bool:
+        return found[1].isdigit() and int(found[1]) in by_marker
+
     seen: set[tuple[int, int]] = set()
     for sentence in _sentences(text):
-        for found in MARKER.finditer(sentence):
-            passage = by_marker.get(int(found[1]))
-            if passage is None:
-                continue  # an index in code
-            span = held[int(found[1])].best_span(MARKER.sub("", sentence))
-            if (int(found[1]), span.start) not in seen:
-                seen.add((int(found[1]), span.start))
-                yield citation_of(int(found[1]), passage, span.start, span.end)
+        pieces = [(clause, marked) for clause, marked in _clauses(sentence, points) if marked]
+        for clause, marked in pieces:
+            said = clause if len(pieces) > 1 else _unmarked(sentence, points)
+            for number in sorted(marked):
+                span = held[number].best_span(said)
+                if (number, span.start) not in seen:
+                    seen.add((number, span.start))
+                    yield citation_of(number, by_marker[number], span.start, span.end)
 
 
 def citation_of(marker: int, passage: Passage, start: int, end: int) -> Citation:

@@ -29,7 +29,7 @@ from typing import Final, TypeAlias
 from rag.index.lexical import HAN, NUMERALS, plain, words
 from rag.index.small_words import SMALL
 from rag.prompt import Language, language
-from rag.quantities import TOO_COMMON, claimed_across, numbers, told_across
+from rag.quantities import TOO_COMMON, amounts, claimed_across, numbers, tells_ordinal, told_across
 from rag.sentences import sentence_spans
 
 # How much nearer a sentence is to each text in the other language than to unrelated ones.
@@ -42,6 +42,7 @@ ENDS: Final = " \t\n.。!！"
 PAIR_COST: Final = 0.15  # a second sentence must add more than this to be quoted, too
 SUFFIX: Final = re.compile(r"(?<=\w{3})(?:ing|edly|ed|ies|es|ly|s|y|e)$")
 LONE_CHARACTER: Final = re.compile(rf"[{HAN}]")  # its pairs say what it belongs to
+ORDINAL: Final = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
 NUMBERED: Final = re.compile(r"\s*\(?\d{1,2}(?:\.(?!\d)|[)、）])\s*")  # of a list
 NAME: Final = re.compile(r"(?<![^\W\d_])[A-Z][\w’'-]*[^\W_]")
 LATIN_NAME: Final = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z'’-]*[A-Za-z]")  # in Chinese text
@@ -83,6 +84,10 @@ class Held:
     @cached_property
     def _numbers(self) -> frozenset[str]:
         return frozenset(numbers(f"{self._title} {self.text}"))
+
+    @cached_property
+    def _amounts(self) -> frozenset[str]:
+        return frozenset(amounts(f"{self._title} {self.text}"))
 
     @cached_property
     def _told_across(self) -> frozenset[str]:
@@ -157,7 +162,7 @@ class Held:
             return ()  # whatever else its characters might be read as
         body = NUMBERED.sub("", sentence, count=1) if NUMBERED.match(sentence) else sentence
         if self.speaks(body):
-            missing = [number for number in numbers(body) if number not in self._numbers]
+            missing = self._missing_numbers(body)
         else:
             missing = [number for number in claimed_across(body) if number not in self._told_across]
         claimed = tuple(number for number in missing if number not in TOO_COMMON)
@@ -165,6 +170,18 @@ class Held:
             return claimed
         names = _names(body) if self.speaks(body) else LATIN_NAME.findall(plain(body))
         return (*claimed, *(name for name in names if not self._names(plain(name).casefold())))
+
+    def _missing_numbers(self, sentence: str) -> list[str]:
+        """Return the numbers of a sentence in this text's language that it does not tell, whatever it writes.
+
+        So 3万 and 30000 are one, and 3rd and third.
+        """
+        told = self._numbers | self._amounts
+        if all(number in told for number in amounts(sentence)):
+            return []
+        missing = [number for number in numbers(sentence) if number not in self._numbers]
+        ordinals = {number for number in ORDINAL.findall(sentence) if tells_ordinal(self.text, number)}
+        return [number for number in missing if number not in ordinals]
 
     def _names(self, name: str) -> bool:
         if name in self._folded:

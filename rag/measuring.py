@@ -96,7 +96,7 @@ def calibrate(settings: dict[str, Any], *, paths: Sequence[Path], questions: int
     sets = [read_set(path) for path in paths]
     with progress_bars() as progress:
         calibration = run(config, sets, size=questions or None, seed=config.seed, progress=progress)
-    file = lowbit_folder(config.model, config) / FILE
+    file = lowbit_folder(chosen_model(config), config) / FILE
     write_probe(file, calibration.probe)
     print(to_table(calibration))
     print(f"{file} is made; {chosen_model(config)} uses it from now on, and without it what is shipped")

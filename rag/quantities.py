@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from rag.index.lexical import NUMBER, NUMERALS, numeral_value, plain
+from rag.index.lexical import DIGITS, NUMBER, NUMERALS, numeral_value, plain
 from rag.prompt import Language
 
 ARABIC: Final = re.compile(r"\d+(?:\.\d+)?")
-CHINESE_NUMBER: Final = re.compile(  # 十分 and 万一 are words; a single sign counts before what is counted
-    rf"(?:第?[{NUMERALS}十百千万亿]*[{NUMERALS[3:]}][{NUMERALS}十百千万亿]*|十)"
-    r"(?=[年月日号天周岁个名人位次届条项页章节层间座台辆只件块元角秒点倍成度米里公吨斤克升平小时%万亿，。、；）)]|分钟|$)"
+SIGNS: Final = f"{NUMERALS}十百千万亿"
+NUMERAL: Final = rf"(?=[〇○零十百千万亿]{{0,23}}[{NUMERALS[3:]}])[{SIGNS}]{{1,24}}"
+CHINESE_NUMBER: Final = re.compile(  # 十分 and 万一 are words; digits count before what is counted
+    rf"第?(?!万一)(?=[{NUMERALS}]{{1,23}}[十百千万亿]|[十百千万亿][{NUMERALS}]){NUMERAL}"
+    rf"|(?:第?{NUMERAL}|十)"
+    r"(?=[年月日号天周岁个名人位次届条项页章节层间座台辆只件块元角秒点倍成度米里公吨斤克升平小时%册种份本张家"
+    r"万亿，。、；）)]|分钟|$)"
 )
+ARTICLES: Final = frozenset({"a", "an"})  # before a hundred: one
 BELOW_TWENTY: Final = """
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen
@@ -22,11 +27,6 @@ seventeen eighteen nineteen
 FROM_TWENTY: Final = "twenty thirty forty fifty sixty seventy eighty ninety"
 UNITS: Final = {word: number for number, word in enumerate(BELOW_TWENTY.split())}
 TENS: Final = {word: 10 * ten for ten, word in enumerate(FROM_TWENTY.split(), start=2)}
-SPELT: Final = re.compile(
-    rf"\b(?:({'|'.join(TENS)})(?:[-\s]({'|'.join(UNITS)}))?|({'|'.join(UNITS)}))\b", re.IGNORECASE
-)
-TOO_COMMON: Final = frozenset({"0", "1"})  # "one of them" is no number
-
 THOUSANDS: Final = {
     "hundred": 10**2,
     "thousand": 10**3,
@@ -34,12 +34,25 @@ THOUSANDS: Final = {
     "billion": 10**9,
     "trillion": 10**12,
 }
-ENGLISH_AMOUNT: Final = re.compile(rf"({ARABIC.pattern})[\s-]?({'|'.join(THOUSANDS)})\b")
+WORTHS: Final = "|".join(THOUSANDS)
+BELOW_HUNDRED: Final = rf"(?:(?:{'|'.join(TENS)})(?:[-\s](?:{'|'.join(UNITS)}))?|(?:{'|'.join(UNITS)}))\b"
+SPELT: Final = re.compile(  # seven; twenty-seven; two hundred and three thousand
+    rf"\b(?:{BELOW_HUNDRED}|an?\b(?=[\s-](?:{WORTHS})\b))(?:(?:[\s-](?:{WORTHS})\b){{1,3}}"
+    rf"(?:(?:,?\sand)?\s{BELOW_HUNDRED}(?:[\s-](?:{WORTHS})\b){{0,3}}){{0,6}})?",
+    re.IGNORECASE,
+)
+SPELT_WORD: Final = re.compile(r"[a-z]+")
+TOO_COMMON: Final = frozenset({"0", "1"})  # "one of them" is no number
+
+ENGLISH_AMOUNT: Final = re.compile(rf"({ARABIC.pattern})[\s-]?({WORTHS})\b")
 CHINESE_AMOUNT: Final = re.compile(rf"(?:{ARABIC.pattern}[百千]?[万亿]{{1,2}}|{ARABIC.pattern}[百千])+")
 TERM: Final = re.compile(rf"({ARABIC.pattern})([百千万亿]+)")
 WORTH: Final = {"百": 10**2, "千": 10**3, "万": 10**4, "亿": 10**8}
-DECADE: Final = re.compile(rf"(\d{{1,2}}|[{NUMERALS}十]+)世纪(\d0|[{NUMERALS}]十)年代")
-PERCENT: Final = re.compile(rf"百分之([{NUMERALS}十百]+)")
+DECADE: Final = re.compile(rf"(\d{{1,2}}|[{NUMERALS}十]{{1,3}})世纪(\d0|[{NUMERALS}]十)年代")
+CHINESE_DECIMAL: Final = re.compile(
+    rf"([{SIGNS}]{{1,24}})点([{NUMERALS}]{{1,24}})(?![{SIGNS}分刻])"
+)  # 三点五分 is a time
+PERCENT: Final = re.compile(rf"百分之({ARABIC.pattern}|[{NUMERALS}十百]{{1,9}})")
 MONTH_NAMES: Final = """
 january february march april may june july august september october november december
 """
@@ -74,13 +87,40 @@ def spelt_numbers(text: str, spoken: Language) -> Iterator[tuple[str, str]]:
             yield _value(numeral_value(written)), written
         return
     for found in SPELT.finditer(text):
-        ten, one, alone = (each.casefold() if each else "" for each in found.groups())
-        yield str(TENS.get(ten, 0) + UNITS.get(one or alone, 0)), found.group()
+        yield str(_spelt_value(SPELT_WORD.findall(found.group().casefold()))), found.group()
+
+
+def _spelt_value(said: Sequence[str]) -> int:
+    """Return what two hundred and three thousand are worth."""
+    total = many = 0
+    for word in said:
+        worth = THOUSANDS.get(word)
+        if worth is None:
+            many += TENS.get(word, UNITS.get(word, int(word in ARTICLES)))
+        elif worth < THOUSANDS["thousand"]:
+            many *= worth
+        else:
+            total, many = total + many * worth, 0
+    return total + many
+
+
+def amounts(text: str) -> Iterator[str]:
+    """Yield the value of each number with what it counts by: 30000 of 3万, 3.5 of 百分之三点五."""
+    return numbers(_in_digits(text))
+
+
+def tells_ordinal(text: str, number: str) -> bool:
+    """Tell whether the text writes 3rd as third."""
+    return any(str(_ordinal(found.group())) == number for found in ORDINAL.finditer(text.casefold()))
 
 
 def claimed_across(text: str) -> Iterator[str]:
     """Yield what a text in the other language must tell, too: months, decades and amounts by their values."""
     return numbers(DATED.sub(_month, _in_digits(text)))
+
+
+def _ordinal(word: str) -> int:
+    return ORDINALS[word.rstrip("s")]
 
 
 def told_across(text: str) -> Iterator[str]:
@@ -90,7 +130,7 @@ def told_across(text: str) -> Iterator[str]:
     yield from numbers(digits)
     yield from (_month(found) for found in MONTH.finditer(digits))
     yield from DECADE_OF_CENTURY.findall(digits)
-    yield from (str(ORDINALS[found.group().rstrip("s")]) for found in ORDINAL.finditer(digits))
+    yield from (str(_ordinal(found.group())) for found in ORDINAL.finditer(digits))
     yield from (_value(numeral_value(found.group())) for found in NUMBER.finditer(digits))
 
 
@@ -100,8 +140,17 @@ def _in_digits(text: str) -> str:
     folded = SPELT.sub(lambda found: next(spelt_numbers(found.group(), "en"))[0], folded)
     folded = ENGLISH_AMOUNT.sub(lambda found: _value(Decimal(found[1]) * THOUSANDS[found[2]]), folded)
     folded = CHINESE_AMOUNT.sub(lambda found: _value(_amount(found.group())), folded)
-    folded = PERCENT.sub(lambda found: f"{_value(numeral_value(found[1]))}%", folded)
+    folded = CHINESE_DECIMAL.sub(_decimal, folded)
+    folded = PERCENT.sub(lambda found: f"{_value(_number(found[1]))}%", folded)
     return DECADE.sub(lambda found: f"{_decade(found[1], found[2])}年代", folded)
+
+
+def _decimal(found: re.Match[str]) -> str:
+    return f"{_value(numeral_value(found[1]))}.{found[2].translate(DIGITS)}"
+
+
+def _number(written: str) -> Decimal:
+    return Decimal(written) if ARABIC.fullmatch(written) else numeral_value(written)
 
 
 def _amount(written: str) -> Decimal:

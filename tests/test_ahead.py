@@ -29,6 +29,7 @@ class Keeping(EchoEngine):
         super().__init__()
         self.room = room
         self.read_so_far: list[str] = []
+        self.used: list[str] = []
         self.at_step: Callable[[str, int], None] = lambda *_: None
 
     def read(self, prompt: Prompt) -> Generator[Reading, None, bool]:
@@ -39,6 +40,8 @@ class Keeping(EchoEngine):
                 self.at_step(boat, step)
                 yield Reading(done=step, total=STEPS)
             self.read_so_far.append(boat)
+        if boat in self.read_so_far:
+            self.used.append(boat)
         return boat in self.read_so_far
 
 
@@ -64,6 +67,16 @@ def test_all_passages_are_read_and_those_that_were_found_first(config: Config) -
     assert read_ahead(rag, told.append, threading.Event()) == (4, 4)
     assert engine.read_so_far == ["Plover", "Kestrel", "Egret", "Heron"]
     assert [(each.done, each.total) for each in told] == [(done, 4) for done in range(5)]
+
+
+def test_where_not_all_have_room_the_most_found_are_used_last_and_so_go_last(config: Config) -> None:
+    engine = Keeping(room=3)
+    rag = opened(config.model_copy(update={"top_k": 1}), engine)
+    for _ in range(2):
+        rag.ask("What does the Plover cost?")
+    rag.ask("What does the Kestrel cost?")
+    assert read_ahead(rag, lambda _: None, threading.Event()) == (3, 4)
+    assert engine.used == ["Plover", "Kestrel", "Egret", "Egret", "Kestrel", "Plover"]
 
 
 def test_a_question_stops_the_reading_at_once_and_the_passage_is_read_after_it(config: Config) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from rag.cli import main
 from rag.config import Config
 from rag.datatypes import Generation, Message, Prompt, Reading, Usage
 from rag.engines.answerable import FILE, Looked, Probe, probed_layer, read_probe, write_probe
@@ -19,6 +20,7 @@ from rag.engines.low_bit.conversion import convert
 from rag.errors import ConfigError, InputError, ModelError
 from rag.evaluate.calibrate import Example, calibrate, calibrated, examples_of, to_table
 from rag.evaluate.sets import Question, QuestionSet
+from rag.models import FALLBACK_MODEL, lowbit_folder
 from rag.pipeline import Rag
 from tests import tiny_qwen2
 
@@ -278,3 +280,19 @@ def test_a_document_that_is_missing_is_named(lamps: Config) -> None:
     missing = lamp(9, answerable=True)
     with pytest.raises(InputError, match=r"question 9 True asks about 'harbour9/lamp\.txt', which is not in"):
         calibrate(lamps, [QuestionSet(name="lamps", questions=(missing,))])
+
+
+def test_the_probe_is_made_for_the_model_that_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no hub can be reached another stands in for the default."""
+    monkeypatch.setattr("rag.models.chosen_model", lambda _: FALLBACK_MODEL)
+    made = calibrated(made_up(1.0, count=200))
+    monkeypatch.setattr("rag.evaluate.calibrate.calibrate", lambda *_, **__: made)
+    questions = tmp_path / "set.jsonl"
+    questions.write_text('{"question": "How fast?", "answerable": false}\n', encoding="utf-8")
+    folder = lowbit_folder(FALLBACK_MODEL, Config(models_dir=tmp_path))
+    folder.mkdir(parents=True)
+    assert main(["calibrate", str(questions), "--models-dir", str(tmp_path)]) == 0
+    assert f"{FALLBACK_MODEL} uses it" in capsys.readouterr().out
+    assert (folder / FILE).is_file()

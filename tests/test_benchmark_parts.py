@@ -14,10 +14,12 @@ from rag.benchmark.every import ALL, MEASURES, Order, measure
 from rag.benchmark.folder import DOCUMENTS, QUESTION, write_documents
 from rag.benchmark.report import Report
 from rag.benchmark.retrieval import measure_retrieval
+from rag.benchmark.runners import _time
 from rag.benchmark.start import FIRST, MEMORY, READY, WHOLE, ask_anew, measure_start
 from rag.benchmark.sync import measure_sync
 from rag.cli import main
 from rag.config import Config
+from rag.datatypes import Finish, Usage
 from rag.errors import ConfigError, EngineError
 from rag.pipeline import Rag
 from rag.timing import NAMES
@@ -27,6 +29,20 @@ SAMPLES = Path(__file__).parent.parent / "data"
 
 def median_of(report: Report, name: str) -> float:
     return next(fact.figure.median for fact in report.facts if fact.name == name)
+
+
+@pytest.mark.parametrize(("finish", "pace"), [("stop", 2 / 0.4), ("length", 2 / 0.2)])
+def test_the_end_of_an_answer_is_a_token_that_takes_its_time(
+    finish: Finish, pace: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two words and the end come .2 seconds apart."""
+    clock = iter([0.0, 1.0, 1.2, 1.4])
+    monkeypatch.setattr("rag.benchmark.runners.time.perf_counter", lambda: next(clock))
+    timing = _time(
+        iter(["two", " words", Usage(prompt_tokens=9, answer_tokens=3, finish=finish)]), kept=False
+    )
+    assert (timing.first_token, timing.answer_tokens) == (1.0, 3)
+    assert timing.decode_tps == pytest.approx(pace)
 
 
 def test_memory_is_told_where_no_file_tells_the_most() -> None:

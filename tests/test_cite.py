@@ -50,6 +50,60 @@ def test_only_markers_that_point_somewhere_remain(written: str, shown: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("written", "passage", "unsupported"),
+    [
+        ("Use `nums = [1, 2, 3]` [1]", "Use `nums = [1, 2, 3]` to make a list.", ()),
+        ("Smith v Jones [2015] UKSC 12 [1]", "The leading case is Smith v Jones [2015] UKSC 12.", ()),
+        ("京政发【2023】12号 [1]", "依据《实施意见》（京政发【2023】12号）执行。", ()),
+        ("The discount factor lies in [0, 1] [1]", "The discount factor lies in [0, 1] at all times.", ()),
+        ("[1, 5] [1]", "The score lies in [1, 5] at all times.", ()),
+        (
+            "The moon is made of `cheese[1]` with green holes. [?]",
+            "Lists begin at zero.",
+            ("The moon is made of `cheese[1]` with green holes.",),
+        ),
+    ],
+)
+def test_brackets_of_code_and_of_the_documents_own_text_are_no_markers(
+    written: str, passage: str, unsupported: tuple[str, ...]
+) -> None:
+    cited = cite(written.removesuffix(" [?]"), [hit(1, passage)])
+    assert (cited.text, cited.unsupported) == (written, unsupported)
+    assert [citation.quote for citation in cited.citations] == ([] if unsupported else [passage])
+
+
+def test_a_footnote_copied_from_a_document_is_dropped() -> None:
+    passage = "The tower was built in 1889.[12] It is tall."
+    assert (
+        cite("The tower was built in 1889.[12]", [hit(1, passage)]).text == "The tower was built in 1889. [1]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "passages"),
+    [
+        (
+            "The Heron seats 4 people [1] and the Kestrel seats 6 people [2].",
+            ("The Heron seats 4 people.", "The Kestrel seats 6 people."),
+        ),
+        ("苍鹭号可载4人[1]，红隼号可载6人[2]。", ("苍鹭号可载4人。", "红隼号可载6人。")),
+        (
+            "Marit Oyelaran leads the library [1] and Jonas Brandt the boathouse [2].",
+            ("Marit Oyelaran leads the library.", "Jonas Brandt leads the boathouse."),
+        ),
+        (
+            "The Heron is a boat [1] kept at the pier and lent to members [2].",
+            ("The Heron is a boat.", "The Heron is kept at the pier and lent to members."),
+        ),
+    ],
+)
+def test_each_clause_of_a_sentence_has_its_own_source(written: str, passages: tuple[str, str]) -> None:
+    cited = cite(written, [hit(number, text) for number, text in enumerate(passages, start=1)])
+    assert cited.text == written
+    assert [(each.marker, each.quote) for each in cited.citations] == list(enumerate(passages, start=1))
+
+
+@pytest.mark.parametrize(
     ("written", "shown"),
     [
         (

@@ -149,6 +149,39 @@ def test_things_that_files_are_named_after_are_no_documents_unless_written_as_su
 
 
 @pytest.mark.parametrize(
+    "question",
+    [
+        "日志写在哪个文件里？",
+        "数据库密码保存在哪个文件中？",
+        "Which documents mention leave but not overtime?",
+        "Which documents mention neither leave nor pay?",
+        "哪些文档提到年假但没有提到加班？",
+        "除了请假以外哪些文档提到年假？",
+    ],
+)
+def test_no_list_tells_where_a_file_is_written_or_what_documents_lack(question: str) -> None:
+    assert not isinstance(asked(question), Mentions)
+
+
+def test_what_may_be_mentioned_can_have_a_no_in_it() -> None:
+    assert asked("哪些文档提到不可抗力？") == Mentions(topic="不可抗力")
+    assert asked("年假在哪些文档中提到？") == Mentions(topic="年假")
+    assert asked("Which documents mention unpaid leave?") == Mentions(topic="unpaid leave")
+
+
+def test_a_thing_with_a_dot_is_no_file_unless_there_are_such_files() -> None:
+    for question in (
+        "Summarise Node.js",
+        "Summarise the changes in Node.js",
+        "总结一下Node.js",
+        "概述ASP.NET",
+    ):
+        assert asked(question) is None
+    scripts = {**FILES, "server.js": ""}
+    assert asked("Summarise main.js", files=scripts) == Unclear(name="main.js", unknown=True)
+
+
+@pytest.mark.parametrize(
     "question", ["这里" * 2000, "which documents " * 200, "和" * 290, "的" * 290 + "区别"]
 )
 def test_a_hostile_question_costs_little(question: str) -> None:

@@ -103,6 +103,28 @@ def test_chinese_numbers_and_titles_must_agree_too(sentence: str, lacking: tuple
     assert HELD_TEA.lacks(sentence) == lacking
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence", "lacking"),
+    [
+        ("公司的注册资本为三万元。", "注册资本为3万元", ()),
+        ("公司的注册资本为三万元。", "注册资本为3亿元", ("3",)),
+        ("违约金按每日百分之三点五计算。", "违约金按每日3.5%计算", ()),
+        ("违约金按每日百分之三点五计算。", "违约金按每日35%计算", ("35",)),
+        ("The freezer holds 1.5 million items.", "It holds 1,500,000 items.", ()),
+        ("The freezer holds one hundred and twenty volumes.", "It holds 120 volumes.", ()),
+        ("The freezer holds one hundred and twenty volumes.", "It holds 20 volumes.", ("20",)),
+        ("The reading room is on the third floor.", "It is on the 3rd floor.", ()),
+        ("The reading room is on the third floor.", "It is on the 5th floor.", ("5",)),
+        ("The reading room is on the third floor.", "It has 3 floors.", ("3",)),
+        ("押金一千二，租客搬走时退还。", "租客搬走时退还押金1200元", ()),
+    ],
+)
+def test_a_number_is_told_by_its_value_however_the_passage_writes_it(
+    text: str, sentence: str, lacking: tuple[str, ...]
+) -> None:
+    assert Held(text).lacks(sentence) == lacking
+
+
 def test_a_number_with_decimals_is_no_list_number() -> None:
     assert HELD.lacks("4.7 days of leave.") == ("4.7",)
 

@@ -129,6 +129,26 @@ def test_a_question_that_leaves_out_what_it_means_is_searched_for_with_it(questi
         ("Who founded the museum?", "Ada Thorne did [1].", "When was she born?", "When was Ada Thorne born?"),
         ("Who founded the museum?", "Ada Thorne [1].", "What are her books?", "What are Ada Thorne's books?"),
         ("The Heron or the Kestrel?", "", "Is the latter fast?", "Is the Kestrel fast?"),
+        ("Compare Heron and Kestrel", "", "Is the first one bigger?", "Is Heron bigger?"),
+        (
+            "What is the difference between the blue room and the red room?",
+            "",
+            "How many seats does the latter have?",
+            "How many seats does the red room have?",
+        ),
+        (
+            "How do single tickets differ from season tickets?",
+            "",
+            "What do the former cost?",
+            "What do single tickets cost?",
+        ),
+        (
+            "What are War and Peace and Anna Karenina about?",
+            "",
+            "Who wrote the latter?",
+            "What are War and Peace and Anna Karenina about? Who wrote the latter?",
+        ),
+        ("请比较年假和产假", "", "前者有几天？", "年假有几天？"),
         (
             "Which are let?",
             "The Heron, the Kestrel and the Egret [1].",

@@ -74,6 +74,7 @@ def test_what_is_simplified_already_stays_as_it_is() -> None:
         ("1000 users", "1,000 users"),
         ("1,234,567", "it has 1234567 rows"),
         ("１，０００", "1000"),
+        ("分机802", "分机依次是801，802，803。"),
         ("24节气", "二十四节气"),
         ("一九九七年", "香港于1997年回归的那一年是一九九七年"),
         ("3", "三个月"),
@@ -101,6 +102,9 @@ def test_a_name_or_number_is_found_however_it_is_written(question: str, text: st
         ("12亿", "1200000000"),
         ("兩千", "2000"),
         ("三萬", "30000"),
+        ("一千二", "1200"),
+        ("三万五", "35000"),
+        ("一千零二", "1002"),
     ],
 )
 def test_a_chinese_number_has_its_value_among_the_words(written: str, value: str) -> None:

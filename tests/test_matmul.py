@@ -131,6 +131,9 @@ def test_memory_is_what_machine_and_container_leave(tmp_path: Path) -> None:
     for most, left in (("1000\n", 400), ("500\n", 0)):
         (tmp_path / "memory.max").write_text(most)
         assert free_memory(tmp_path) == left
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.stat").write_text("anon 90\nfile 480\ninactive_file 300\nactive_file 180\n")
+    assert free_memory(tmp_path) == 700, "files that are only kept at hand can go"
     (tmp_path / "memory.max").write_text("max\n")
     assert free_memory(tmp_path) > 10**6
 

@@ -233,6 +233,17 @@ def test_a_server_need_not_say_done(api: Api) -> None:
     assert answer(opened(api))[0] == "Hello"
 
 
+@pytest.mark.parametrize("dropped", [True, False])
+def test_an_answer_that_is_whole_is_kept_whatever_the_server_does_then(
+    api: Api, *, dropped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.engines.openai.ENDING", 1)
+    whole = (said("Hello"), said(finish="stop"))
+    api.replies = [Reply(chunks=whole, cut=True) if dropped else Reply(chunks=(*whole, HANG))]
+    text, usage = answer(opened(api))
+    assert (text, usage.finish) == ("Hello", "stop")
+
+
 def test_what_a_model_thinks_is_no_part_of_the_answer(api: Api) -> None:
     thought = event({"choices": [{"delta": {"content": None, "reasoning_content": "Hm"}}]})
     api.replies = [Reply(chunks=(thought, said("Hello"), said(finish="stop"), DONE))]
@@ -251,6 +262,22 @@ def test_a_server_that_goes_on_for_ever_is_stopped(api: Api) -> None:
     text, usage = answer(opened(api), max_tokens=5)
     assert (text, usage.answer_tokens, usage.finish) == ("xxxxx", 5, "length")
     assert api.left.wait(30)
+
+
+def test_a_model_that_wants_other_names_and_its_own_temperature_is_asked_so(api: Api) -> None:
+    """As OpenAI's reasoning models say it."""
+    refusals = (
+        b'{"error":{"message":"Unsupported parameter: \'max_tokens\' is not supported with this model. '
+        b'Use \'max_completion_tokens\' instead.","code":"unsupported_parameter"}}',
+        b'{"error":{"message":"Unsupported value: \'temperature\' does not support 0.0 with this model. '
+        b'Only the default (1) value is supported.","code":"unsupported_value"}}',
+    )
+    api.replies = [*(Reply(chunks=(said_so,), status=400) for said_so in refusals), Reply()]
+    engine = opened(api)
+    assert [answer(engine)[0], answer(engine)[0]] == ["Hello", "Hello"]
+    assert [body.get("max_completion_tokens") for body in api.asked()] == [None, 24, 24, 24]
+    assert ["max_tokens" in body for body in api.asked()] == [True, False, False, False]
+    assert ["temperature" in body for body in api.asked()] == [True, True, False, False]
 
 
 @pytest.mark.parametrize("status", [400, 422])

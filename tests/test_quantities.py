@@ -14,6 +14,11 @@ from rag.quantities import claimed_across, numbers, told_across
         ("年假有十九天。", {"19"}),
         ("1,700 metres", {"1700"}),
         ("十分好，万一没有", set()),
+        ("三百四十册古籍，二十四种报纸", {"340", "24"}),
+        ("two hundred and fifty books in a hundred crates", {"250", "100"}),
+        ("three hundred thousand people", {"300000"}),
+        ("押金一千二", {"1200"}),
+        ("分机是801，802，803。", {"801", "802", "803"}),
     ],
 )
 def test_a_number_is_its_value(text: str, values: set[str]) -> None:
@@ -41,6 +46,8 @@ def test_a_number_is_its_value(text: str, values: set[str]) -> None:
         ("第三名", "finished third"),
         ("in 1910", "于一九一〇年"),
         ("5月4日", "on 4 May"),
+        ("three hundred thousand", "三十万人"),
+        ("3.5%", "百分之三点五"),
     ],
 )
 def test_what_one_language_claims_the_other_tells(said: str, told: str) -> None:
@@ -61,6 +68,11 @@ def test_what_one_language_claims_the_other_tells(said: str, told: str) -> None:
 )
 def test_another_value_is_not_told(said: str, told: str) -> None:
     assert not set(claimed_across(said)) <= set(told_across(told))
+
+
+@pytest.mark.parametrize("text", ["一" * 9999, "十" * 9999, "一十" * 5000, "two hundred and " * 2000])
+def test_endless_numerals_break_nothing(text: str) -> None:
+    assert [*numbers(text), *claimed_across(text), *told_across(text)]
 
 
 def test_may_and_march_are_months_beside_a_number_only() -> None:

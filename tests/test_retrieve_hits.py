@@ -160,6 +160,24 @@ def test_what_differs_in_a_figure_or_a_negation_is_kept(one: str, other: str) ->
     assert distinct(hits, 5) == hits
 
 
+def test_forms_that_differ_in_a_name_or_in_what_is_asked_are_kept() -> None:
+    form = "The company {} cleans the halls of the harbour each Friday. " + LONG
+    heron, egret = (
+        hit(form.format("Heron Ltd"), source="a.txt"),
+        hit(form.format("Egret Ltd"), source="b.txt"),
+    )
+    assert distinct([heron, egret], 5) == [heron, egret]
+    banned = hit(LONG.replace("may not keep a dog", "is forbidden a dog"), source="a.txt")
+    allowed = hit(LONG.replace("may not keep a dog", "is permitted a dog"), source="b.txt")
+    assert distinct([banned, allowed], 5) == [banned, allowed]
+    one, other = hit(LONG_HAN, source="a.txt"), hit(LONG_HAN.replace("犬类", "猫类"), source="b.txt")
+    assert distinct([one, other], 5) == [one]
+    assert distinct([one, other], 5, "可以养猫吗？") == [one, other]
+    assert distinct([one, hit(LONG_HAN + "的", source="b.txt")], 5, "租金是谁的？") == [one], (
+        "small words tell nothing"
+    )
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_distinct_hits_are_a_subsequence_as_long_as_asked(seed: int) -> None:
     _, hits = made_up(seed)

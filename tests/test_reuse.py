@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from rag.engines.low_bit.conversion import convert
 from rag.engines.low_bit.decoder import Decoder, States, rotate
 from rag.pipeline import Rag
 from rag.reuse import Tally, Tokens, keep_only, states_folder
+from rag.reuse import store as store_module
 from rag.reuse.quantised import quantised, restore
 from rag.reuse.store import Store
 from tests import tiny_qwen2
@@ -212,7 +214,7 @@ def test_the_doctor_tells_what_is_kept_and_how_often_it_served(config: Config) -
     settings = config.model_dump(exclude_unset=True)
     assert not [finding for finding in examine(settings) if finding.subject == "passages read"]
     folder = states_folder(config)
-    Store(folder, 10**9).put("ab" * 32, {"states": np.zeros(60 * MEGABYTE, dtype=np.uint8)})
+    Store(folder, 10**9).put("model/passage", {"states": np.zeros(60 * MEGABYTE, dtype=np.uint8)})
     for reused in (0, 250, 500):
         Tally(folder).add_tokens(Tokens(wanted=500, reused=reused))
     (found,) = (finding for finding in examine(settings) if finding.subject == "passages read")
@@ -222,16 +224,59 @@ def test_the_doctor_tells_what_is_kept_and_how_often_it_served(config: Config) -
 def test_beyond_the_budget_the_least_recently_used_goes(tmp_path: Path) -> None:
     array = np.zeros(MEGABYTE, dtype=np.int8)
     store = Store(tmp_path, int(3.5 * MEGABYTE))
-    for name in ("aa", "bb", "cc"):
+    for at, name in enumerate(("m/a", "m/b", "m/c"), start=1):
         store.put(name, {"x": array})
-        os.utime(store._file(name), (1, 1 + "abc".index(name[0])))
-    assert store.get("aa") is not None
+        os.utime(store._file(name), (at, at))
+    assert store.get("m/a") is not None
     time.sleep(0.01)
-    store.put("dd", {"x": array})
-    assert [name for name in ("aa", "bb", "cc", "dd") if store.get(name)] == ["aa", "cc", "dd"]
+    store.put("m/d", {"x": array})
+    assert [name for name in ("m/a", "m/b", "m/c", "m/d") if store.get(name)] == ["m/a", "m/c", "m/d"]
     assert store.size() < 3.5 * MEGABYTE
-    store.put("ee", {"x": np.zeros(4 * MEGABYTE, dtype=np.int8)})
-    assert store.get("ee") is None
+    store.put("m/e", {"x": np.zeros(4 * MEGABYTE, dtype=np.int8)})
+    assert store.get("m/e") is None
+
+
+def test_what_another_model_read_gives_way_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array, store = np.zeros(MEGABYTE, dtype=np.int8), Store(tmp_path, int(3.5 * MEGABYTE))
+    for at, name in enumerate(("new/a", "old/b", "old/c"), start=1):
+        store.put(name, {"x": array})
+        os.utime(store._file(name), (at, at))
+    assert store.has_room(2 * MEGABYTE, model="new")
+    assert not store.has_room(3 * MEGABYTE, model="new")
+    store.put("new/d", {"x": array})
+    assert [name for name in ("new/a", "old/b", "old/c", "new/d") if store.has(name)] == [
+        "new/a",
+        "old/c",
+        "new/d",
+    ]
+    free = {True: 0, False: 10**12}
+    monkeypatch.setattr(store_module, "disk_usage", lambda _: SimpleNamespace(free=free[store.has("old/c")]))
+    assert store.has_room(MEGABYTE // 2, model="old") is False
+    store.put("new/e", {"x": array[:9]})
+    assert [name for name in ("new/a", "old/c", "new/d", "new/e") if store.has(name)] == [
+        "new/a",
+        "new/d",
+        "new/e",
+    ]
+
+
+def test_the_beginning_in_memory_is_not_read_again_where_the_disk_is_full(
+    folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [asking("Which boat is for four people?", text) for text in TEXTS]
+    wanted = [
+        told(IpexEngine(folder, model="tiny", store=Store(store.folder / text[:9], MEGABYTE)), prompt)[0]
+        for text, prompt in zip(TEXTS, prompts, strict=True)
+    ]
+    monkeypatch.setattr(store_module, "RESERVE", 10**18)
+    engine = IpexEngine(folder, model="tiny", store=store)
+    beginning = engine._tokenizer.render(prompts[0]).constant
+    answers = [told(engine, prompt) for prompt in prompts]
+    assert [text for text, _ in answers] == wanted
+    assert [usage.cached_tokens for _, usage in answers] == [0, beginning, beginning]
+    monkeypatch.setattr(store_module, "RESERVE", 0)
+    told(engine, asking("How many sails?", TEXTS[0] * 2))
+    assert len(list(store.folder.glob("*/*.safetensors"))) == 2, "the beginning, and the passage"
 
 
 def test_a_folder_that_cannot_be_written_is_no_fault(folder: Path, tmp_path: Path, store: Store) -> None:

@@ -94,15 +94,16 @@ def _reason(error: Exception) -> str:
 
 def _time(events: Iterator[object], *, kept: bool) -> Timing:
     start = time.perf_counter()
-    moments, usage = [], None
+    moments, usage, ended = [], None, start
     for event in events:
         if isinstance(event, Usage):
-            usage = event
+            usage, ended = event, time.perf_counter()
         else:
             moments.append(time.perf_counter())
     if not moments:
         raise EngineError("it answered nothing")
-    first, last = moments[0] - start, moments[-1] - start
+    has_end = usage is not None and usage.finish == "stop"  # a token without text, which counts
+    first, last = moments[0] - start, (ended if has_end else moments[-1]) - start
     count = usage.answer_tokens if usage else len(moments)
     return Timing(
         first_token=first,

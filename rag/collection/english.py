@@ -66,7 +66,10 @@ MENTION: Final = tuple(
         r"(?:mentioned|discussed|described) in",
     )
 )
-NOT_A_TOPIC: Final = _rule(r"^(?:each other|one another|itself|themselves|it|them|that|this)$")
+NOT_A_TOPIC: Final = _rule(  # no list tells what documents lack
+    r"^(?:each other|one another|itself|themselves|it|them|that|this)$|^neither\b"
+    r"|\b(?:but|and) (?:not|never|without)\b|\bbut (?:do|does)(?: not|n't)\b|\b(?:except|excluding)\b"
+)
 SHORT: Final = r"(?:short |brief |quick |concise |detailed |one[- ]paragraph |overall )?"
 SUMMARY: Final = tuple(
     _rule(pattern)
@@ -114,7 +117,7 @@ def read(question: str) -> Iterator[Wish]:
         yield Wish(kind="list")
     for pattern in MENTION:
         found = pattern.fullmatch(asked)
-        if found and not NOT_A_TOPIC.match(found["topic"]):
+        if found and not NOT_A_TOPIC.search(found["topic"]):
             yield Wish(kind="mention", topic=found["topic"])
     for pattern in SUMMARY:
         if found := pattern.fullmatch(asked):

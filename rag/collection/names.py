@@ -40,6 +40,11 @@ POINTING: Final = re.compile(
     re.IGNORECASE,
 )
 IT: Final = re.compile(r"(?:it|它|其|里面|文中)", re.IGNORECASE)
+ENDING: Final = re.compile(r"\w(\.[A-Za-z][A-Za-z0-9]{1,4})$")
+OF_DOCUMENTS: Final = (  # any other, as in Node.js, is one of a file only where there are such files
+    *(".pdf", ".doc", ".docx", ".odt", ".rtf", ".ppt", ".pptx", ".odp", ".xls", ".xlsx", ".ods", ".csv"),
+    *(".txt", ".md", ".rst", ".html", ".htm", ".epub", ".eml", ".msg"),
+)
 LEAST_WORDS: Final = 2  # of a title that is not told in full
 
 
@@ -77,6 +82,12 @@ class Names:
         """Return the only document there is, or nothing."""
         found = _distinct(self._files)
         return found[0] if len(found) == 1 else ""
+
+    def may_be_a_file(self, name: str) -> bool:
+        """Tell whether a name that no document bears is that of a file, by its ending."""
+        ending = ENDING.search(name.rstrip(QUOTES))
+        known = (PurePosixPath(file.source).suffix.lower() for file in self._files)
+        return ending is not None and ending[1].lower() in {*OF_DOCUMENTS, *known}
 
     def holds(self, source: str) -> bool:
         return any(file.source == source for file in self._files)

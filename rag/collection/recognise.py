@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -76,7 +75,7 @@ def _meant(name: str, wish: Wish, history: Sequence[Answer], names: Names) -> st
     if it or POINTING.fullmatch(name):
         pointed = _pointed_at(history, names)
         return pointed or (None if it else Unclear(name=name))
-    return Unclear(name=name, unknown=True) if wish.sure and _looks_like_a_file(name) else None
+    return Unclear(name=name, unknown=True) if wish.sure and names.may_be_a_file(name) else None
 
 
 def _pointed_at(history: Sequence[Answer], names: Names) -> str:
@@ -91,7 +90,3 @@ def _is_of_documents(wish: Wish) -> bool:
     if wish.sure or len(wish.names) < PAIR:
         return True
     return all(map(is_document, wish.names)) or any(map(is_name, wish.names))
-
-
-def _looks_like_a_file(name: str) -> bool:
-    return re.search(r"\w\.[A-Za-z][A-Za-z0-9]{1,4}[\"'”’》」`]?$", name) is not None

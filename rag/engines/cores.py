@@ -45,9 +45,19 @@ def free_memory(group: Path = GROUP) -> int:
 def _left_in(group: Path) -> list[int]:
     try:
         most = int((group / "memory.max").read_text(encoding="ascii"))
-        return [most - int((group / "memory.current").read_text(encoding="ascii"))]
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+        return [most - used + _reclaimable(group)]
     except (OSError, ValueError):  # no such file, or no limit
         return []
+
+
+def _reclaimable(group: Path) -> int:
+    """Return the bytes of files that the container's kernel only keeps at hand, which count as used."""
+    try:
+        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
 
 
 def _physical_cores() -> int:

@@ -205,7 +205,7 @@ class IpexEngine:
         self._matmul.use_threads()
         past, read, total = len(kept.held.tokens), 0, len(layout.tokens)
         if self._reuse and past < layout.apart:
-            read = yield from self._reuse.bring(layout, kept.states)
+            read = yield from self._reuse.bring(layout, kept.states, past)
             past = layout.apart
             kept.held.note(layout, past)
         for start in range(past, total, CHUNK):

@@ -25,7 +25,14 @@ MOST_STOPS: Final = 4  # words that the API takes
 SEEDS: Final = 2**31  # servers take 32 bits, and some a sign
 NOT_FOUND: Final = 404
 PICKY: Final = frozenset({400, 422})  # of servers that refuse what they do not know
-OPTIONAL: Final = ("stream_options", "seed", "top_p")  # what a server that refuses them can do without
+OPTIONAL: Final = (
+    "stream_options",
+    "seed",
+    "top_p",
+    "temperature",
+)  # a server that refuses them does without
+RENAMED: Final = {"max_tokens": "max_completion_tokens"}  # as OpenAI's models that think first want it
+ENDING: Final = 5  # seconds that the usage may come after the answer
 COUNTED: Final = 256  # prompts whose count is remembered: each is counted when made, and when asked
 
 
@@ -48,6 +55,7 @@ class OpenAIEngine:
         self._counter = find_counter(endpoint, served.name)
         self._count = lru_cache(maxsize=COUNTED)(self._counter.prompt)
         self._unwanted: set[str] = set()
+        self._names: dict[str, str] = {}  # as this server calls what has another name elsewhere
 
     @classmethod
     def open(cls, config: Config) -> OpenAIEngine:
@@ -91,13 +99,16 @@ class OpenAIEngine:
         """Yield the server's events, leaving out of the request what it says it does not know."""
         body = self._body(prompt, options)
         while True:
-            sent = {name: value for name, value in body.items() if name not in self._unwanted}
+            wanted = {name: value for name, value in body.items() if name not in self._unwanted}
+            sent = {self._names.get(name, name): value for name, value in wanted.items()}
             try:
                 yield from stream_events(self._endpoint, f"{self._endpoint.url}/chat/completions", sent)
             except RefusedError as exc:
                 unwanted = {name for name in OPTIONAL if name in sent and name in str(exc)}
-                if exc.status in PICKY and unwanted:
+                names = {old: new for old, new in RENAMED.items() if old in sent and new in str(exc)}
+                if exc.status in PICKY and (unwanted or names):
                     self._unwanted |= unwanted
+                    self._names |= names
                     continue
                 if exc.status == NOT_FOUND:
                     self._explain_missing(exc)
@@ -137,13 +148,27 @@ def endpoint_of(config: Config) -> Endpoint:
     )
 
 
+def _to_the_end(events: Iterator[str | None], reply: Reply) -> Iterator[str | None]:
+    """Yield the events; once the answer is whole, neither an error nor a silence can take it back."""
+    silent = 0
+    try:
+        for event in events:
+            silent = silent + 1 if event is None else 0  # one a second
+            if reply.finished and silent > ENDING:
+                return
+            yield event
+    except EngineError:
+        if not reply.finished:
+            raise
+
+
 def _written(
     events: Iterator[str | None], reply: Reply, options: Generation, count: int
 ) -> Generator[str | Reading, None, Finish]:
     """Yield the answer piece by piece, and `Reading` whenever nothing comes; return why it ended."""
     stop = StopWords(options.stop)
     read = 0
-    for event in events:
+    for event in _to_the_end(events, reply):
         text = reply.feed(event) if event is not None else ""
         if reply.pieces > options.max_tokens:  # the server does not keep to what was asked
             break

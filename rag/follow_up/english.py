@@ -86,8 +86,19 @@ CONTINUED: Final = re.compile(
 MOST_FRAGMENT: Final = 4  # words of a phrase without a verb
 NAME: Final = r"[A-Z][\w'-]*(?: (?:of |de |von |van )?[A-Z0-9][\w'-]*)*"
 PHRASE: Final = re.compile(rf"\b(?:the |an? )?{NAME}|\b(?:the|an?)(?: (?!{SMALL})[a-z][\w-]*){{1,3}}")
-PAIR: Final = re.compile(
-    rf"\b((?:the )?(?:{NAME}|[a-z]\w+)) (?:and|or|with|from) ((?:the )?(?:{NAME}|[a-z]\w+))"
+JOINTS: Final = r"(?:and|or|with|versus|vs\.?|from|to|differs? from|compares? (?:to|with))"
+SOME_WORDS: Final = (  # neither joints nor verbs
+    r"(?!(?:and|or|with|from|to|differs?|compares?)\b)[a-z0-9][\w-]*"
+    r"(?: (?!(?:and|or|with|from|to|differs?|compares?|\w+ed)\b)[a-z0-9][\w-]*){0,2}?"
+)
+LEADS_TO_PAIR: Final = (
+    r"\b(?i:between|compare|contrast|is|are|was|were|do|does|did|of|about|in|than|either|both)\s+"
+)
+PAIR: Final = re.compile(  # a whole one only: of "War and Peace and Anna Karenina" there is none
+    rf"(?:{LEADS_TO_PAIR}|^|[,:;] )(?!{LEADS_TO_PAIR})"
+    rf"(?P<first>(?:(?:[Tt]he|[Aa]n?) )?(?:{NAME}|{SOME_WORDS})) {JOINTS} "
+    rf"(?P<second>(?:(?:the|an?) )?{NAME}\b(?! (?:and|or)\b)|(?:(?:the|an?) )?{SOME_WORDS}"
+    r"(?=\s*[?.!,;:]|\s*$|\s+(?:is|are|was|were|do|does|did|has|have|on|in|for|at|when|by|regarding)\b))"
 )
 PREPOSITION: Final = re.compile(r"(?:in|on|at|for|from|to|into|with|without|during|under|over|of|by) ")
 
@@ -162,7 +173,7 @@ def _picked(question: str, before: str, answer: str) -> str:
     if not found or not found.lastindex:
         return ""
     index = INDEX[found[found.lastindex].lower()]
-    items = list(pair.groups()) if pair and index in {0, 1, -1} else listed(answer)
+    items = [pair["first"], pair["second"]] if pair and index in {0, 1, -1} else listed(answer)
     return picked(question, found, index, items)
 
 

@@ -36,7 +36,8 @@ LETTER: Final = re.compile(r"[^\W\d_]")
 WITHIN_NAMES: Final = re.compile(r"[-_'’]")  # e-mail is email, user_name is userName
 VERSION: Final = re.compile(r"v(?=\d+\.\d)")
 ACCENTS: Final = re.compile("[\u0300-\u036f]")
-THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+# A wide comma is one of a number only among wide digits: 分机是801，802 are two.
+THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))|(?<=[０-９])，(?=[０-９]{3}(?!\d))")
 
 NUMERALS: Final = "〇○零一二两三四五六七八九"
 UNITS: Final = (("亿", 10**8), ("万", 10**4), ("千", 10**3), ("百", 10**2), ("十", 10))  # the highest first
@@ -60,10 +61,10 @@ def words(text: str) -> list[str]:
 
 def plain(text: str) -> str:
     """Return `text` without width, accents, Traditional forms and the commas of thousands."""
-    text = unicodedata.normalize("NFKC", text).translate(_simplified())
+    text = unicodedata.normalize("NFKC", THOUSANDS.sub("", text)).translate(_simplified())
     if not text.isascii():
         text = unicodedata.normalize("NFC", ACCENTS.sub("", unicodedata.normalize("NFD", text)))
-    return THOUSANDS.sub("", text)
+    return text
 
 
 def question_words(question: str) -> list[str]:
@@ -100,12 +101,17 @@ def _numbers(text: str) -> Iterator[str]:
 
 
 def numeral_value(numeral: str) -> Decimal:
-    """Return what a Chinese numeral is worth; digits without units stand for themselves, as in 一九九七."""
+    """Return what a Chinese numeral is worth; digits without units stand for themselves, as in 一九九七.
+
+    A digit at the end counts the next lower unit, as in 一千二, which is 1200; 一千零二 is 1002.
+    """
     for sign, worth in UNITS:
         before, found, after = numeral.partition(sign)
         if found:
             many = numeral_value(before) if before else 1
-            return Decimal(many * worth) + (numeral_value(after) if after else 0)
+            short = len(after) == 1 and after in NUMERALS[3:] and worth > 10 and before  # noqa: PLR2004 - 十
+            rest = numeral_value(after) * (worth // 10 if short else 1) if after else 0
+            return Decimal(many * worth) + rest
     return Decimal(numeral.translate(DIGITS))
 
 

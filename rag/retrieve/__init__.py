@@ -45,7 +45,7 @@ def retrieve(
     rankings = [ranked(each, index=index, embedder=embedder, depth=depth, scope=scope) for each in asked]
     if reranker:
         rankings = [reranked(each, hits, reranker) for each, hits in zip(asked, rankings, strict=True)]
-    hits = distinct(interleaved(rankings), top_k)
+    hits = distinct(interleaved(rankings), top_k, question)
 
     def fits(text: str) -> bool:
         return len(embedder.token_offsets(text)) <= JOINED * index.passage_tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
@@ -9,38 +10,48 @@ from itertools import chain, combinations, zip_longest
 from typing import Final
 
 from rag.datatypes import Hit, Passage, Ranks
-from rag.index.lexical import plain
+from rag.index.lexical import plain, question_words
+from rag.index.small_words import SMALL
 from rag.retrieve.languages import WORD
 
 DIFFERENT: Final = 0.05  # share of the words from which on two passages are not nearly the same
 NEGATIONS: Final = frozenset(
     {"not", "no", "never", "without", "neither", "nor", "cannot", "except", "only", *"不没未无非否莫勿仅除"}
+    | {"permitted", "allowed", "forbidden", "prohibited", "banned", "required", "optional", *"禁允许准必免"}
 )
+NAME: Final = re.compile(r"(?<![.!?。！？\n])[ \"'“‘(]([A-Z][^\W\d_]+)")  # within a sentence
 GAP: Final = 200  # characters of white space between neighbours
 
 TextBetween = Callable[[str, int, int], str]  # a part of a document by its source, "" when it is gone
 
 
-def distinct(hits: Sequence[Hit], count: int) -> list[Hit]:
+def distinct(hits: Sequence[Hit], count: int, question: str = "") -> list[Hit]:
     """Return the first `count` hits, without those that nearly repeat an earlier one.
 
-    Numbers and negations must agree: versions of a contract that differ in a figure are two passages.
+    Numbers, names, negations and what the question says must agree: contracts of one form that differ in a
+    figure or a party are two passages.
     """
-    kept: list[tuple[Hit, Counter[str]]] = []
+    asked = {sign for word in question_words(question) for sign in WORD.findall(word)} - SMALL
+    kept: list[tuple[Hit, Counter[str], set[str]]] = []
     for hit in hits:
         if len(kept) == count:
             break
-        said = Counter(WORD.findall(plain(hit.passage.text).casefold()))
-        if not any(_nearly_same(said, other) for _, other in kept):
-            kept.append((hit, said))
-    return [hit for hit, _ in kept]
+        said = Counter(_words(hit.passage.text))
+        told = asked | {name.casefold() for name in NAME.findall(hit.passage.text)}
+        if not any(_nearly_same(said, other, told | named) for _, other, named in kept):
+            kept.append((hit, said, told))
+    return [hit for hit, _, _ in kept]
 
 
-def _nearly_same(one: Counter[str], other: Counter[str]) -> bool:
+def _words(text: str) -> list[str]:
+    return WORD.findall(plain(text).casefold())
+
+
+def _nearly_same(one: Counter[str], other: Counter[str], telling: set[str]) -> bool:
     apart = (one - other) + (other - one)
     if apart.total() > DIFFERENT * max(one.total(), other.total()):
         return False
-    return not any(word in NEGATIONS or any(map(str.isnumeric, word)) for word in apart)
+    return not any(word in NEGATIONS | telling or any(map(str.isnumeric, word)) for word in apart)
 
 
 def interleaved(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:

@@ -14,9 +14,13 @@ class Keys:
 
     def __init__(self, made_of: Mapping[str, Any]) -> None:
         """`made_of` tells its weights, their quantisation, tokenizer and format apart from any other."""
-        self._made_of = json.dumps(dict(made_of), sort_keys=True)
+        said = json.dumps(dict(made_of), sort_keys=True)
+        self.model = hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def key(self, beginning: Sequence[int], text: str = "") -> str:
-        """Return the key of a passage's text after the tokens of a beginning, or of the beginning alone."""
-        tokens = array("I", beginning).tobytes()
-        return hashlib.sha256(b"\0".join([self._made_of.encode(), tokens, text.encode()])).hexdigest()
+        """Return the key of a passage's text after the tokens of a beginning, or of the beginning alone.
+
+        All keys of a model begin alike, and `rag.reuse.store.Store` keeps what belongs to one together.
+        """
+        said = array("I", beginning).tobytes() + b"\0" + text.encode()
+        return f"{self.model}/{hashlib.sha256(said).hexdigest()}"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Keeps(Protocol):
     """What was read of passages, whichever the engine."""
 
-    def holds(self, layout: Layout) -> bool: ...
+    def touch(self, layout: Layout) -> bool: ...
 
     def has_room(self, layout: Layout) -> bool: ...
 
@@ -28,9 +28,9 @@ def read_once(
     if kept is None or not layout.passages:
         return False
     layout = layout.first_hit()
-    if kept.holds(layout):
+    if kept.touch(layout):
         return True
     if not kept.has_room(layout):
         return False
     yield from read(layout, kept)
-    return kept.holds(layout)
+    return kept.touch(layout)

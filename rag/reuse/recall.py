@@ -35,13 +35,16 @@ class Reuse:
         self._values_a_token = len(model.layers) * model.kv_heads * model.head_size
         self._keys = Keys({"format": FORMAT, **made_of})
 
-    def bring(self, layout: Layout, states: States) -> Generator[Reading, None, int]:
-        """Fill the states with the beginning and all passages; return how many tokens had to be read."""
-        read = yield from self._bring_beginning(layout, states)
+    def bring(self, layout: Layout, states: States, held: int = 0) -> Generator[Reading, None, int]:
+        """Fill the states with the beginning and all passages; return how many tokens had to be read.
+
+        The states hold the first `held` tokens of the layout already.
+        """
+        read = yield from self._bring_beginning(layout, states, held)
         wanted = reused = 0
         for part in layout.passages:
             wanted += len(part.slots)
-            if self._recall(layout, part, states):
+            if part.slots.stop <= held or self._recall(layout, part, states):
                 reused += len(part.slots)
             else:
                 yield from self._read_passage(layout, part, states)
@@ -58,22 +61,29 @@ class Reuse:
 
     def has_room(self, layout: Layout) -> bool:
         """Tell whether there is room for all passages."""
-        return self._store.has_room(2 * (layout.apart - layout.constant) * self._values_a_token)
+        size = 2 * (layout.apart - layout.constant) * self._values_a_token
+        return self._store.has_room(size, model=self._keys.model)
 
-    def holds(self, layout: Layout) -> bool:
-        """Tell whether all passages are stored."""
-        return all(self._store.has(self._key(layout, part)) for part in layout.passages)
+    def touch(self, layout: Layout) -> bool:
+        """Note that all passages are used, and tell whether they are stored."""
+        return all(self._store.touch(self._key(layout, part)) for part in layout.passages)
 
-    def _bring_beginning(self, layout: Layout, states: States) -> Generator[Reading, None, int]:
-        row = slice(0, layout.constant)
-        stored = self._fitting(self._key(layout), layout.constant)
+    def _bring_beginning(
+        self, layout: Layout, states: States, held: int = 0
+    ) -> Generator[Reading, None, int]:
+        row, key = slice(0, layout.constant), self._key(layout)
+        known = held >= layout.constant
+        if known and self._store.touch(key):
+            return 0
+        stored = None if known else self._fitting(key, layout.constant)
         if stored is not None:
             states.keys[:, :, row], states.values[:, :, row] = stored[KEYS], stored[VALUES]
             return 0
-        yield from self._read(layout, range(layout.constant), states, 0)
+        if not known:
+            yield from self._read(layout, range(layout.constant), states, 0)
         whole = {KEYS: states.keys[:, :, row], VALUES: states.values[:, :, row]}
-        self._store.put(self._key(layout), {name: each.contiguous().numpy() for name, each in whole.items()})
-        return layout.constant
+        self._store.put(key, {name: each.contiguous().numpy() for name, each in whole.items()})
+        return 0 if known else layout.constant
 
     def _recall(self, layout: Layout, part: Part, states: States) -> bool:
         stored = self._fitting(self._key(layout, part), len(part.slots))

@@ -1,4 +1,8 @@
-"""Arrays on disk under keys: a file each, checked when read, the least recently used first to go."""
+"""Arrays on disk under keys: a file each, checked when read, the least recently used first to go.
+
+A key is the name of a model and of what it read, a slash between them: what another model read goes before
+all else, since of two that take turns one is mostly gone for good.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from shutil import disk_usage
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +26,18 @@ TORN: Final = ".torn"  # ends the name of a file that is being written
 CHECKSUM: Final = "sha256"
 TEXTS: Final = "text"  # the hashes of what was read, a space between two
 RESERVE: Final = 500_000_000  # bytes that are left free on the disk
+
+
+class Stored(NamedTuple):
+    """A file of the store."""
+
+    path: Path
+    size: int  # bytes
+    used: float  # when last, in seconds
+
+    @property
+    def model(self) -> str:
+        return self.path.parent.name
 
 
 class Store:
@@ -63,7 +79,7 @@ class Store:
         torn = file.with_name(f"{file.name}.{os.getpid()}{TORN}")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._make_room(size)
+            self._make_room(size, file.parent.name)
             if not self._has_disk(size):
                 return
             metadata = {CHECKSUM: _checksum(key, arrays), TEXTS: " ".join(map(_digest, texts))}
@@ -82,9 +98,10 @@ class Store:
     def has(self, key: str) -> bool:
         return self._file(key).exists()
 
-    def has_room(self, size: int) -> bool:
-        """Tell whether so many bytes can be put without another file's going."""
-        return self.size() + size <= self._budget and self._has_disk(size)
+    def has_room(self, size: int, *, model: str) -> bool:
+        """Tell whether so many bytes can be put without another file of the model's going."""
+        mine = sum(file.size for file in self._files() if file.model == model)
+        return mine + size <= self._budget and self._has_disk(size - (self.size() - mine))
 
     def drop(self, key: str) -> None:
         with suppress(OSError):
@@ -92,33 +109,33 @@ class Store:
 
     def size(self) -> int:
         """Return the bytes of all files."""
-        return sum(size for _, size, _ in self._files())
+        return sum(file.size for file in self._files())
 
     def _has_disk(self, size: int) -> bool:
         existing = next(each for each in (self.folder, *self.folder.absolute().parents) if each.is_dir())
         return disk_usage(existing).free >= size + RESERVE
 
     def _file(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}{SUFFIX}"
+        return self.folder / f"{key}{SUFFIX}"
 
-    def _files(self) -> list[tuple[float, int, Path]]:
-        """Return when each file was used last, its bytes and its path."""
-        found: list[tuple[float, int, Path]] = []
-        for file in self.folder.glob(f"*/*{SUFFIX}*"):
+    def _files(self) -> list[Stored]:
+        found: list[Stored] = []
+        for path in self.folder.glob(f"*/*{SUFFIX}*"):
             with suppress(OSError):
-                status = file.stat()
-                found.append((status.st_mtime, status.st_size, file))
+                status = path.stat()
+                found.append(Stored(path=path, size=status.st_size, used=status.st_mtime))
         return found
 
-    def _make_room(self, size: int) -> None:
-        files = sorted(self._files())
-        total = sum(size for _, size, _ in files)
-        for _, bytes_, file in files:
-            if total + size <= self._budget:
+    def _make_room(self, size: int, model: str) -> None:
+        """Delete files until so many bytes are within the budget; another model's also for want of disk."""
+        files = sorted(self._files(), key=lambda file: (file.model == model, file.used))
+        total = sum(file.size for file in files)
+        for file in files:
+            if total + size <= self._budget and (file.model == model or self._has_disk(size)):
                 return
             with suppress(OSError):
-                file.unlink()
-                total -= bytes_
+                file.path.unlink()
+                total -= file.size
 
 
 def keep_only(folder: Path, texts: Iterable[str]) -> None:

@@ -54,8 +54,9 @@ class Passages:
             for part in layout.passages:
                 yield from self._bring_passage(layout, part)
 
-    def holds(self, layout: Layout) -> bool:
-        return all(self._store.has(self._key(layout, part)) for part in layout.passages)
+    def touch(self, layout: Layout) -> bool:
+        """Note that all passages are used, and tell whether they are kept."""
+        return all(self._store.touch(self._key(layout, part)) for part in layout.passages)
 
     def has_room(self, layout: Layout) -> bool:
         """Tell whether the passages would push out no other; a token takes as much as another."""
@@ -63,7 +64,7 @@ class Passages:
         return self._has_room(layout.apart - layout.constant + missing)
 
     def _has_room(self, tokens: int) -> bool:
-        return self._store.has_room(self._bytes_a_token * tokens)
+        return self._store.has_room(self._bytes_a_token * tokens, model=self._keys.model)
 
     @cached_property
     def _bytes_a_token(self) -> int:
