@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from rag.engines.low_bit.conversion import MANIFEST, TORN, convert, is_converted
 from rag.engines.low_bit.decoder import load_tensors
 from rag.engines.low_bit.kernels import BASELINE, Kernels
 from rag.errors import LockedError, ModelError
+from rag.weights import origin
+from rag.weights.origin import describe
 from rag.weights.sources import open_source
 from tests import tiny_qwen2
 
@@ -114,6 +117,31 @@ def test_a_conversion_is_known_by_its_type_and_source(source: Path, gguf_file: P
     assert is_converted(out, source, "sym_int4")
     assert not is_converted(out, None, "sym_int8")
     assert not is_converted(out, gguf_file, "sym_int4")
+
+
+def test_a_source_only_touched_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tiny_qwen2.write_gguf(tmp_path / "tiny.gguf"), tmp_path / "sym_int4"
+    convert(source, target, "sym_int4", quiet)
+    hashed: list[Path] = []
+
+    def counted(path: Path, adapter: Path | None = None) -> dict[str, Any]:
+        hashed.append(path)
+        return describe(path, adapter)
+
+    monkeypatch.setattr(origin, "describe", counted)
+    for _ in range(3):
+        assert is_converted(target, source, "sym_int4")
+    assert not hashed
+    for times in (1, 2):
+        os.utime(source, (times, times))
+        for _ in range(3):
+            assert is_converted(target, source, "sym_int4")
+        assert len(hashed) == times
+    content = source.read_bytes()
+    source.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert not is_converted(target, source, "sym_int4")
+    source.write_bytes(content)
+    assert is_converted(target, source, "sym_int4")
 
 
 def test_a_source_only_touched_is_still_the_same(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from rag.datatypes import Progress, ProgressCallback
 from rag.engines.cores import cpu_name
 from rag.errors import ModelError
 from rag.models.files import sha256_of
-from rag.weights.origin import is_same
+from rag.weights.origin import TOUCHED, is_same
 
 FORMAT: Final = 1  # raise it when the graph is built otherwise
 MANIFEST: Final = "manifest.json"
@@ -62,7 +62,7 @@ def is_whole(source: Path, target: Path) -> bool:
     """
     try:
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
-        fits = manifest["made_by"] == made_by() and is_same(manifest["source"], source)
+        fits = manifest["made_by"] == made_by() and is_same(manifest["source"], source, note=target / TOUCHED)
         intact = all(sha256_of(target / name) == digest for name, digest in manifest["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rag.engines.answerable import Probe, read_probe
 from rag.errors import DiskError, ModelError
-from rag.weights.origin import describe, is_same
+from rag.weights.origin import TOUCHED, describe, is_same
 from rag.weights.sources import TOKENIZER, Source, open_source, tokenizer_files
 
 if TYPE_CHECKING:
@@ -73,7 +73,11 @@ def _made(folder: Path, gguf: Path) -> Mapping[str, Any] | None:
         made: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         sizes = {name: (folder / name).stat().st_size for name in made["files"]}
         whole = made["format"] == FORMAT and sizes == made["files"]
-        return made if whole and made["layers"] > 0 and is_same(made["source"], gguf) else None
+        return (
+            made
+            if whole and made["layers"] > 0 and is_same(made["source"], gguf, note=folder / TOUCHED)
+            else None
+        )
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from rag.engines.remembered import remember
 from rag.weights.adapter import SETTINGS, WEIGHTS
 from rag.weights.sources import reading
 
+TOUCHED: Final = "touched.json"  # beside a conversion: the time of a source that is the same but for it
 HASHED: Final = 1 << 22  # bytes at a time
 
 
@@ -35,14 +38,32 @@ def stamp(source: Path, adapter: Path | None = None) -> dict[str, int]:
     }
 
 
-def is_same(described: Mapping[str, Any], source: Path, adapter: Path | None = None) -> bool:
-    """Tell whether `source` is what was described, if only touched since."""
+def is_same(
+    described: Mapping[str, Any], source: Path, adapter: Path | None = None, *, note: Path | None = None
+) -> bool:
+    """Tell whether `source` is what was described, if only touched since.
+
+    A copy may have another time than what it was made from: then it is hashed, which `note` remembers.
+    """
     now = stamp(source, adapter)
     if described.get("bytes") != now["bytes"]:
         return False
     if described.get("mtime_ns") == now["mtime_ns"]:
         return True
-    return bool(described.get("sha256") == describe(source, adapter)["sha256"])
+    touched = {"sha256": described.get("sha256"), **now}
+    if note and _read(note) == touched:
+        return True
+    same = bool(described.get("sha256") == describe(source, adapter)["sha256"])
+    if note and same:
+        remember(note, touched)
+    return same
+
+
+def _read(note: Path) -> Any:
+    try:
+        return json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _files(source: Path, adapter: Path | None) -> list[Path]:

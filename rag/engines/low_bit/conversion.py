@@ -23,7 +23,7 @@ from rag.errors import DiskError, LockedError, ModelError
 from rag.low_bits import require_runnable
 from rag.weights.adapter import Adapter
 from rag.weights.configs import NEEDED_KEYS
-from rag.weights.origin import describe, is_same, stamp
+from rag.weights.origin import TOUCHED, describe, is_same, stamp
 from rag.weights.sources import Source, open_source, reading, tokenizer_files
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def is_converted(target: Path, source: Path | None, low_bit: str, adapter: Path 
         return False
     if manifest.low_bit != low_bit:
         return False
-    return source is None or is_same(manifest.source, source, adapter)
+    return source is None or is_same(manifest.source, source, adapter, note=target / TOUCHED)
 
 
 def convert(
