@@ -855,6 +855,39 @@ def test_a_file_written_to_while_it_is_read_is_read_again_or_left(
         assert index.document_text("log.txt").strip() == path.read_text(encoding="utf-8").strip()
 
 
+def test_a_copy_that_is_touched_before_its_turn_is_read_all_the_same(place: Place) -> None:
+    for name in ("a.txt", "b.txt"):
+        place.write(name, "The bell rings at noon.")
+    place.write("c.txt", "The pier is long.")
+    touched: list[Progress] = []
+
+    def touch(step: Progress) -> None:
+        if not touched:
+            (place.data / "a.txt").chmod(0o600)
+        touched.append(step)
+
+    with place.open() as index:
+        sync_folder(
+            place.data,
+            index=index,
+            embedder=place.embedder,
+            file_timeout=60,
+            reading=place.reading,
+            progress=touch,
+        )
+    assert place.sources() == ["a.txt", "b.txt", "c.txt"]
+
+
+def test_a_file_of_the_far_future_is_a_file_like_any_other(place: Place) -> None:
+    place.write("a.txt", "The bell rings at noon.")
+    far = place.write("b.txt", "The pier is long.")
+    place.write("c.txt", "The boat is red.")
+    subprocess.run(["touch", "-d", "2400-01-01", str(far)], check=True)
+    assert counts(place.sync())[0] == 3
+    assert place.sources() == ["a.txt", "b.txt", "c.txt"]
+    assert counts(place.sync())[3] == 3
+
+
 def test_other_reading_settings_try_again_what_failed_or_was_read_in_part(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,26 @@ def test_headings_paragraphs_and_tables_come_in_order() -> None:
     assert all(content.text[item.start : item.end] == item.title for item in content.headings)
 
 
+def test_rows_of_a_repeating_section_and_rows_that_skip_a_column_keep_their_places() -> None:
+    def build(document: Any) -> None:
+        table = document.add_table(rows=4, cols=3)
+        said = [("Name", "Phone", "Room"), ("Ada", "5551", "A1"), ("Bo", "5552", "B2"), ("", "5553", "C3")]
+        for row, values in zip(table.rows, said, strict=True):
+            for cell, value in zip(row.cells, values, strict=True):
+                cell.text = value
+        repeated = parse_xml(f"<w:sdt {nsdecls('w')}><w:sdtContent/></w:sdt>")
+        row = table.rows[1]._tr
+        row.addprevious(repeated)
+        repeated[0].append(row)
+        last = table.rows[-1]._tr
+        last.remove(last.tc_lst[0])
+        last.insert(0, parse_xml(f'<w:trPr {nsdecls("w")}><w:gridBefore w:val="1"/></w:trPr>'))
+
+    assert written(build).text == (
+        "Name: Ada; Phone: 5551; Room: A1\nName: Bo; Phone: 5552; Room: B2\nPhone: 5553; Room: C3"
+    )
+
+
 def test_a_title_stands_above_the_headings() -> None:
     def build(document: Any) -> None:
         document.add_heading("Handbook", level=0)

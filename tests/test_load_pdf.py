@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pypdfium2
@@ -111,6 +112,33 @@ def test_running_titles_are_left_out() -> None:
     assert content.text.split("\n\n") == [
         f"Chapter {name} is about {name}." for name in ("lamps", "doors", "ships", "storms")
     ]
+
+
+def page_of(at: int, *lines: tuple[float, float, str]) -> list[Any]:
+    return [*lines, *column([f"This is what stands on the page of {at * 7} lamps."])]
+
+
+@pytest.mark.parametrize(
+    "line", ["{} · Annual Report 2023", "Annual Report 2023    {}", "- {} -", "第{}页 共7页"]
+)
+def test_a_title_with_the_number_of_its_page_is_left_out(line: str) -> None:
+    pages = [page_of(at, (50, 810, line.format(at))) for at in range(1, 8)]
+    assert content_of(minimal_pdf(pages)).text.count("\n\n") == 6
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"Invoice No. {number}" for number in (48213, 48377, 48502, 49001)],
+        [f"Due on {day} May 2024" for day in range(3, 7)],
+        [f"Lesson {number}" for number in range(1, 6)],
+        [f"2024-01-0{day} 08:00 level {day * 3}.5 cm" for day in range(1, 6)],
+    ],
+)
+def test_lines_that_differ_in_their_numbers_are_no_running_title(lines: list[str]) -> None:
+    pages = [page_of(at, (50, 810, line)) for at, line in enumerate(lines)]
+    text = content_of(minimal_pdf(pages)).text
+    assert all(line in text for line in lines)
 
 
 def test_a_picture_without_text_is_said_to_hold_none() -> None:

@@ -84,6 +84,14 @@ def test_encoded_data_and_long_lists_of_numbers_are_left_out() -> None:
     assert "… (5,000 in all)" in content.text
 
 
+def test_long_lists_of_words_are_read_whole() -> None:
+    names = [f"Person{number:03}" for number in range(100)]
+    assert all(name in read(json.dumps({"club": "Rowers", "members": names})).text for name in names)
+    codes = [f"t{number}" for number in range(60)]
+    assert ", ".join(codes) in read(json.dumps([{"tags": codes}])).text
+    assert "… (60 in all)" in read(json.dumps({"x": [*map(str, range(59)), None]})).text
+
+
 def test_yaml_is_read_as_written_with_its_outer_keys_as_headings() -> None:
     text = '# all lamps\nname: Kaoju\nservices: # below\n  web:\n    port: 80\n"other key":\n'
     text += "- a: !!python/object:os.system x"

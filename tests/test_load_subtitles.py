@@ -25,6 +25,17 @@ def test_cues_are_joined_below_the_time_at_which_they_begin(encoding: str) -> No
     assert [each.title for each in content.headings] == ["00:00:01", "01:06:00"]
 
 
+def test_a_cue_may_hold_blank_lines_and_repeats_only_whole_words() -> None:
+    content = read(
+        "1\n00:00:01,000 --> 00:00:02,000\nNo\n\n2\n00:00:02,500 --> 00:00:04,000\nNothing is here\n\n"
+        "3\n00:00:04,500 --> 00:00:06,000\nFirst part\n\nsecond part, at\n\n12\n\n"
+        "4\n00:00:06,500 --> 00:00:08,000\n\nAfter a blank line\n\n5\n00:00:08,500 --> 00:00:09,000\n42\n"
+    )
+    assert (
+        content.text == "00:00:01\n\nNo Nothing is here First part second part, at 12 After a blank line 42"
+    )
+
+
 def test_webvtt_keeps_speakers_and_loses_notes_and_repetitions() -> None:
     content = read(
         "WEBVTT\n\nSTYLE\n::cue {}\n\nNOTE not this\n\n"

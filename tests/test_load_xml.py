@@ -52,6 +52,20 @@ def test_data_is_read_as_lines_that_name_each_value() -> None:
     ]
 
 
+def test_no_text_of_a_table_is_lost_whatever_form_it_has() -> None:
+    by_attributes = read(
+        '<db><table name="staff"><row name="Ada" phone="5551"/></table><note>end</note></db>'
+    ).text
+    assert "name: Ada; phone: 5551" in by_attributes
+    plain = read("<db><table><row>Ada 5551</row><row>Bo 5552</row></table></db>").text
+    assert plain.splitlines() == ["row: Ada 5551", "row: Bo 5552"]
+    around = read(
+        "<db><table><caption>Phones</caption><row><who>Ada</who><tel>5551</tel></row>"
+        "<note>Until May</note></table></db>"
+    ).text
+    assert all(said in around for said in ("Phones", "Ada", "5551", "Until May"))
+
+
 def test_a_property_list_pairs_its_keys_and_values() -> None:
     content = read("<plist><dict><key>Name</key><string>Kaoju</string><key>On</key><true/></dict></plist>")
     assert content.text == "Name: Kaoju\nOn: true"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from datetime import date
 from html import unescape
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -398,6 +400,19 @@ def test_an_upload_never_replaces_another_file(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_an_upload_is_whole_from_the_first_moment_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, upload = tmp_path / "data", tmp_path / "upload"
+    upload.write_text("one")
+    refused = OSError(errno.EPERM, "no links here")
+    for name, links in (("a.txt", True), ("b.txt", False)):
+        if not links:
+            monkeypatch.setattr(Path, "hardlink_to", Mock(side_effect=refused))
+        assert keep(upload, name=name, folder=folder).new
+        assert (folder / name).read_text() == "one"
+        assert (folder / name).stat().st_nlink == 1
+    assert {path.name for path in folder.iterdir()} == {"a.txt", "b.txt"}
+
+
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     upload, folder = tmp_path / "upload", tmp_path / "data"
     upload.write_bytes(b"x" * 50_000)
@@ -439,7 +454,7 @@ async def test_an_added_file_is_indexed_and_an_unreadable_one_says_why(rag: Rag,
     assert CHINESE.kept.format(name="灯塔.txt") in shown[-1]
 
 
-async def test_an_upload_during_a_sync_waits_for_it_and_holds_up_nobody(
+async def test_an_upload_during_a_sync_is_kept_at_once_and_holds_up_nobody(
     rag: Rag, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on, sync = threading.Event(), threading.Event(), rag.sync
@@ -465,12 +480,22 @@ async def test_an_upload_during_a_sync_waits_for_it_and_holds_up_nobody(
         await asyncio.sleep(0.01)
     assert not go_on.is_set(), "the loop stood still until the sync was let go"
     assert not add.done()
-    assert not (rag.config.data_dir / "bell.txt").exists()
+    assert (rag.config.data_dir / "bell.txt").read_text() == "The bell rings."
     go_on.set()
     safety.cancel()
     await rescan
     assert ENGLISH.kept.format(name="bell.txt") in await add
     assert [state.source for state in rag.documents()] == ["bell.txt"]
+
+
+def test_no_step_of_a_sync_that_changed_nothing_stays(rag: Rag, write: Callable[[str, str], Path]) -> None:
+    shelf, path = Shelf(rag), write("a.txt", "The bell rings.")
+    shelf._followed(lambda _: True)
+    path.write_text("The bell rings.", encoding="utf-8")  # the same again
+    before = shelf.version
+    shelf._followed(lambda _: True)
+    assert shelf.version > before, "there was a step to show"
+    assert "<progress" not in shelf.html(ENGLISH)
 
 
 async def test_the_list_is_read_once_a_step_and_never_in_the_loop(

@@ -59,7 +59,7 @@ class Reader:
         self._name = name
         self._files = files
         self._sizes = Counter(found.size for found in files)
-        self._contents: set[str] = set()  # of the files read so far
+        self._contents: set[str] = set()  # of the documents given out so far
 
     def __iter__(self) -> Iterator[Read]:
         for found in self._files:
@@ -82,6 +82,8 @@ class Reader:
             if now is None:
                 return replace(read, vanished=True)
             if now == found or found.reason:
+                if read.document is not None:
+                    self._contents.add(read.file.content)
                 return read
             found = now
         return Read(file=replace(self.state(found), reason=BUSY))
@@ -102,9 +104,7 @@ class Reader:
             return Read(file=replace(file, reason=f"the file cannot be read: {exc.strerror or exc}"))
         except LoadError as exc:
             return Read(file=self._failed(file, found.path, exc))
-        file = replace(file, digest=document.digest)
-        self._contents.add(file.content)
-        return Read(file=file, document=document)
+        return Read(file=replace(file, digest=document.digest), document=document)
 
     def _failed(self, file: FileState, path: Path, exc: LoadError) -> FileState:
         """Return the state of a file that failed: without a digest when its bytes could not be had."""

@@ -13,6 +13,7 @@ from typing import Final
 from rag.errors import ConfigError
 from rag.folder.ignore import NAME, BadRules, Rules
 
+LATEST: Final = 2**63 - 1  # nanoseconds that SQLite holds: the year 2262
 TEMPORARY: Final = ("~", ".tmp", ".temp", ".bak", ".part", ".crdownload", ".download", ".swp", ".lock")
 JUNK: Final = frozenset({"thumbs.db", "desktop.ini"})
 
@@ -107,7 +108,8 @@ def path_of(source: str, folder: Path, *, skip: Path) -> Path:
 
 def looked_at(found: Found, status: os.stat_result) -> Found:
     """Return the file as `status` tells it."""
-    return replace(found, size=status.st_size, mtime_ns=status.st_mtime_ns, ctime_ns=status.st_ctime_ns)
+    changed, touched = (max(-LATEST, min(when, LATEST)) for when in (status.st_mtime_ns, status.st_ctime_ns))
+    return replace(found, size=status.st_size, mtime_ns=changed, ctime_ns=touched)
 
 
 def shown(name: str) -> str:

@@ -70,10 +70,16 @@ class _Follower:
             for _ in self._moments():
                 self._hear(self._sync(self._is_steady))
         except RagError as exc:
-            if str(exc) != self._error:
-                self._tell(exc)
-            self._error = str(exc)
-            self._stop.wait(RETRY)
+            self._fail(exc)
+        except Exception as exc:  # a fault of our own: the folder is followed all the same
+            log.exception("following %s/ failed", self._folder)
+            self._fail(RagError(f"{self._folder}/ could not be read: {type(exc).__name__}: {exc}"))
+
+    def _fail(self, error: RagError) -> None:
+        if str(error) != self._error:
+            self._tell(error)
+        self._error = str(error)
+        self._stop.wait(RETRY)
 
     def _hear(self, report: SyncReport) -> None:
         did = report.added or report.changed or report.removed or report.failed != self._failed

@@ -107,7 +107,12 @@ class Shelf:
 
     def _followed(self, is_steady: Callable[[Found], bool]) -> SyncReport:
         with self._writing:
-            report = self.rag.sync(self._note, is_steady=is_steady)
+            try:
+                report = self.rag.sync(self._note, is_steady=is_steady)
+            finally:
+                if self._step is not None:
+                    self._step = None
+                    self._version += 1
         self._ignored = report.ignored
         return report
 
@@ -130,12 +135,11 @@ class Shelf:
             yield shown
 
     def _keep(self, uploads: Sequence[str], texts: Texts) -> list[str]:
-        """Return what is to be said of each file; waits for a sync that is running."""
+        """Return what is to be said of each file."""
         notices: list[str] = []
         for upload in map(Path, uploads):
             try:
-                with self._writing:
-                    kept = keep(upload, name=upload.name, folder=self.rag.config.data_dir)
+                kept = keep(upload, name=upload.name, folder=self.rag.config.data_dir)
             except RagError as exc:
                 notices.append(told(str(exc), texts))
             else:

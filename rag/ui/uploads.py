@@ -63,8 +63,7 @@ def _keep(upload: Path, name: str, folder: Path) -> Kept:
         Path(part).chmod(0o644)
         for candidate in _names(name):
             target_path = folder / candidate
-            if _reserve(target_path):
-                Path(part).replace(target_path)
+            if _published(Path(part), target_path):
                 return Kept(name=candidate, new=True)
             if target_path.is_file() and _digest(target_path) == digest:
                 return Kept(name=candidate, new=False)
@@ -73,12 +72,18 @@ def _keep(upload: Path, name: str, folder: Path) -> Kept:
     raise AssertionError("the names never end")
 
 
-def _reserve(path: Path) -> bool:
-    """Create `path` empty; False when something is there. The rename that follows overwrites nothing else."""
+def _published(part: Path, path: Path) -> bool:
+    """Let a whole file be there under its name at once; False when something is there, which stays."""
     try:
-        path.open("xb").close()
+        path.hardlink_to(part)
     except FileExistsError:
         return False
+    except OSError:  # a file system without links
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            return False
+        part.replace(path)
     return True
 
 

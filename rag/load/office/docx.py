@@ -22,6 +22,7 @@ from rag.load.tables import Covered, looks_like_header, whole_table_text
 
 BODY: Final = "word/document.xml"
 MARGINS: Final = ("header", "footer")
+MOST_COLUMNS: Final = 100
 LETTER: Final = re.compile(r"[^\W\d_]{2}")
 WRAPPERS: Final = (W + "ins", W + "customXml", W + "moveTo", W + "smartTag")  # hold paragraphs of the body
 
@@ -134,23 +135,23 @@ class _Reader:
         self._in_list = is_item and level is None
 
     def _table(self, table: etree._Element) -> None:
-        rows = table.findall(W + "tr")
+        rows = [row for row in inner(table) if row.tag == W + "tr"]
         cells = [[cell for cell in inner(row) if cell.tag == W + "tc"] for row in rows]
         if max(map(len, cells), default=0) <= 1:  # a frame around text
             for cell in (cell for row in cells for cell in row):
                 self.read_blocks(cell)
             return
-        grid = _grid(cells)
+        grid = _grid(cells, [value(row.find(f"{W}trPr/{W}gridBefore")) for row in rows])
         marked = bool(rows) and rows[0].find(f"{W}trPr/{W}tblHeader") is not None
         self._builder.add(whole_table_text(grid, header=marked or looks_like_header(grid)))
         self._add_below(table)
 
 
-def _grid(rows: list[list[etree._Element]]) -> list[list[str]]:
-    """Return the cells' text; a merged cell stands in each place it covers."""
+def _grid(rows: list[list[etree._Element]], skipped: list[str | None]) -> list[list[str]]:
+    """Return the cells' text behind the places a row skips; a merged cell stands in each place it covers."""
     grid: list[list[str]] = []
-    for cells in rows:
-        row: list[str] = []
+    for cells, before in zip(rows, skipped, strict=True):
+        row = [""] * (_count(before) if before else 0)
         for cell in cells:
             merged = cell.find(f"{W}tcPr/{W}vMerge")
             goes_on = merged is not None and merged.get(W + "val", "continue") == "continue"
@@ -158,6 +159,10 @@ def _grid(rows: list[list[etree._Element]]) -> list[list[str]]:
             text = block_text(cell) if above is None else above
             span = value(cell.find(f"{W}tcPr/{W}gridSpan")) or "1"
             row.append(text)
-            row.extend([Covered(text)] * (min(int(span), 100) - 1 if span.isdecimal() else 0))
+            row.extend([Covered(text)] * (_count(span) - 1))
         grid.append(row)
     return grid
+
+
+def _count(written: str) -> int:
+    return min(int(written), MOST_COLUMNS) if written.isdecimal() else 1

@@ -23,8 +23,9 @@ BLANK: Final = re.compile(r"\s*")
 COMMENT: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|//[^\n]*+|/\*.*?(?:\*/|\Z)|,(?=\s*+[\]}])', re.S)
 LINES: Final = frozenset({".jsonl", ".ndjson"})
 ROW: Final = 600  # characters of a record that is written on one line
-MANY: Final = 40  # plain values of a list that are written out; the rest is counted
+MANY: Final = 40  # numbers of a list that are written out; the rest is counted
 DEEP: Final = 100  # levels; deeper ones are cut
+NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|NaN|-?Infinity|None|True|False")
 COORDINATES: Final = "coordinates"
 KEY: Final = re.compile(
     r"(?![-#\s])(\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^:#\s\"'{}\[\]][^:#\n]{0,200}):"
@@ -169,8 +170,9 @@ def _pairs(value: Json, path: str, depth: int) -> Iterator[tuple[str, str]]:
 
 def _items(values: list[Json], path: str, depth: int) -> Iterator[tuple[str, str]]:
     if not any(isinstance(each, dict | list) for each in values):
-        shown = [text for each in values[:MANY] for _, text in _pairs(each, "", depth)]
-        more = f" … ({len(values):,} in all)" if len(values) > MANY else ""
+        many = len(values) > MANY and all(NUMBER.fullmatch(str(each)) for each in values)
+        shown = [text for each in values[: MANY if many else None] for _, text in _pairs(each, "", depth)]
+        more = f" … ({len(values):,} in all)" if many else ""
         if shown:
             yield path, ", ".join(shown) + more
         return

@@ -22,6 +22,7 @@ SPEAKER: Final = re.compile(r"<v(?:\.[^\s<>]*)?[ \t]+([^<>]{1,80})>")
 TAG: Final = re.compile(r"</?[a-zA-Z0-9][^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}")
 ENDS: Final = re.compile(r"[.!?。！？…][\"'”’」』)）]*$")
 BETWEEN_CJK: Final = re.compile(rf"[{CJK}\u3000-\u303f\uff00-\uffef]")
+WORD_START: Final = re.compile(r"\w")
 SECTION: Final = 300  # seconds below one heading
 PAUSE: Final = 4  # seconds of silence that end a paragraph
 LONG: Final = 400  # characters from which on a paragraph ends with its sentence
@@ -69,13 +70,18 @@ def _without_cues(source: Source) -> Content:
 
 
 def _cues(text: str) -> Iterator[Cue]:
+    """Yield the cues; a blank line ends one of WebVTT, where notes may follow, and no other."""
     times, last = None, (0, 0)
-    is_untimed = False
+    is_untimed = is_number = after_blank = False
     lines: list[str] = []
-    for line in [*text.splitlines(), ""]:
-        found = CUE.match(line)
-        is_damaged = found is None and ARROW in line
-        if found or is_damaged or not line.strip():
+    blank_ends = text.startswith("WEBVTT")
+    for line in [*text.splitlines(), None]:
+        said = "" if line is None else line
+        found = CUE.match(said)
+        is_damaged = found is None and ARROW in said
+        if found or is_damaged or line is None or (blank_ends and not said.strip()):
+            if is_number and lines:
+                lines.pop()  # of the cue that begins here
             if times and lines:
                 yield Cue(*times, html.unescape(" ".join(lines)), is_untimed)
             lines = []
@@ -83,8 +89,10 @@ def _cues(text: str) -> Iterator[Cue]:
             times = _times(found) if found else last if is_damaged else None
             is_untimed = is_damaged
         elif times:
-            spoken = TAG.sub("", SPEAKER.sub(r"\1: ", line)).strip()
+            spoken = TAG.sub("", SPEAKER.sub(r"\1: ", said)).strip()
             lines += [spoken] if spoken else []
+        is_number = after_blank and said.strip().isdigit()
+        after_blank = not said.strip()
 
 
 def _times(cue: re.Match[str]) -> tuple[int, int]:
@@ -126,8 +134,9 @@ def _is_full(text: str) -> bool:
 def _unsaid(before: str, text: str) -> str:
     """Return what `text` adds to the cue before it, which captions made live repeat and go on."""
     for said in filter(None, (before, before.partition(": ")[2])):
-        if text.startswith(said):
-            return text.removeprefix(said).strip()
+        rest = text.removeprefix(said)
+        if rest != text and (WORD_START.match(rest) is None or BETWEEN_CJK.match(said[-1])):
+            return rest.strip()
     return text
 
 

@@ -162,7 +162,7 @@ class _Reader:
             for row in node.iter()
             if isinstance(row.tag, str) and _local(row).lower() in ROWS
         ]
-        if not rows:
+        if not any(map(any, rows)) or _says_more(node):
             return False
         has_header = any(
             isinstance(each.tag, str) and _local(each).lower() in HEADERS for each in node.iter()
@@ -175,6 +175,19 @@ class _Reader:
         self.builder.add(whole_table_text(rows, header=has_header or looks_like_header(rows)))
         self._separator = "\n\n"
         return True
+
+
+def _says_more(table: etree._Element) -> bool:
+    """Tell whether a table holds text beside its title and the cells of its rows."""
+    parts = [child for child in table if isinstance(child.tag, str) and _local(child) == "title"]
+    for row in table.iter():
+        if isinstance(row.tag, str) and _local(row).lower() in ROWS:
+            parts += [cell for cell in row if isinstance(cell.tag, str)]
+    return _letters(table) > sum(map(_letters, parts))
+
+
+def _letters(node: etree._Element) -> int:
+    return len("".join(_flat(node).split()))
 
 
 def _local(node: etree._Element) -> str:
