@@ -90,7 +90,7 @@ class _Reader:
             self._builder.add(
                 "\n".join(f"{name}: {value}" for each in part.walk() for name, value in each.items())
             )
-        elif kind in {"multipart/alternative", "multipart/related"}:
+        elif kind in {"multipart/alternative", "multipart/related"} and part.is_multipart():
             self._add_one_of(part, kind, nested, body=body)
         elif part.is_multipart():
             for child in _children(part):
