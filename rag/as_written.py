@@ -21,7 +21,9 @@ SPAN_WRITTEN: Final[dict[Language, str]] = {
     r"\s+{last}(?!\d|[.,]\d)",
     "zh": r"(?<![\d.,])[自从由]?\s*{first}\s*(?P<unit>[年月日点号]?)\s*[至到]\s*{last}(?P=unit)(?!\d|[.,]\d)",
 }
-SHORTENED: Final = re.compile(r"[百千万亿][一二三四五六七八九]\Z")  # 一千二 takes no 元 after it
+SHORTENED: Final = re.compile(  # 一千二 takes no 元 after it, and "a hundred" no article before it
+    r"[百千万亿][一二三四五六七八九]\Z|\Aan?\b", re.IGNORECASE
+)
 LISTS: Final = frozenset(")）、")  # after the number of an entry
 
 

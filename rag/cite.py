@@ -28,7 +28,7 @@ LEAST: Final = 0.3  # share of a sentence's words below which a marker is wrong,
 FEWEST_FEATURES: Final = 3  # a sentence with fewer words counts only if it is all there is, as in "27 days"
 CLAIMS_NOTHING: Final = re.compile(r"[:：?？]\s*\Z")  # it leads to what follows, or asks
 WORD: Final = re.compile(r"\w")
-CODE: Final = re.compile(r"`[^`]*(?:`|\Z)")
+CODE: Final = re.compile(r"`[^`]*`")
 YEAR: Final = 1000  # a number in brackets from here on is never a marker: [2015], 〔2023〕
 
 
@@ -114,7 +114,8 @@ class Citer:
         holding = self._holding(known, clause)
         self._marked = self._marked or bool(holding)
         self._refuted = self._refuted or (bool(known) and not holding)
-        return "".join(f"[{number}]" for number in holding if number not in marked)
+        told = marked if set(holding) <= set(known) else _markers(sentence, self._points)
+        return "".join(f"[{number}]" for number in holding if number not in told)
 
     def _ended(self, sentence: str) -> str:
         """Return what must follow a sentence: its missing markers, or that nothing holds it."""
@@ -122,6 +123,7 @@ class Citer:
         refuted, self._refuted = self._refuted, False
         marked, self._marked = self._marked, False
         plain = _unmarked(sentence, self._points)
+        marked = marked or (self._code and MARKER.search(sentence) is not None)
         if marked or not WORD.search(sentence) or refuses(sentence):
             return ""
         space = "" if sentence.rstrip()[-1:] in WIDE_ENDS else " "
@@ -200,6 +202,10 @@ def _unmarked(text: str, points: Pointing) -> str:
     return said + text[start:]
 
 
+def _markers(sentence: str, points: Pointing) -> set[int]:
+    return {number for _, marked in _clauses(sentence, points) for number in marked}
+
+
 def _clauses(sentence: str, points: Pointing) -> Iterator[tuple[str, set[int]]]:
     """Yield each piece of a sentence that ends at a marker, and last the rest, with the markers that follow.
 
@@ -247,6 +253,8 @@ def citations_of(text: str, by_marker: dict[int, Passage], held: dict[int, Held]
             said = clause if len(pieces) > 1 else _unmarked(sentence, points)
             for number in sorted(marked):
                 span = held[number].best_span(said)
+                if not span.score and span.nearness is None:
+                    span = held[number].best_span(_unmarked(sentence, points))
                 if (number, span.start) not in seen:
                     seen.add((number, span.start))
                     yield citation_of(number, by_marker[number], span.start, span.end)

@@ -179,9 +179,9 @@ class Held:
         told = self._numbers | self._amounts
         if all(number in told for number in amounts(sentence)):
             return []
-        missing = [number for number in numbers(sentence) if number not in self._numbers]
-        ordinals = {number for number in ORDINAL.findall(sentence) if tells_ordinal(self.text, number)}
-        return [number for number in missing if number not in ordinals]
+        counted = [number for number in numbers(ORDINAL.sub(" ", sentence)) if number not in self._numbers]
+        ranked = [number for number in ORDINAL.findall(sentence) if number not in self._numbers]
+        return [*counted, *(number for number in ranked if not tells_ordinal(self.text, number))]
 
     def _names(self, name: str) -> bool:
         if name in self._folded:

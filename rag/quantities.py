@@ -36,10 +36,14 @@ THOUSANDS: Final = {
 }
 WORTHS: Final = "|".join(THOUSANDS)
 BELOW_HUNDRED: Final = rf"(?:(?:{'|'.join(TENS)})(?:[-\s](?:{'|'.join(UNITS)}))?|(?:{'|'.join(UNITS)}))\b"
-SPELT: Final = re.compile(  # seven; twenty-seven; two hundred and three thousand
-    rf"\b(?:{BELOW_HUNDRED}|an?\b(?=[\s-](?:{WORTHS})\b))(?:(?:[\s-](?:{WORTHS})\b){{1,3}}"
-    rf"(?:(?:,?\sand)?\s{BELOW_HUNDRED}(?:[\s-](?:{WORTHS})\b){{0,3}}){{0,6}})?",
-    re.IGNORECASE,
+MANY: Final = rf"(?:[\s-](?:{WORTHS})\b){{1,3}}"
+JOINT: Final = rf"(?:,?\sand(?!\s{BELOW_HUNDRED}[\s-]hundred\b))?\s"
+LONG: Final = (  # two hundred and three thousand
+    rf"(?:{BELOW_HUNDRED}|(?<!half\s)(?<!\sof\s)\ban?\b(?=[\s-](?:{WORTHS})\b)){MANY}"
+    rf"(?:{JOINT}{BELOW_HUNDRED}{MANY}){{0,5}}(?:{JOINT}{BELOW_HUNDRED}(?![\s-](?:{WORTHS})\b))?"
+)
+SPELT: Final = re.compile(  # between two hundred and three thousand are two
+    rf"(?<=\bbetween\s){LONG}(?=\sand\s{BELOW_HUNDRED})|\b{LONG}|\b{BELOW_HUNDRED}", re.IGNORECASE
 )
 SPELT_WORD: Final = re.compile(r"[a-z]+")
 TOO_COMMON: Final = frozenset({"0", "1"})  # "one of them" is no number
@@ -49,10 +53,11 @@ CHINESE_AMOUNT: Final = re.compile(rf"(?:{ARABIC.pattern}[百千]?[万亿]{{1,2}
 TERM: Final = re.compile(rf"({ARABIC.pattern})([百千万亿]+)")
 WORTH: Final = {"百": 10**2, "千": 10**3, "万": 10**4, "亿": 10**8}
 DECADE: Final = re.compile(rf"(\d{{1,2}}|[{NUMERALS}十]{{1,3}})世纪(\d0|[{NUMERALS}]十)年代")
-CHINESE_DECIMAL: Final = re.compile(
-    rf"([{SIGNS}]{{1,24}})点([{NUMERALS}]{{1,24}})(?![{SIGNS}分刻])"
-)  # 三点五分 is a time
+CHINESE_DECIMAL: Final = re.compile(  # 三点五分 is a time, and so is what comes before 九点一位老师
+    rf"([{SIGNS}]{{1,24}})点([{NUMERALS}]{{1,24}})(?![{SIGNS}分刻点位名个人张])"
+)
 PERCENT: Final = re.compile(rf"百分之({ARABIC.pattern}|[{NUMERALS}十百]{{1,9}})")
+LONE_SIGN: Final = re.compile(rf"(?<![{SIGNS}\d])[百千万亿](?![{SIGNS}])")  # 上千人
 MONTH_NAMES: Final = """
 january february march april may june july august september october november december
 """
@@ -67,12 +72,15 @@ zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh
 fifteenth sixteenth seventeenth eighteenth nineteenth twentieth
 """
 ORDINALS: Final = {word: number for number, word in enumerate(ORDINAL_WORDS.split())}
-ORDINAL: Final = re.compile(rf"\b(?:{'|'.join(ORDINALS)})s?\b")
+ORDINAL: Final = re.compile(rf"(?<!ty[-\s])\b(?:{'|'.join(ORDINALS)})s?\b")
 
 
 def numbers(text: str) -> Iterator[str]:
     """Yield the value of each number, however it is written."""
-    folded = plain(text).casefold()
+    return _numbers_in(plain(text).casefold())
+
+
+def _numbers_in(folded: str) -> Iterator[str]:
     for found in ARABIC.finditer(folded):
         yield _value(Decimal(found.group()))
     for value, _ in (*spelt_numbers(folded, "en"), *spelt_numbers(folded, "zh")):
@@ -106,7 +114,7 @@ def _spelt_value(said: Sequence[str]) -> int:
 
 def amounts(text: str) -> Iterator[str]:
     """Yield the value of each number with what it counts by: 30000 of 3万, 3.5 of 百分之三点五."""
-    return numbers(_in_digits(text))
+    return _numbers_in(_in_digits(text))
 
 
 def tells_ordinal(text: str, number: str) -> bool:
@@ -116,7 +124,7 @@ def tells_ordinal(text: str, number: str) -> bool:
 
 def claimed_across(text: str) -> Iterator[str]:
     """Yield what a text in the other language must tell, too: months, decades and amounts by their values."""
-    return numbers(DATED.sub(_month, _in_digits(text)))
+    return _numbers_in(DATED.sub(_month, _in_digits(text)))
 
 
 def _ordinal(word: str) -> int:
@@ -127,10 +135,11 @@ def told_across(text: str) -> Iterator[str]:
     """Yield all that a text in the other language may mean by a number of this one."""
     digits = _in_digits(text)
     yield from numbers(text)
-    yield from numbers(digits)
+    yield from _numbers_in(digits)
     yield from (_month(found) for found in MONTH.finditer(digits))
     yield from DECADE_OF_CENTURY.findall(digits)
     yield from (str(_ordinal(found.group())) for found in ORDINAL.finditer(digits))
+    yield from (_value(Decimal(WORTH[sign])) for sign in LONE_SIGN.findall(digits))
     yield from (_value(numeral_value(found.group())) for found in NUMBER.finditer(digits))
 
 

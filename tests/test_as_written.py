@@ -38,6 +38,7 @@ def test_a_number_that_is_only_spelt_out_is_spelt_as_there(said: str, shown: str
         ("图书馆藏有三百四十册古籍。", "340册", "三百四十册"),
         ("It holds one hundred and twenty volumes.", "120 volumes", "one hundred and twenty volumes"),
         ("押金一千二，搬走时退还。", "1200元", "1200元"),
+        ("A hundred members founded the club.", "The 100 members", "The 100 members"),
     ],
 )
 def test_a_large_number_is_spelt_whole(passage: str, said: str, shown: str) -> None:

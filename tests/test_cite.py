@@ -103,6 +103,29 @@ def test_each_clause_of_a_sentence_has_its_own_source(written: str, passages: tu
     assert [(each.marker, each.quote) for each in cited.citations] == list(enumerate(passages, start=1))
 
 
+def test_a_marker_behind_its_subject_gives_way_to_no_other() -> None:
+    passages = [hit(1, "苍鹭号可载4人。"), hit(2, "红隼号可载6人。")]
+    cited = cite("苍鹭号[1]可载4人，红隼号[2]可载6人。", passages)
+    assert cited.text == "苍鹭号[1]可载4人，红隼号可载6人。"
+
+
+def test_an_unpaired_backquote_changes_no_marker() -> None:
+    passages = (
+        "The capital of Hawai`i is Honolulu.",
+        "The Kestrel seats 6 people.",
+    )
+    text = "The capital of Hawai`i is Honolulu [1]. The Kestrel seats 6 people [2]."
+    cited = cite(text, [hit(number, said) for number, said in enumerate(passages, start=1)])
+    assert cited.text == text
+    assert [each.marker for each in cited.citations] == [1, 2]
+
+
+def test_a_clause_that_shares_no_word_is_held_by_its_sentence() -> None:
+    text = "The pier was built by Jonas Brandt in 1911. It is long and closed."
+    cited = cite("Both [1] and [2] say that it was built by Jonas Brandt.", [hit(1, text), hit(2, text)])
+    assert {each.quote for each in cited.citations} == {"The pier was built by Jonas Brandt in 1911."}
+
+
 @pytest.mark.parametrize(
     ("written", "shown"),
     [

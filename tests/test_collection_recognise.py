@@ -167,6 +167,10 @@ def test_what_may_be_mentioned_can_have_a_no_in_it() -> None:
     assert asked("哪些文档提到不可抗力？") == Mentions(topic="不可抗力")
     assert asked("年假在哪些文档中提到？") == Mentions(topic="年假")
     assert asked("Which documents mention unpaid leave?") == Mentions(topic="unpaid leave")
+    assert asked("哪些文档提到解除对外担保？") == Mentions(topic="解除对外担保")
+    assert asked("哪些文档提到合并未分配利润？") == Mentions(topic="合并未分配利润")
+    paid = "leave with and without pay"
+    assert asked(f"Which documents mention {paid}?") == Mentions(topic=paid)
 
 
 def test_a_thing_with_a_dot_is_no_file_unless_there_are_such_files() -> None:

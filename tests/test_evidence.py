@@ -116,6 +116,9 @@ def test_chinese_numbers_and_titles_must_agree_too(sentence: str, lacking: tuple
         ("The reading room is on the third floor.", "It is on the 3rd floor.", ()),
         ("The reading room is on the third floor.", "It is on the 5th floor.", ("5",)),
         ("The reading room is on the third floor.", "It has 3 floors.", ("3",)),
+        ("The reading room is on the third floor.", "On the 3rd floor are 3 rooms.", ("3",)),
+        ("The twenty-third edition appeared in May.", "The 3rd edition appeared in May.", ("3",)),
+        ("The town has 500,000 inhabitants.", "The town has half a million inhabitants.", ()),
         ("押金一千二，租客搬走时退还。", "租客搬走时退还押金1200元", ()),
     ],
 )

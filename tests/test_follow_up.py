@@ -149,6 +149,9 @@ def test_a_question_that_leaves_out_what_it_means_is_searched_for_with_it(questi
             "What are War and Peace and Anna Karenina about? Who wrote the latter?",
         ),
         ("请比较年假和产假", "", "前者有几天？", "年假有几天？"),
+        ("请假和旷工有什么区别？", "", "前者怎么算？", "请假怎么算？"),
+        ("下载和上传有什么区别？", "", "前者怎么做？", "下载怎么做？"),
+        ("What is the difference between cats and dogs?", "", "Do the former bite?", "Do cats bite?"),
         (
             "Which are let?",
             "The Heron, the Kestrel and the Egret [1].",

@@ -439,7 +439,7 @@ def test_the_main_page_of_those_saved_in_one_file_is_read() -> None:
 
 @pytest.mark.parametrize("kind", ["mixed", "alternative", "related"])
 def test_a_message_whose_boundary_never_occurs_keeps_its_text(kind: str) -> None:
-    head = f'From: a@b.example\nSubject: Minutes\nMIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary="A"'
+    head = f'From: a@b.example\nMIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary="A"'
     body = "--B\nContent-Type: text/plain\n\nAlice was elected.\n--B--\n"
     assert "Alice was elected." in read_mail(f"{head}\n\n{body}".encode()).text
 

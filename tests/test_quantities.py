@@ -18,6 +18,9 @@ from rag.quantities import claimed_across, numbers, told_across
         ("two hundred and fifty books in a hundred crates", {"250", "100"}),
         ("three hundred thousand people", {"300000"}),
         ("押金一千二", {"1200"}),
+        ("between two hundred and three thousand", {"200", "3000"}),
+        ("between five hundred and six hundred pounds", {"500", "600"}),
+        ("half a million people", set()),
         ("分机是801，802，803。", {"801", "802", "803"}),
     ],
 )
@@ -48,6 +51,9 @@ def test_a_number_is_its_value(text: str, values: set[str]) -> None:
         ("5月4日", "on 4 May"),
         ("three hundred thousand", "三十万人"),
         ("3.5%", "百分之三点五"),
+        ("more than a thousand people", "上千人参加了游行"),
+        ("The extensions are 801, 802 and 803.", "分机是801，802，803。"),
+        ("上午九点一位老师", "at nine, by one teacher"),
     ],
 )
 def test_what_one_language_claims_the_other_tells(said: str, told: str) -> None:

@@ -68,7 +68,8 @@ MENTION: Final = tuple(
 )
 NOT_A_TOPIC: Final = _rule(  # no list tells what documents lack
     r"^(?:each other|one another|itself|themselves|it|them|that|this)$|^neither\b"
-    r"|\b(?:but|and) (?:not|never|without)\b|\bbut (?:do|does)(?: not|n't)\b|\b(?:except|excluding)\b"
+    r"|(?<!\bwith )\b(?:but|and) (?:not|never|without)\b|\bbut (?:do|does)(?: not|n't)\b"
+    r"|\b(?:except|excluding)\b"
 )
 SHORT: Final = r"(?:short |brief |quick |concise |detailed |one[- ]paragraph |overall )?"
 SUMMARY: Final = tuple(

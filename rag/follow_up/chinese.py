@@ -50,7 +50,9 @@ ASPECT: Final = re.compile("[了过着好完得到后时]|[以之]后")  # of a 
 HAN: Final = re.compile(r"[\u3400-\u9fff]")
 MOST_FRAGMENT: Final = 6  # characters of a phrase without a question word
 MOST_NAME: Final = 12  # characters
-ORDER: Final = re.compile(r"^(?:请问?|麻烦你?|帮我|给我|能否|可以)*(?:比较|对比|对照)?(?:一下|一比|下)?")
+ORDER: Final = re.compile(
+    r"^(?:请问?|麻烦你?|帮我|给我|能否|可以)*(?:比较|对比|对照)(?:一下|一比|下)?(?![级度组表法]|文学)"
+)
 PAIR: Final = re.compile(r"([^和与跟同，？?]{1,10})[和与跟同]([^，？?的有之哪都谁在]{1,10})")
 OWNER: Final = re.compile(r"([^，？?的是有]{2,12}?)(?:的|是|有|由|在|位于|始?建于|产[于自在]|来自|出自|坐落)")
 

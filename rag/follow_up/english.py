@@ -87,12 +87,12 @@ MOST_FRAGMENT: Final = 4  # words of a phrase without a verb
 NAME: Final = r"[A-Z][\w'-]*(?: (?:of |de |von |van )?[A-Z0-9][\w'-]*)*"
 PHRASE: Final = re.compile(rf"\b(?:the |an? )?{NAME}|\b(?:the|an?)(?: (?!{SMALL})[a-z][\w-]*){{1,3}}")
 JOINTS: Final = r"(?:and|or|with|versus|vs\.?|from|to|differs? from|compares? (?:to|with))"
+NO_THING: Final = r"(?!(?:and|or|with|from|to|between|of|about|for|in|than|differs?|compares?)\b)"
 SOME_WORDS: Final = (  # neither joints nor verbs
-    r"(?!(?:and|or|with|from|to|differs?|compares?)\b)[a-z0-9][\w-]*"
-    r"(?: (?!(?:and|or|with|from|to|differs?|compares?|\w+ed)\b)[a-z0-9][\w-]*){0,2}?"
+    rf"{NO_THING}[a-z0-9][\w-]*(?: {NO_THING}(?!\w+ed\b)[a-z0-9][\w-]*){{0,2}}?"
 )
 LEADS_TO_PAIR: Final = (
-    r"\b(?i:between|compare|contrast|is|are|was|were|do|does|did|of|about|in|than|either|both)\s+"
+    r"\b(?i:between|compare|contrast|is|are|was|were|do|does|did|of|about|for|in|than|either|both)\s+"
 )
 PAIR: Final = re.compile(  # a whole one only: of "War and Peace and Anna Karenina" there is none
     rf"(?:{LEADS_TO_PAIR}|^|[,:;] )(?!{LEADS_TO_PAIR})"

@@ -44,7 +44,10 @@ class Reuse:
         wanted = reused = 0
         for part in layout.passages:
             wanted += len(part.slots)
-            if part.slots.stop <= held or self._recall(layout, part, states):
+            if part.slots.stop <= held:
+                self._store.touch(self._key(layout, part))
+                reused += len(part.slots)
+            elif self._recall(layout, part, states):
                 reused += len(part.slots)
             else:
                 yield from self._read_passage(layout, part, states)

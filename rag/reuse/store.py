@@ -130,8 +130,11 @@ class Store:
         """Delete files until so many bytes are within the budget; another model's also for want of disk."""
         files = sorted(self._files(), key=lambda file: (file.model == model, file.used))
         total = sum(file.size for file in files)
+        others = sum(file.size for file in files if file.model != model)
+        can_help = self._has_disk(size - others)
         for file in files:
-            if total + size <= self._budget and (file.model == model or self._has_disk(size)):
+            wanted = can_help and file.model != model and not self._has_disk(size)
+            if total + size <= self._budget and not wanted:
                 return
             with suppress(OSError):
                 file.path.unlink()
