@@ -126,6 +126,12 @@ def test_a_title_with_the_number_of_its_page_is_left_out(line: str) -> None:
     assert content_of(minimal_pdf(pages)).text.count("\n\n") == 6
 
 
+def test_page_numbers_may_be_roman_at_first() -> None:
+    said = ["i", "ii", "iii", "1", "2", "3", "4"]
+    pages = [page_of(at, (50, 810, number)) for at, number in enumerate(said)]
+    assert content_of(minimal_pdf(pages)).text.count("\n\n") == 6
+
+
 @pytest.mark.parametrize(
     "lines",
     [

@@ -83,7 +83,7 @@ def _runs_on(title: Sequence[tuple[int, str]]) -> bool:
     Now and then they may begin anew, as chapters do; "Lesson 1", "Lesson 2" are no page's number.
     """
     first = title[0][1].strip()
-    if ROMAN.fullmatch(first):
+    if any(ROMAN.fullmatch(text.strip()) for _, text in title):
         return True
     may_grow = _may_be_pages(first)
     pages = [page for page, _ in title]
