@@ -7,19 +7,17 @@ numbers and names; one that is missing is added; a sentence that no passage hold
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 from rag.datatypes import Box, Citation, Hit, Passage
 from rag.evidence import ENOUGH, Held, Nearness, features
+from rag.markers import MARKER, clauses, markers, points_to, unmarked
 from rag.refuse import refusal, refuses
 from rag.sentences import sentence_spans
 
-Pointing: TypeAlias = Callable[[re.Match[str]], bool]  # whether a number in brackets is a marker
-
-MARKER: Final = re.compile(r"[\[［【]\s*(\d+(?:\s*[,，、]\s*\d+)*)\s*[\]］】]")
 UNFINISHED: Final = re.compile(r"(?:\s+|\s*[\[［【][\d\s,，、]{0,20})\Z")
 TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
 WIDE_ENDS: Final = "。！？；”」』）"  # no space belongs after these
@@ -28,8 +26,6 @@ LEAST: Final = 0.3  # share of a sentence's words below which a marker is wrong,
 FEWEST_FEATURES: Final = 3  # a sentence with fewer words counts only if it is all there is, as in "27 days"
 CLAIMS_NOTHING: Final = re.compile(r"[:：?？]\s*\Z")  # it leads to what follows, or asks
 WORD: Final = re.compile(r"\w")
-CODE: Final = re.compile(r"`[^`]*`")
-YEAR: Final = 1000  # a number in brackets from here on is never a marker: [2015], 〔2023〕
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +51,7 @@ class Citer:
         `nearness` is asked about sentences in another language than a passage.
         """
         self.held = {hit.marker: _held(hit.passage, question, nearness) for hit in hits}
-        self._points = partial(_points, hits)
+        self._points = partial(points_to, hits)
         self._held = ""  # perhaps the beginning of a marker, or space
         self._sentence = ""  # what has been passed on since the last sentence ended
         self._ahead: list[int] = []  # markers written before their sentence
@@ -110,11 +106,11 @@ class Citer:
         if not WORD.search(sentence):
             self._ahead += known  # of the sentence it speaks for; told when that has ended
             return ""
-        *_, (clause, marked) = _clauses(sentence, self._points)
+        *_, (clause, marked) = clauses(sentence, self._points)
         holding = self._holding(known, clause)
         self._marked = self._marked or bool(holding)
         self._refuted = self._refuted or (bool(known) and not holding)
-        told = marked if set(holding) <= set(known) else _markers(sentence, self._points)
+        told = marked if set(holding) <= set(known) else markers(sentence, self._points)
         return "".join(f"[{number}]" for number in holding if number not in told)
 
     def _ended(self, sentence: str) -> str:
@@ -122,7 +118,7 @@ class Citer:
         ahead, self._ahead = self._ahead, []
         refuted, self._refuted = self._refuted, False
         marked, self._marked = self._marked, False
-        plain = _unmarked(sentence, self._points)
+        plain = unmarked(sentence, self._points)
         marked = marked or (self._code and MARKER.search(sentence) is not None)
         if marked or not WORD.search(sentence) or refuses(sentence):
             return ""
@@ -170,7 +166,7 @@ class Citer:
 
 def cite(text: str, hits: Sequence[Hit], question: str = "", nearness: Nearness | None = None) -> Cited:
     """Check `text` against the passages it may cite: `hits`, each with its marker."""
-    plain = _unmarked(text, partial(_points, hits))
+    plain = unmarked(text, partial(points_to, hits))
     if refuses(plain):
         return Cited(text=refusal(plain), citations=(), refused=True)
     citer = Citer(hits, question, nearness)
@@ -181,54 +177,6 @@ def cite(text: str, hits: Sequence[Hit], question: str = "", nearness: Nearness 
         refused=False,
         unsupported=tuple(citer.unsupported),
     )
-
-
-def _points(hits: Sequence[Hit], found: re.Match[str]) -> bool:
-    """Tell whether a number in brackets points to a passage, or at least is none of a passage's own text.
-
-    A document's own are years, as in Smith [2015] UKSC 12, and lists that are not all markers, as in [0, 1];
-    its footnotes have no place in an answer.
-    """
-    numbers = [int(number) for number in re.findall(r"\d+", found[1])]
-    unknown = set(numbers) - {hit.marker for hit in hits}
-    may_be_text = bool(unknown) and (len(numbers) > 1 or numbers[0] >= YEAR)
-    return not (may_be_text and any(found.group() in hit.passage.text for hit in hits))
-
-
-def _unmarked(text: str, points: Pointing) -> str:
-    said, start = "", 0
-    for found in filter(points, MARKER.finditer(_without_code(text))):
-        said, start = said + text[start : found.start()], found.end()
-    return said + text[start:]
-
-
-def _markers(sentence: str, points: Pointing) -> set[int]:
-    return {number for _, marked in _clauses(sentence, points) for number in marked}
-
-
-def _clauses(sentence: str, points: Pointing) -> Iterator[tuple[str, set[int]]]:
-    """Yield each piece of a sentence that ends at a marker, and last the rest, with the markers that follow.
-
-    Where nothing is said between two markers, both follow the same piece.
-    """
-    clause, marked, start = "", set[int](), 0
-    for found in filter(points, MARKER.finditer(_without_code(sentence))):
-        if WORD.search(piece := sentence[start : found.start()]):
-            if marked:
-                yield clause, marked
-            clause, marked = piece, set()
-        marked.add(int(re.findall(r"\d+", found[1])[0]))
-        start = found.end()
-    if WORD.search(rest := sentence[start:]):
-        if marked:
-            yield clause, marked
-        clause, marked = rest, set()
-    yield clause, marked
-
-
-def _without_code(text: str) -> str:
-    """Return the text with blanks for what stands in backquotes, where [0] is an index."""
-    return CODE.sub(lambda found: " " * len(found.group()), text)
 
 
 def _held(passage: Passage, question: str, nearness: Nearness | None) -> Held:
@@ -248,13 +196,13 @@ def citations_of(text: str, by_marker: dict[int, Passage], held: dict[int, Held]
 
     seen: set[tuple[int, int]] = set()
     for sentence in _sentences(text):
-        pieces = [(clause, marked) for clause, marked in _clauses(sentence, points) if marked]
+        pieces = [(clause, marked) for clause, marked in clauses(sentence, points) if marked]
         for clause, marked in pieces:
-            said = clause if len(pieces) > 1 else _unmarked(sentence, points)
+            said = clause if len(pieces) > 1 else unmarked(sentence, points)
             for number in sorted(marked):
                 span = held[number].best_span(said)
                 if not span.score and span.nearness is None:
-                    span = held[number].best_span(_unmarked(sentence, points))
+                    span = held[number].best_span(unmarked(sentence, points))
                 if (number, span.start) not in seen:
                     seen.add((number, span.start))
                     yield citation_of(number, by_marker[number], span.start, span.end)

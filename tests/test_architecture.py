@@ -13,7 +13,18 @@ import rag
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"datatypes", "errors", "exit_status"},
-    {"chinese", "config", "harmless", "low_bits", "places", "race", "scope", "sentences", "turnstile"},
+    {
+        "chinese",
+        "config",
+        "harmless",
+        "low_bits",
+        "markers",
+        "places",
+        "race",
+        "scope",
+        "sentences",
+        "turnstile",
+    },
     {
         "embed",
         "engines",

@@ -16,10 +16,10 @@ from itertools import pairwise
 from math import log
 from typing import Final, TypeAlias
 
-from rag.cite import MARKER
 from rag.datatypes import Heading, Passage
 from rag.evidence import features
 from rag.harmless import harmless
+from rag.markers import MARKER
 from rag.sentences import sentence_spans
 
 FEWEST_SECTIONS: Final = 3

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rag.cite import MARKER
 from rag.datatypes import Answer, Citation
 from rag.evidence import ENOUGH, support
 from rag.index.lexical import HAN
+from rag.markers import MARKER
 from rag.sentences import sentence_spans
 
 ARTICLES: Final = frozenset({"a", "an", "the"})

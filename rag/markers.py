@@ -1,0 +1,66 @@
+"""The markers in an answer, told from other numbers in brackets: of code and of the documents' own text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from rag.datatypes import Hit
+
+Pointing: TypeAlias = Callable[[re.Match[str]], bool]  # whether a number in brackets is a marker
+
+MARKER: Final = re.compile(r"[\[［【]\s*(\d+(?:\s*[,，、]\s*\d+)*)\s*[\]］】]")
+CODE: Final = re.compile(r"`[^`]*`")
+YEAR: Final = 1000  # a number in brackets from here on is never a marker: [2015], 〔2023〕
+WORD: Final = re.compile(r"\w")
+
+
+def points_to(hits: Sequence[Hit], found: re.Match[str]) -> bool:
+    """Tell whether a number in brackets points to a passage, or at least is none of a passage's own text.
+
+    A document's own are years, as in Smith [2015] UKSC 12, and lists that are not all markers, as in [0, 1];
+    its footnotes have no place in an answer.
+    """
+    numbers = [int(number) for number in re.findall(r"\d+", found[1])]
+    unknown = set(numbers) - {hit.marker for hit in hits}
+    may_be_text = bool(unknown) and (len(numbers) > 1 or numbers[0] >= YEAR)
+    return not (may_be_text and any(found.group() in hit.passage.text for hit in hits))
+
+
+def unmarked(text: str, points: Pointing) -> str:
+    """Return the text without its markers."""
+    said, start = "", 0
+    for found in filter(points, MARKER.finditer(_without_code(text))):
+        said, start = said + text[start : found.start()], found.end()
+    return said + text[start:]
+
+
+def markers(sentence: str, points: Pointing) -> set[int]:
+    """Return the numbers of all markers."""
+    return {number for _, marked in clauses(sentence, points) for number in marked}
+
+
+def clauses(sentence: str, points: Pointing) -> Iterator[tuple[str, set[int]]]:
+    """Yield each piece of a sentence that ends at a marker, and last the rest, with the markers that follow.
+
+    Where nothing is said between two markers, both follow the same piece.
+    """
+    clause, marked, start = "", set[int](), 0
+    for found in filter(points, MARKER.finditer(_without_code(sentence))):
+        if WORD.search(piece := sentence[start : found.start()]):
+            if marked:
+                yield clause, marked
+            clause, marked = piece, set()
+        marked.add(int(re.findall(r"\d+", found[1])[0]))
+        start = found.end()
+    if WORD.search(rest := sentence[start:]):
+        if marked:
+            yield clause, marked
+        clause, marked = rest, set()
+    yield clause, marked
+
+
+def _without_code(text: str) -> str:
+    """Return the text with blanks for what stands in backquotes, where [0] is an index."""
+    return CODE.sub(lambda found: " " * len(found.group()), text)
