@@ -400,6 +400,18 @@ def test_an_upload_never_replaces_another_file(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_an_upload_that_no_sync_would_read_is_refused(tmp_path: Path) -> None:
+    upload = tmp_path / "upload"
+    upload.write_text("one")
+    for name in ("notes.bak", "Thumbs.db", "draft.docx~"):
+        with pytest.raises(
+            InputError, match="is named like a temporary file, which is not read; rename it"
+        ) as no:
+            keep(upload, name=name, folder=tmp_path / "data")
+        assert "临时文件" in in_chinese(str(no.value))
+    assert not (tmp_path / "data").exists()
+
+
 def test_an_upload_is_whole_from_the_first_moment_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, upload = tmp_path / "data", tmp_path / "upload"
     upload.write_text("one")

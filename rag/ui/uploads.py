@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from rag.errors import DiskError, InputError
-from rag.folder.scan import path_of
+from rag.folder.scan import is_left_out, path_of
 
 LONGEST_NAME: Final = 200  # bytes; file systems take 255, and a number may be added
 PART_PREFIX: Final = ".upload-"  # hidden, so that a sync passes over it
@@ -43,8 +43,11 @@ def keep(upload: Path, *, name: str, folder: Path) -> Kept:
     """Copy `upload` into `folder` under a safe form of `name`, numbered when that is taken by other content.
 
     Raises:
+        InputError: when no sync would read a file of that name.
         DiskError: when it cannot be written; nothing is left behind.
     """
+    if is_left_out(safe_name(name)):
+        raise InputError(f"{safe_name(name)} is named like a temporary file, which is not read; rename it")
     try:
         return _keep(upload, safe_name(name), folder)
     except OSError as exc:
