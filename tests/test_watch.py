@@ -119,8 +119,9 @@ def test_a_folder_that_goes_away_and_comes_back_is_followed_again(
     following.until(lambda: sorted(following.texts()) == ["a.txt", "b.txt"])
 
 
+@pytest.mark.parametrize("error", [DiskError("the disk is full"), OverflowError("too large")])
 def test_an_error_is_told_once_and_mended_by_trying_again(
-    config: Config, write: Write, monkeypatch: pytest.MonkeyPatch
+    config: Config, write: Write, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr(rag.folder.watch, "RETRY", 0.05)
     monkeypatch.setattr(rag.folder.watch, "TICK", 50)
@@ -130,13 +131,14 @@ def test_an_error_is_told_once_and_mended_by_trying_again(
     def sync(is_steady: Callable[[Found], bool]) -> SyncReport:
         if failures[0]:
             failures[0] -= 1
-            raise DiskError("the disk is full")
+            raise error
         stop.set()
         return followed.sync()
 
     with Rag(config) as followed:
         followed.follow(sync, stop=stop, tell=told.append)
-    assert [type(news) for news in told] == [DiskError, SyncReport]
+    assert [isinstance(news, RagError) for news in told] == [True, False]
+    assert str(error) in str(told[0])
 
 
 def test_a_folder_that_cannot_be_watched_is_looked_at_now_and_then(

@@ -169,6 +169,7 @@ ERRORS: Final = {
         "文档文件夹 {folder} 是空的，且不是上次同步的那个，像是磁盘没有挂载；"
         "请挂载它，若其中的文档已不复存在，请运行 `rag sync --rebuild`"
     ),
+    "{folder} could not be followed ({error}); see the log": "无法跟踪 {folder}（{error}）；请查看日志",
     "{name} is not a document of {folder}": "{name} 不是 {folder} 中的文档",
     "{name} is not a file of {folder}": "{name} 不是 {folder} 中的文件",
     "{name} is named like a temporary file, which is not read; rename it": (

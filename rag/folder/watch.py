@@ -73,7 +73,9 @@ class _Follower:
             self._fail(exc)
         except Exception as exc:  # a fault of our own: the folder is followed all the same
             log.exception("following %s/ failed", self._folder)
-            self._fail(RagError(f"{self._folder}/ could not be read: {type(exc).__name__}: {exc}"))
+            self._fail(
+                RagError(f"{self._folder}/ could not be followed ({type(exc).__name__}: {exc}); see the log")
+            )
 
     def _fail(self, error: RagError) -> None:
         if str(error) != self._error:
