@@ -23,7 +23,7 @@ from rag.datatypes import Answer, Box
 from rag.errors import LoadError
 from rag.load import draw
 from rag.load.guard import Loader
-from rag.load.pages.drawn import PEN, PIXELS
+from rag.load.pages.drawn import BETWEEN, MOST_PAGES, PEN, PIXELS
 from rag.load.source import Settings
 from rag.pipeline import Rag
 from rag.ui.languages import ENGLISH
@@ -121,6 +121,21 @@ def test_what_cannot_be_drawn_says_why(name: str, data: bytes, box: Box, said: s
         draw(path, [box])
     with Loader(timeout=60) as loader, pytest.raises(LoadError, match=said):
         loader.draw(path, [box], digest="")
+
+
+def test_lines_on_several_pages_are_shown_on_them_all_one_below_the_other(tmp_path: Path) -> None:
+    told = ((f"{LINES[0]} {number}",) for number in range(1, 5))
+    data = minimal_pdf([[(60.0, 700.0, line) for line in lines] for lines in told])
+    path = written(tmp_path, "log.pdf", data)
+    boxes = boxes_in(path)
+    assert [box.page for box in boxes] == [1, 2, 3, 4]
+    alone = [pixels(draw(path, [box])) for box in boxes]
+    both = pixels(draw(path, [boxes[2], boxes[1]]))
+    height = alone[1].shape[0]
+    assert (both[:height] == alone[1]).all()
+    assert (both[-height:] == alone[2]).all()
+    assert both.shape[0] == 2 * height + BETWEEN
+    assert pixels(draw(path, boxes)).shape[0] == MOST_PAGES * height + (MOST_PAGES - 1) * BETWEEN
 
 
 def test_boxes_beyond_the_page_are_cut_to_it(tmp_path: Path) -> None:

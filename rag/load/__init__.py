@@ -82,7 +82,7 @@ def load(
 
 
 def draw(path: Path, boxes: Sequence[Box], *, digest: str = "", settings: Settings | None = None) -> bytes:
-    """Return the page on which `boxes` lie as PNG, the boxes marked; `digest` is that of the file as read.
+    """Return the pages on which `boxes` lie as PNG, the boxes marked; `digest` is that of the file as read.
 
     Raises:
         LoadError: as `rag.load.pages.drawn.draw`, and when the file has been changed since it was read.

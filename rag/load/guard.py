@@ -74,7 +74,7 @@ class Loader:
         return unpack(reply["places"], source=source, digest=reply["digest"], text=reply["text"])
 
     def draw(self, path: Path, boxes: Sequence[Box], *, digest: str) -> bytes:
-        """Return the page with the first box as PNG, those on it marked; `digest` is that of the file read.
+        """Return the pages with the boxes as PNG, these marked; `digest` is that of the file read.
 
         Raises:
             LoadError: as `rag.load.draw` does, and as `load`.

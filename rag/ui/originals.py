@@ -1,4 +1,4 @@
-"""The page of a document on which a passage stands, as a picture with what is quoted marked."""
+"""The pages of a document on which a passage stands, as a picture with what is quoted marked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def address(source: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def picture(rag: Rag, source: str, spans: Sequence[tuple[int, int]]) -> bytes:
-    """Return the page where the first of the spans begins as PNG, their lines marked.
+    """Return the pages of the spans as PNG, their lines marked; of many the first.
 
     Only what is indexed is shown, and only as long as the file is the one that was read.
 
@@ -48,8 +48,7 @@ def picture(rag: Rag, source: str, spans: Sequence[tuple[int, int]]) -> bytes:
         raise LoadError(UNKNOWN)
     path = path_of(source, rag.config.data_dir, skip=rag.config.index_dir)
     with Loader(timeout=min(SECONDS, rag.config.file_timeout), settings=rag.load_settings) as loader:
-        on_it = [box for box in boxes if box.page == boxes[0].page]
-        return loader.draw(path, on_it, digest=passages[0].digest)
+        return loader.draw(path, boxes, digest=passages[0].digest)
 
 
 def served(rag: Rag) -> Callable[[Any], Any]:

@@ -1,4 +1,4 @@
-"""A page of a PDF or an image as a picture, some of its lines marked as with a pen."""
+"""Pages of a PDF or an image as a picture, some of their lines marked as with a pen."""
 
 from __future__ import annotations
 
@@ -16,28 +16,43 @@ from rag.load.pages.image import picture
 from rag.load.pages.pdf import open_pdf
 from rag.load.source import Source
 
-PIXELS: Final = 2_000_000  # of a picture, at most
+PIXELS: Final = 2_000_000  # of a page, at most
+MOST_PAGES: Final = 3  # of a picture, one below the other
+BETWEEN: Final = 12  # pixels
+GREY: Final = (150, 150, 150)
 SHARPEST: Final = 3.0  # pixels a point
 PEN: Final = (255, 228, 110)
 AROUND: Final = 0.15  # of a line's height, which the pen is wider
 
 
 def draw(source: Source, boxes: Sequence[Box]) -> bytes:
-    """Return the page of the first box as PNG, the boxes that are on it marked.
+    """Return the pages of the boxes as PNG, in order and at most three of them, the boxes marked.
 
     Raises:
         LoadError: when the file has no such page, is damaged, encrypted, or neither PDF nor image.
     """
-    number = boxes[0].page
     while (kind := detect(source.data, source.name)) == "packed":
         source, _ = unpack(source)
     if kind not in {"pdf", "image"}:
         raise LoadError("only pages of PDF files and images can be shown")
-    page, scale = (_of_pdf if kind == "pdf" else _of_image)(source, number)
-    marked = _marked(page, [box for box in boxes if box.page == number], scale)
+    pages: list[Image.Image] = []
+    for number in sorted({box.page for box in boxes})[:MOST_PAGES]:
+        page, scale = (_of_pdf if kind == "pdf" else _of_image)(source, number)
+        pages.append(_marked(page, [box for box in boxes if box.page == number], scale))
     written = io.BytesIO()
-    marked.save(written, "PNG")
+    _below_one_another(pages).save(written, "PNG")
     return written.getvalue()
+
+
+def _below_one_another(pages: Sequence[Image.Image]) -> Image.Image:
+    if len(pages) == 1:
+        return pages[0]
+    height = sum(page.height for page in pages) + BETWEEN * (len(pages) - 1)
+    whole, top = Image.new("RGB", (max(page.width for page in pages), height), GREY), 0
+    for page in pages:
+        whole.paste(page, (0, top))
+        top += page.height + BETWEEN
+    return whole
 
 
 def _of_pdf(source: Source, number: int) -> tuple[Image.Image, float]:
