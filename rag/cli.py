@@ -45,6 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader went away, as in `rag ask … | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as exc:  # as of a full disk that standard output goes to
+        print(
+            f"rag: {exc.filename or 'the output'} cannot be written or read: {exc.strerror}", file=sys.stderr
+        )
+        return FAILED
 
 
 def _flushed(status: int) -> int:
@@ -73,7 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("run", run, "fetch and convert what is missing, sync, serve the web UI")
     syncing = as_json(add("sync", sync, "make the index equal to the data folder"))
     syncing.add_argument("--rebuild", action="store_true", help="set the old index aside and begin anew")
-    as_json(add("status", status, "list every file with its state, and what is ignored or not yet read"))
+    as_json(
+        add("status", status, "list every file with its state, and how many are ignored or changed since")
+    )
     add("read", read, "let the LLM read all passages, so that no question waits for it")
     exporting = add("export", export_command, "write the index to one file, for another machine")
     exporting.add_argument("file")
@@ -99,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     calibrating = add("calibrate", calibrate, "teach Kaoju when your LLM has found no answer")
     calibrating.add_argument("paths", nargs="+", type=Path, metavar="SET", help="as of `rag evaluate`")
     calibrating.add_argument(
-        "--questions", type=int, default=0, metavar="N", help="at most N of each kind of each set (0: all)"
+        "--questions", type=_count, default=0, metavar="N", help="at most N of each kind of each set (0: all)"
     )
     return parser
 
@@ -132,7 +139,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         action="append",
         dest="variants",
         metavar="SETTINGS",
-        help='also ask with other settings, as in top_k=2,passage_tokens=128; repeat it, "" is as set',
+        help='ask with these settings instead, as in top_k=2,passage_tokens=128; repeat it, "" is as set',
     )
     parser.add_argument("--retrieval-only", action="store_true", help="do not ask the LLM")
     parser.add_argument("--closed-book", action="store_true", help="also ask the LLM without documents")

@@ -14,6 +14,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -187,6 +188,8 @@ class Config(BaseSettings):
             super().__init__(**flags)
         except ValidationError as exc:
             raise ConfigError("; ".join(_explain(error, flags) for error in exc.errors())) from exc
+        except SettingsError as exc:  # a variable that should hold JSON
+            raise ConfigError('RAG_PASSWORDS is not valid: write it as ["one", "two"]') from exc
         except ValueError as exc:  # tomllib's, with line and column
             raise ConfigError(f"{TOML} cannot be read: {exc}") from exc
 

@@ -59,6 +59,8 @@ def export_index(index_dir: Path, file: Path) -> Described:
     """
     if not (index_dir / DATABASE).exists():
         raise ConfigError(f"there is no index in {index_dir}/; run `rag sync` first")
+    if not file.name or file.is_dir():
+        raise DiskError(f"{file} is a folder; name a file in it")
     copy, part = (file.with_name(f".{file.name}.{end}.{os.getpid()}") for end in ("sqlite", "part"))
     try:
         _clear(file.parent, f".{file.name}.")

@@ -351,6 +351,32 @@ def test_a_reader_that_goes_away_is_no_traceback(folder: Path) -> None:
     assert asked.stderr == ""
 
 
+def test_closed_streams_and_a_full_disk_are_no_traceback(folder: Path) -> None:
+    rag(folder, "sync")
+    command = f"{sys.executable} -m rag"
+    settings = {"RAG_ENGINE": "echo", "RAG_EMBEDDER": "hashing", "PYTHONPATH": str(ROOT)}
+    for line, status, said in (
+        (f"{command} chat <&-", 0, ""),
+        (f"{command} ask 'How many days of paid leave?' >&-", 0, ""),
+        (f"{command} sync 2>&-", 0, ""),
+        (f"{command} status > /dev/full", 1, "No space left on device"),
+        (f"PYTHONIOENCODING=ascii {command} ask 云岫", 3, ""),
+        (f"{command} export .", 1, "is a folder; name a file in it"),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", line],
+            cwd=folder,
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, "Traceback" in done.stderr, said in done.stderr) == (status, False, True), (
+            line
+        )
+
+
 def test_an_undecodable_question_is_asked_without_its_bad_bytes(folder: Path) -> None:
     rag(folder, "sync")
     command: list[str | bytes] = [

@@ -173,6 +173,13 @@ def test_what_may_be_mentioned_can_have_a_no_in_it() -> None:
     assert asked(f"Which documents mention {paid}?") == Mentions(topic=paid)
 
 
+def test_pdfs_are_documents_of_that_kind_alone() -> None:
+    assert asked("List all pdfs") == asked("有哪些PDF？") == Everything(kind="pdf")
+    assert asked("Which PDFs mention the boathouse?") == Mentions(topic="the boathouse", kind="pdf")
+    assert asked("哪些pdf提到了船屋？") == Mentions(topic="船屋", kind="pdf")
+    assert asked("Which documents mention PDF files?") == Mentions(topic="PDF files")
+
+
 def test_a_thing_with_a_dot_is_no_file_unless_there_are_such_files() -> None:
     for question in (
         "Summarise Node.js",

@@ -35,6 +35,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file(monkeypatch: pytest.M
         ("RAG_LOW_BIT", "bf16", r"^RAG_LOW_BIT='bf16' is not valid: it keeps whole floats"),
         ("RAG_LOW_BIT", "woq_int4", r"^RAG_LOW_BIT='woq_int4' is not valid: .*same bytes as sym_int4"),
         ("RAG_PORT", "0", r"^RAG_PORT='0' is not valid"),
+        ("RAG_PASSWORDS", "secret", r'^RAG_PASSWORDS is not valid: write it as \["one", "two"\]$'),
     ],
 )
 def test_a_wrong_variable_is_named(

@@ -264,6 +264,25 @@ def test_two_runs_are_compared_question_by_question(config: Config, tmp_path: Pa
     assert re.search(r"refused_answerable +0\.000 \[0\.000-0\.000\] n=2", said)
 
 
+def test_a_run_of_the_search_alone_is_no_better_or_worse_in_its_answers(
+    config: Config, tmp_path: Path
+) -> None:
+    for name, plan in (("asked.json", Plan()), ("searched.json", Plan(answers=False))):
+        report = evaluate(config, read_set(squad(tmp_path)), plan)
+        (tmp_path / name).write_text(to_json(report), encoding="utf-8")
+    said = compare(tmp_path / "asked.json", tmp_path / "searched.json")
+    assert "better in searched.json: 0" in said
+    assert "worse in searched.json: 0" in said
+
+
+def test_a_single_variant_is_told_by_its_name(config: Config, tmp_path: Path) -> None:
+    plan = Plan(variants=(parse_variant("top_k=2"),))
+    table = to_table(evaluate(config, read_set(squad(tmp_path)), plan))
+    assert "top_k=2" in table
+    assert "engine echo" in table
+    assert "low_bit" not in table, "nothing was quantised"
+
+
 def test_a_question_that_one_run_withheld_is_not_compared(config: Config, tmp_path: Path) -> None:
     report = evaluate(config, read_set(squad(tmp_path)))
     whole = json.loads(to_json(report))

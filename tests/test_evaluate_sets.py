@@ -110,6 +110,10 @@ def test_own_lines_name_documents_of_the_user(tmp_path: Path) -> None:
         ('{"question": "a", "answers": ["b"], "document": "c"}\n{broken', "line 2, is not JSON"),
         ('{"question": "a", "answers": ["b"]}', "line 1, names no answers or no document"),
         ('{"title": "a"}', "line 1, has no question"),
+        ('{"question": "a", "answers": [34], "document": "c"}', "line 1: answers and quote are texts"),
+        ('{"question": "a", "answers": 5, "document": "c"}', "line 1: answers and quote are texts"),
+        ('{"question": "a", "answers": ["b"], "document": "c", "quote": 5}', "answers and quote are texts"),
+        ('{"question": "a", "answers": ["b"], "document": "c", "page": "9"}', "the page is a number"),
         (
             '{"data": [{"paragraphs": [{"context": "x"}]}]}',
             "damaged SQuAD JSON: KeyError('qas') in article 1",
@@ -123,6 +127,13 @@ def test_what_is_no_question_set_is_refused_by_line(tmp_path: Path, text: str, s
     with pytest.raises(InputError, match=r"set\.jsonl") as caught:
         read_set(file)
     assert said in str(caught.value)
+
+
+def test_a_string_may_hold_any_line_separator_of_unicode(tmp_path: Path) -> None:
+    said = "How\u2028fast\x85?"
+    line = json.dumps({"question": said, "answerable": False}, ensure_ascii=False)
+    (tmp_path / "set.jsonl").write_text(line + "\r\n", encoding="utf-8")
+    assert [each.text for each in read_set(tmp_path / "set.jsonl").questions] == [said]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -242,6 +242,9 @@ def test_a_kill_while_exporting_or_importing_leaves_the_old_or_the_new_and_no_ru
 def test_without_an_index_or_a_place_there_is_one_sentence(rag: Rag, exported: Path, tmp_path: Path) -> None:
     with pytest.raises(RagError, match="cannot be written"):
         rag.export_to(tmp_path / "no" / "such" / "file")
+    for folder in (Path(), tmp_path):
+        with pytest.raises(RagError, match="is a folder; name a file in it"):
+            rag.export_to(folder)
     shutil.rmtree(rag.config.index_dir)
     with pytest.raises(ConfigError, match="there is no index"):
         rag.export_to(tmp_path / "x")

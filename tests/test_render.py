@@ -141,6 +141,18 @@ Why this answer
     )
 
 
+def test_a_documents_name_does_not_tell_the_language_of_a_question() -> None:
+    hit = replace(ANSWER.hits[0], passage=replace(PASSAGE, source="员工手册和考勤制度.md"))
+    answer = replace(ANSWER, question="Summarise 员工手册和考勤制度.md", hits=(hit,))
+    assert "\n\nSources\n" in str(answer)
+    assert "\n\n出处\n" in str(replace(answer, question="总结一下员工手册和考勤制度.md"))
+
+
+def test_a_passage_that_is_not_numbered_was_not_shown_to_the_model() -> None:
+    hit = replace(ANSWER.hits[0], marker=0)
+    assert [row[1] for row in why(replace(ANSWER, hits=(hit,), citations=()), ENGLISH).rows] == ["no"]
+
+
 def test_a_list_that_the_model_had_no_part_in_says_so() -> None:
     listed = replace(ANSWER, usage=Usage(prompt_tokens=0, answer_tokens=0))
     told = why(listed, ENGLISH)

@@ -18,7 +18,7 @@ from rag.collection.route import Asked, Route
 from rag.collection.said import Said
 from rag.collection.says import joined, say
 from rag.collection.wishes import Everything, Mentions, Sides, Summary, Task, Unclear
-from rag.datatypes import Answer, Event
+from rag.datatypes import Answer, Event, Scope
 from rag.prompt import Language, language
 
 if TYPE_CHECKING:
@@ -56,14 +56,19 @@ def _without_names(question: str, task: Task) -> str:
 
 def _route(rag: Rag, asked: Asked, task: Task) -> Route:
     if isinstance(task, Everything):
-        return Inventory(rag, asked)
+        return Inventory(rag, asked, where=_of_kind(asked.scope, task.kind))
     if isinstance(task, Mentions):
-        return Listing(rag, asked, topic=task.topic)
+        return Listing(rag, asked, topic=task.topic, where=_of_kind(asked.scope, task.kind))
     if isinstance(task, Summary):
         return Said(rag, asked, (task.source,))
     if isinstance(task, Sides):
         return Said(rag, asked, task.sources, topic=task.topic)
     return Asking(rag, asked, task)
+
+
+def _of_kind(scope: Scope, kind: str) -> Scope:
+    """Return the scope, narrowed to documents of a kind where it has none of its own."""
+    return replace(scope, types=(kind,)) if kind and not scope.types else scope
 
 
 def _as_understood(task: Task, question: str, spoken: Language) -> str:

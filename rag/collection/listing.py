@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from rag.cite import citation_of
 from rag.collection.route import Asked, Route
 from rag.collection.says import code, counted, say, types
-from rag.datatypes import Citation, Event, Hit
+from rag.datatypes import Citation, Event, Hit, Scope
 from rag.evidence import support
 from rag.index.rows import Titled
 from rag.render import place
@@ -56,13 +56,14 @@ class Found:
 class Listing(Route):
     """Which documents talk of a topic."""
 
-    def __init__(self, rag: Rag, asked: Asked, *, topic: str) -> None:
+    def __init__(self, rag: Rag, asked: Asked, *, topic: str, where: Scope) -> None:
         super().__init__(rag, asked)
         self.topic = topic
+        self._where = where
 
     def events(self) -> Iterator[Event]:
         index, embedder = self.rag.index, self.rag.embedder
-        hits = ranked(self.topic, index=index, embedder=embedder, depth=DEPTH, scope=self.asked.scope)
+        hits = ranked(self.topic, index=index, embedder=embedder, depth=DEPTH, scope=self._where)
         found = self._by_document(hits)
         if not found:
             text = say(self.spoken, "none", topic=self.topic)
@@ -120,8 +121,12 @@ class Listing(Route):
 class Inventory(Route):
     """Which documents there are."""
 
+    def __init__(self, rag: Rag, asked: Asked, *, where: Scope) -> None:
+        super().__init__(rag, asked)
+        self._where = where
+
     def events(self) -> Iterator[Event]:
-        files = self.rag.index.titles(self.asked.scope)
+        files = self.rag.index.titles(self._where)
         if not files:
             yield from self.refusal(say(self.spoken, "nothing"), NOT_RELEVANT)
             return
@@ -156,9 +161,7 @@ class Inventory(Route):
         if len(files) > MOST_NAMES:
             yield f"- {say(self.spoken, 'more', count=len(files) - MOST_NAMES)}"
         states = self.rag.documents()
-        failed = sum(
-            1 for state in states if state.state == "failed" and admits(self.asked.scope, state.source)
-        )
+        failed = sum(1 for state in states if state.state == "failed" and admits(self._where, state.source))
         if failed:
             yield from ("", say(self.spoken, "failed", count=failed))
 

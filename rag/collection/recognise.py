@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -15,6 +16,7 @@ from rag.prompt import language
 LONGEST: Final = 300  # characters; a longer question tells a story
 LONGEST_TOPIC: Final = 120
 PAIR: Final = 2
+PDF: Final = re.compile(r"(?<![A-Za-z])pdfs?(?![A-Za-z])", re.IGNORECASE)
 
 
 def recognise(question: str, history: Sequence[Answer], names: Callable[[], Names]) -> Task | None:
@@ -29,9 +31,10 @@ def recognise(question: str, history: Sequence[Answer], names: Callable[[], Name
     known: list[Names] = []
     for wish in _wishes(text):
         if wish.kind == "list":
-            return Everything()
+            return Everything(kind=_kind_asked(text))
         if wish.kind == "mention":
-            return Mentions(topic=_as_written(wish.topic, question, text))
+            about = _as_written(wish.topic, question, text)
+            return Mentions(topic=about, kind=_kind_asked(text.replace(wish.topic, " ", 1)))
         known = known or [names()]
         if task := _of_documents(wish, history, known[0]):
             return task
@@ -51,6 +54,10 @@ def _as_written(topic: str, question: str, text: str) -> str:
     start = text.rfind(topic)
     said = question[start : start + len(topic)] if len(text) == len(question) and start >= 0 else topic
     return said.strip(f"{QUOTES} ")
+
+
+def _kind_asked(text: str) -> str:
+    return "pdf" if PDF.search(text) else ""
 
 
 def _of_documents(wish: Wish, history: Sequence[Answer], names: Names) -> Task | None:

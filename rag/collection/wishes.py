@@ -20,12 +20,15 @@ class Wish:
 class Everything:
     """Which documents there are."""
 
+    kind: str = ""  # the ending that they are to have; "": any
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mentions:
     """Which documents talk of something."""
 
     topic: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,8 +67,13 @@ def _made(config: Config, questions: QuestionSet, plan: Plan, *, n: int) -> dict
     from rag.models import answering_name, chosen_model
 
     asks = plan.answers or plan.closed_book
-    model = answering_name(chosen_model(config), config)
-    using = {"model": model, "low_bit": config.low_bit, "engine": chosen_engine(config)}
+    engine = chosen_engine(config)
+    model = "" if engine == "echo" else answering_name(chosen_model(config), config)
+    using = {
+        **({"model": model} if model else {}),  # a server may not have been asked for one by name
+        **({"low_bit": config.low_bit} if engine == "ipex" else {}),
+        "engine": engine,
+    }
     return {
         "set": questions.name,
         "n": n,

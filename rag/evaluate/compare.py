@@ -98,8 +98,9 @@ def _goodness(record: Record) -> float:
 
 
 def _changed(pairs: Sequence[Pair], sign: int) -> list[Pair]:
-    by_gain = {id(pair): sign * (_goodness(pair[1]) - _goodness(pair[0])) for pair in pairs}
-    changed = [pair for pair in pairs if by_gain[id(pair)] > 0]
+    alike = [pair for pair in pairs if ("refused" in pair[0]) == ("refused" in pair[1])]
+    by_gain = {id(pair): sign * (_goodness(pair[1]) - _goodness(pair[0])) for pair in alike}
+    changed = [pair for pair in alike if by_gain[id(pair)] > 0]
     return sorted(changed, key=lambda pair: -by_gain[id(pair)])
 
 

@@ -194,7 +194,7 @@ def to_table(report: Report) -> str:
     """Return the figures for a terminal, variants side by side."""
     lines = [", ".join(f"{key} {value}" for key, value in report.made.items()), ""]
     names = list(report.variants)
-    lines.append(f"{'':40}" + "".join(f"{name:>30}" for name in names) if len(names) > 1 else "")
+    lines.append(f"{'':40}" + "".join(f"{name:>30}" for name in names) if names != ["as set"] else "")
     for block, key in rows(report):
         figures = [blocks.get(block, {}).get(key) for blocks in report.variants.values()]
         if any(figures):

@@ -163,15 +163,18 @@ def _own_question(path: Path, line: int, record: Record) -> Question:
         raise InputError(f"{path}, line {line}, has no question: {NOT_A_SET}")
     answers = record.get("answers", [])
     quote, page = record.get("quote"), record.get("page")
+    texts = [answers] if isinstance(answers, str) else answers
+    if not isinstance(texts, list) or not all(isinstance(each, str) for each in [*texts, quote or ""]):
+        raise InputError(f"{path}, line {line}: answers and quote are texts; put them in quotation marks")
+    if page is not None and (not isinstance(page, int) or isinstance(page, bool)):
+        raise InputError(f"{path}, line {line}: the page is a number, without quotation marks")
     question = Question(
         id=str(record.get("id", line)),
         text=record["question"],
         document=str(record.get("document", "")),
-        answers=tuple([answers] if isinstance(answers, str) else answers)
-        if record.get("answerable", True)
-        else (),
+        answers=tuple(texts) if record.get("answerable", True) else (),
         quotes=(quote,) if quote else (),
-        page=page if isinstance(page, int) else None,
+        page=page,
     )
     if record.get("answerable", True) and not (question.answers and question.document):
         raise InputError(
@@ -182,7 +185,7 @@ def _own_question(path: Path, line: int, record: Record) -> Question:
 
 
 def _lines(path: Path, text: str) -> Iterator[Record]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # a string may hold U+2028 as it is
         if not line.strip():
             continue
         try:

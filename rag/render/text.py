@@ -114,7 +114,10 @@ def _nearest(answer: Answer) -> tuple[Hit, ...]:
 
 
 def _labels(answer: Answer) -> Labels:
-    return LABELS[language(answer.question)]
+    question = answer.question
+    for hit in answer.hits:
+        question = question.replace(hit.passage.source, " ")
+    return LABELS[language(question)]
 
 
 def _one_line(text: str) -> str:

@@ -74,6 +74,8 @@ def _cells(hit: Hit, cited: set[int], labels: Labels, *, asked: bool) -> Iterato
 
 
 def _given(hit: Hit, labels: Labels) -> str:
+    if not (hit.left_out or hit.marker):
+        return labels.no
     if hit.left_out:
         return labels.left_out[hit.left_out]
     if hit.cut:
