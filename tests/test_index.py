@@ -21,6 +21,7 @@ from rag.embed import HashingEmbedder
 from rag.errors import DiskError, IndexDamagedError, IndexMismatchError, InputError, LockedError
 from rag.index import FileState, Index, set_aside
 from rag.index.lexical import words
+from rag.index.schema import FORMAT
 
 EMBEDDER = HashingEmbedder()
 TEXTS = {
@@ -348,9 +349,10 @@ def test_a_damaged_database_is_set_aside_not_deleted(index: Index, folder: Path,
 def test_an_index_of_another_format_is_set_aside(index: Index, folder: Path) -> None:
     index.close()
     with sqlite3.connect(folder / "index.sqlite") as connection:
-        connection.execute("UPDATE meta SET value = replace(value, '\"format\": 5', '\"format\": 4')")
+        older = (f'"format": {FORMAT}', f'"format": {FORMAT - 1}')
+        connection.execute("UPDATE meta SET value = replace(value, ?, ?)", older)
     connection.close()
-    with pytest.raises(IndexMismatchError, match=r"format 4\..*format 5\..*rag sync"):
+    with pytest.raises(IndexMismatchError, match=rf"format {FORMAT - 1}\..*format {FORMAT}\..*rag sync"):
         open_index(folder)
     with Index.open_for_sync(folder, embedder="hashing", dim=EMBEDDER.dim, passage_tokens=64) as again:
         assert "was made by another version of Kaoju; it is kept in" in again.notice
