@@ -22,12 +22,11 @@ def main() -> int:
 
 
 def _open_what_is_closed() -> None:
-    """Let whoever started it have closed a stream, or not know the letters of an answer."""
+    """Let whoever started it have closed a stream, or a terminal not know the letters of an answer."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - to the end
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper, unless replaced
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper, unless replaced
 
 
 if __name__ == "__main__":

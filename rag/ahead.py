@@ -59,18 +59,11 @@ def read_ahead(rag: Rag, progress: ProgressCallback, stop: threading.Event) -> t
         progress(
             Progress(stage="reading", done=kept, total=len(passages), unit="passages", item=passage.source)
         )
-        prompt, was_read = alone(Hit(passage=passage, score=0.0), engine), None
-        while was_read is None and not stop.is_set():
-            was_read = _was_read(rag, engine, prompt, stop)
-        if not was_read:
+        if not _is_kept(rag, engine, passage, stop):
             break
         kept += 1
-    if kept < len(passages):  # the first to go are those that were used least recently
-        for passage in reversed(passages[:kept]):
-            if stop.is_set() or not _was_read(
-                rag, engine, alone(Hit(passage=passage, score=0.0), engine), stop
-            ):
-                break
+    if kept < len(passages):  # what was used least recently goes first
+        all(_is_kept(rag, engine, passage, stop) for passage in reversed(passages[:kept]))
     progress(Progress(stage="reading", done=kept, total=len(passages), unit="passages"))
     return kept, len(passages)
 
@@ -118,6 +111,14 @@ def _most_found_first(rag: Rag) -> list[Passage]:
     times = Tally(states_folder(rag.config)).times_found()
     found = {passage.id: passage for passage in _passages(rag.index)}
     return sorted(found.values(), key=lambda passage: -times.get(passage.id, 0))
+
+
+def _is_kept(rag: Rag, engine: Reader, passage: Passage, stop: threading.Event) -> bool:
+    """Read a passage, unless it is kept, which counts as a use of it; tell whether it is kept now."""
+    prompt, was_read = alone(Hit(passage=passage, score=0.0), engine), None
+    while was_read is None and not stop.is_set():
+        was_read = _was_read(rag, engine, prompt, stop)
+    return bool(was_read)
 
 
 def _was_read(rag: Rag, engine: Reader, prompt: Prompt, stop: threading.Event) -> bool | None:

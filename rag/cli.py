@@ -46,9 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as exc:  # as of a full disk that standard output goes to
-        print(
-            f"rag: {exc.filename or 'the output'} cannot be written or read: {exc.strerror}", file=sys.stderr
-        )
+        what = exc.filename or "the output"
+        print(f"rag: {what} cannot be written or read: {exc.strerror or exc}", file=sys.stderr)
         return FAILED
 
 

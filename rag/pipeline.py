@@ -14,16 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from rag.ahead import forget_gone, warm_up
 from rag.config import Config
-from rag.datatypes import (
-    Answer,
-    DocumentState,
-    Event,
-    Progress,
-    Queued,
-    Reading,
-    Scope,
-    SyncReport,
-)
+from rag.datatypes import Answer, DocumentState, Event, Progress, Queued, Reading, Scope, SyncReport
 from rag.embed import Embedder, open_embedder
 from rag.engines import Engine, open_engine
 from rag.errors import ConfigError, EngineError, InputError, RagError

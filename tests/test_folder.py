@@ -72,17 +72,19 @@ class Place:
             self.folder, embedder=self.embedder.name, dim=self.embedder.dim, passage_tokens=TOKENS
         )
 
-    def sync(self, index: Index | None = None) -> SyncReport:
+    def sync(
+        self, index: Index | None = None, progress: Callable[[Progress], None] | None = None
+    ) -> SyncReport:
         if index is None:
             with self.open() as index:
-                return self.sync(index)
+                return self.sync(index, progress)
         return sync_folder(
             self.data,
             index=index,
             embedder=self.embedder,
             file_timeout=60,
             reading=self.reading,
-            progress=self.steps.append,
+            progress=progress or self.steps.append,
         )
 
     def sources(self) -> list[str]:
@@ -236,14 +238,7 @@ def test_a_file_that_changes_while_it_is_read_is_seen_by_the_next_sync(place: Pl
             path.write_text("Second version.", encoding="utf-8")
 
     with place.open() as index:
-        sync_folder(
-            place.data,
-            index=index,
-            embedder=place.embedder,
-            file_timeout=60,
-            reading=Settings(),
-            progress=step,
-        )
+        place.sync(index, step)
         assert index.document_text("a.txt").strip() == "First version."
     assert place.sync().changed == 1
     with place.open() as index:
@@ -866,15 +861,7 @@ def test_a_copy_that_is_touched_before_its_turn_is_read_all_the_same(place: Plac
             (place.data / "a.txt").chmod(0o600)
         touched.append(step)
 
-    with place.open() as index:
-        sync_folder(
-            place.data,
-            index=index,
-            embedder=place.embedder,
-            file_timeout=60,
-            reading=place.reading,
-            progress=touch,
-        )
+    place.sync(progress=touch)
     assert place.sources() == ["a.txt", "b.txt", "c.txt"]
 
 

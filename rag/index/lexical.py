@@ -109,7 +109,7 @@ def numeral_value(numeral: str) -> Decimal:
         before, found, after = numeral.partition(sign)
         if found:
             many = numeral_value(before) if before else 1
-            short = len(after) == 1 and after in NUMERALS[3:] and worth > 10 and before  # noqa: PLR2004 - 十
+            short = bool(before) and sign != "十" and len(after) == 1 and after in NUMERALS[3:]
             rest = numeral_value(after) * (worth // 10 if short else 1) if after else 0
             return Decimal(many * worth) + rest
     return Decimal(numeral.translate(DIGITS))

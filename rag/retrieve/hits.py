@@ -36,15 +36,11 @@ def distinct(hits: Sequence[Hit], count: int, question: str = "") -> list[Hit]:
     for hit in hits:
         if len(kept) == count:
             break
-        said = Counter(_words(hit.passage.text))
+        said = Counter(WORD.findall(plain(hit.passage.text).casefold()))
         told = asked | {name.casefold() for name in NAME.findall(hit.passage.text)}
         if not any(_nearly_same(said, other, told | named) for _, other, named in kept):
             kept.append((hit, said, told))
     return [hit for hit, _, _ in kept]
-
-
-def _words(text: str) -> list[str]:
-    return WORD.findall(plain(text).casefold())
 
 
 def _nearly_same(one: Counter[str], other: Counter[str], telling: set[str]) -> bool:

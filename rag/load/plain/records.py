@@ -25,7 +25,7 @@ LINES: Final = frozenset({".jsonl", ".ndjson"})
 ROW: Final = 600  # characters of a record that is written on one line
 MANY: Final = 40  # numbers of a list that are written out; the rest is counted
 DEEP: Final = 100  # levels; deeper ones are cut
-NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|NaN|-?Infinity|None|True|False")
+NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|NaN|-?Infinity")
 COORDINATES: Final = "coordinates"
 KEY: Final = re.compile(
     r"(?![-#\s])(\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^:#\s\"'{}\[\]][^:#\n]{0,200}):"
@@ -170,7 +170,7 @@ def _pairs(value: Json, path: str, depth: int) -> Iterator[tuple[str, str]]:
 
 def _items(values: list[Json], path: str, depth: int) -> Iterator[tuple[str, str]]:
     if not any(isinstance(each, dict | list) for each in values):
-        many = len(values) > MANY and all(NUMBER.fullmatch(str(each)) for each in values)
+        many = len(values) > MANY and not any(map(_is_text, values))
         shown = [text for each in values[: MANY if many else None] for _, text in _pairs(each, "", depth)]
         more = f" … ({len(values):,} in all)" if many else ""
         if shown:
@@ -178,6 +178,10 @@ def _items(values: list[Json], path: str, depth: int) -> Iterator[tuple[str, str
         return
     for number, each in enumerate(values, start=1):
         yield from _pairs(each, f"{path}[{number}]" if path else "", depth + 1)
+
+
+def _is_text(value: Json) -> bool:
+    return isinstance(value, str) and NUMBER.fullmatch(value) is None
 
 
 def _point(coordinates: Json) -> Json:
