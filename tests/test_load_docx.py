@@ -395,3 +395,32 @@ def bullet() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8), "black").save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_exponents_stay_raised_and_phonetic_guides_are_left_out() -> None:
+    def build(document: Any) -> None:
+        paragraph = document.add_paragraph("3.2 × 10")
+        paragraph.add_run("6").font.superscript = True
+        paragraph.add_run(" N/m")
+        paragraph.add_run("2").font.superscript = True
+        paragraph.add_run(" of H")
+        paragraph.add_run("2").font.subscript = True
+        paragraph.add_run("O, the 1")
+        paragraph.add_run("st").font.superscript = True
+        read, base = "<w:r><w:t>nǐ</w:t></w:r>", "<w:r><w:t>你</w:t></w:r>"
+        guide = f"<w:ruby><w:rt>{read}</w:rt><w:rubyBase>{base}</w:rubyBase></w:ruby>"
+        append(document, f"<w:r>{guide}</w:r><w:r><w:t>好</w:t></w:r>")
+
+    assert written(build).text == "你好\n\n3.2 × 10⁶ N/m² of H2O, the 1st"
+
+
+def test_numbers_that_are_counted_in_cells_are_read() -> None:
+    def build(document: Any) -> None:
+        document.add_paragraph("Preheat.", style="List Number")
+        table = document.add_table(rows=2, cols=2)
+        table.cell(0, 0).text, table.cell(0, 1).text, table.cell(1, 1).text = "Step", "Time", "5 min"
+        table.cell(1, 0).paragraphs[0].style = document.styles["List Number"]
+        table.cell(1, 0).paragraphs[0].text = "Mix"
+        document.add_paragraph("Bake.", style="List Number")
+
+    assert written(build).text == "1. Preheat.\n\nStep: 2. Mix; Time: 5 min\n3. Bake."

@@ -188,6 +188,36 @@ def test_a_declaration_decides_where_the_bytes_leave_it_open(declared: str, text
     assert decode(text.encode(declared), declared=declared) == text
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8", "Jesús Navas and Søren Larsen met Jirků in Tromsø."),
+        ("cp1252", "The fee is £50. It’s payable within 30 days."),
+        ("cp1252", "It costs 5¢ – 6¢ each; see ¶ 5 — and ¶ 6."),
+        ("cp1252", "He read «Le Monde» and « Match »."),
+        ("cp1252", "¡Hola! They came to Oslo."),
+        ("cp850", "Résumé; Zuerst fährt der Bus nach Köln."),
+        ("mac_roman", "La Habana está aquí. Más información."),
+        ("big5hkscs", "He paid £779 in 2011–2012."),
+        ("cp1250", "The Erdős number"),
+        ("cp1250", "Pan Michał mieszka w Gdyni."),
+        ("cp1250", "Lech Wałęsa"),
+        ("cp1254", "Fatma Hanım, Taksim"),
+        ("gb18030", "鸡蛋\r\n牛奶\r\n"),
+        ("gb18030", "妈妈 13800000000"),
+        ("gb18030", "轴承 6204 2个"),
+    ],
+)
+def test_a_short_note_of_few_foreign_letters_is_read(encoding: str, text: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("letters", ["γδ", "λ", "δ", "λ·δ²", "δ ≤ 5 °C", "λ is naïve", "Δ and λ in Zürich"])
+def test_greek_letters_in_english_are_no_chinese(letters: str) -> None:
+    text = f"The value of {letters} was measured twice.\n"
+    assert decode(text.encode()) == text
+
+
 def test_a_word_of_another_encoding_within_a_line_of_utf8_is_read() -> None:
     data = f"{ZH} caf".encode() + b"\xe9 au lait\n" + f"{ZH}\n".encode() * 3
     decoded = decode_noted(data)

@@ -196,3 +196,32 @@ def test_the_bulk_of_a_page_is_read_whatever_its_class_says() -> None:
 
 def test_a_page_of_pictures_alone_is_read_by_what_they_show() -> None:
     assert text("<body><img src=a.png alt='Ships by port, 2024'></body>") == "Ships by port, 2024"
+
+
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
+        ("<h2><button>How do I reset it?</button></h2><div>Click.</div>", "How do I reset it?\n\nClick."),
+        ("<h2>Setup <button>Copy link</button></h2><p>Run it.</p>", "Setup\n\nRun it."),
+        ("<p><button>Add</button></p><p><button>Share</button><button>Print</button></p><p>T.</p>", "T."),
+        ("<div class=sidebar>Home | Products and services | About us | Contact us</div><p>T.</p>", "T."),
+        ("<p>Press <button>Save</button> to go on.</p><button>Share</button>", "Press Save to go on."),
+        (
+            "<ol><li>a</li></ol><pre>x</pre><ol start=2><li>b</li><li value=9>c</li></ol>",
+            "1. a\n\nx\n\n2. b\n9. c",
+        ),
+        (
+            "<aside class=sidebar><p>Never open the valve under pressure.</p></aside>",
+            "Never open the valve under pressure.",
+        ),
+        ("<div class=menu><h2>Menu</h2><p>Soup of the day 5.50</p></div>", "Menu\n\nSoup of the day 5.50"),
+        ("<div class=menu><a>Home</a> <a>News</a> <a>About all of us</a></div><p>Text.</p>", "Text."),
+    ],
+)
+def test_what_is_told_in_buttons_lists_and_margins_is_kept(page: str, shown: str) -> None:
+    assert text(f"<body>{page}</body>") == shown
+
+
+def test_a_long_list_of_links_that_a_sentence_leads_to_is_no_menu() -> None:
+    people = "".join(f"<li><a href=x>Person {at}</a></li>" for at in range(14))
+    assert text(f"<body><p>Our team:</p><ul>{people}</ul></body>").count("Person") == 14

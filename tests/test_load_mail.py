@@ -456,3 +456,9 @@ def test_a_message_whose_boundary_never_occurs_keeps_its_text(kind: str) -> None
 )
 def test_a_real_message_is_read(name: str, text: str) -> None:
     assert text in read_mail((FORMATS / name).read_bytes(), Path(name).name, ocr=False).text
+
+
+def test_a_memo_that_looks_like_mail_keeps_all_it_says() -> None:
+    memo = "To: Team\nFrom: Ann\nDate: 3 May\nSubject: Lunch\nVenue: Café Zoë\nBudget: 500 €\n\nAgenda: eat\n"
+    text = read_mail(memo.encode(), "memo.txt").text
+    assert text == "Lunch\n\nFrom: Ann\nTo: Team\nDate: 3 May\nVenue: Café Zoë\nBudget: 500 €\n\nAgenda: eat"

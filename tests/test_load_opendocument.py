@@ -315,3 +315,26 @@ def test_a_document_cut_short_gives_what_it_has_and_a_note() -> None:
     content = read_text_document(Source(data=buffer.getvalue()))
     assert content.text.startswith("word word")
     assert "damaged" in content.notes[0]
+
+
+def test_exponents_stay_raised() -> None:
+    styles = (
+        '<office:automatic-styles><style:style style:name="T1" style:family="text">'
+        '<style:text-properties style:text-position="super 58%"/></style:style></office:automatic-styles>'
+    )
+    body = '<text:p>3.2 × 10<text:span text:style-name="T1">6</text:span> N</text:p>'
+    content = read_text_document(Source(data=packed("text", body, before=styles)))
+    assert content.text == "3.2 × 10⁶ N"
+
+
+def test_a_list_goes_on_where_it_says_so() -> None:
+    item = "<text:list-item{}><text:p>{}</text:p></text:list-item>"
+    first = f'<text:list text:style-name="L1">{item.format("", "a")}{item.format("", "b")}</text:list>'
+    on = f'<text:list text:style-name="L1" text:continue-numbering="true">{item.format("", "c")}</text:list>'
+    seventh = item.format(' text:start-value="7"', "d")
+    anew = f'<text:list text:style-name="L1">{seventh}{item.format("", "e")}</text:list>'
+    styles = (
+        '<text:list-style style:name="L1"><text:list-level-style-number text:level="1"/></text:list-style>'
+    )
+    text = text_of(f"{first}<text:p>-</text:p>{on}{anew}", styles=styles)
+    assert text.split("\n") == ["1. a", "2. b", "", "-", "3. c", "7. d", "8. e"]

@@ -139,3 +139,13 @@ def test_a_bomb_is_refused() -> None:
 def test_a_thousand_slides_take_seconds() -> None:
     content = written(lambda deck: [add_slide(deck, f"Slide {at}") for at in range(300)])
     assert len(content.pages) == 300
+
+
+def test_exponents_stay_raised() -> None:
+    def build(deck: Any) -> None:
+        box = add_box(add_slide(deck, layout=BLANK).shapes, "3.2 × 10", 1, 1)
+        run = box.text_frame.paragraphs[0].add_run()
+        run.text = "6"
+        run.font._element.set("baseline", "30000")
+
+    assert written(build).text == "3.2 × 10⁶"

@@ -8,6 +8,8 @@ from typing import Any
 
 import openpyxl
 import pytest
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
 from openpyxl.comments import Comment
 from openpyxl.styles import Font
 
@@ -246,3 +248,11 @@ def test_merged_ranges_without_end_take_bounded_time() -> None:
         lambda xml: xml.replace(b"</sheetData>", b"</sheetData><mergeCells>" + merges * 4 + b"</mergeCells>"),
     )
     assert read_xlsx(Source(data=data)).text.endswith("4999")
+
+
+def test_exponents_stay_raised() -> None:
+    def build(workbook: Any) -> None:
+        raised = TextBlock(InlineFont(vertAlign="superscript"), "6")
+        workbook.active.append([CellRichText("3.2 × 10", raised, " N")])
+
+    assert read_xlsx(source_of(build)).text.endswith("3.2 × 10⁶ N")

@@ -120,3 +120,8 @@ def test_a_text_of_more_than_ten_megabytes_is_read_whole() -> None:
 
 def test_what_lies_three_hundred_elements_deep_is_read() -> None:
     assert read("<a>" * 300 + "deep" + "</a>" * 300).text == "a: deep"
+
+
+def test_a_broken_line_and_a_note_join_no_words() -> None:
+    content = read("<doc><p>Line one<br/>line two<note>Mind it</note>, really</p></doc>")
+    assert content.text == "Line one line two Mind it , really"

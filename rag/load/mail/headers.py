@@ -17,6 +17,7 @@ from rag.load.plain.encoding import decode
 
 Mail: TypeAlias = "Message[str, str]"
 SHOWN: Final = ("From", "To", "Cc", "Date")
+BY_PROGRAMS: Final = {"content-type", "message-id", "mime-version", "received", "return-path", "x-mailer"}
 ENCODED: Final = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=(?:\s+(?==\?))?")
 FOLD: Final = re.compile(r"\s*[\r\n]+\s*")
 QUOTED_NAME: Final = re.compile(r'"([^"]*)"\s*(?=<)')
@@ -33,8 +34,12 @@ def parse_headers(message: Mail, charset: str | None = None) -> dict[str, str]:
 
 
 def header_lines(headers: dict[str, str]) -> str:
-    """Return who wrote to whom and when, a line each."""
-    shown = [(name, QUOTED_NAME.sub(r"\1 ", headers.get(name.lower(), ""))) for name in SHOWN]
+    """Return who wrote to whom and when, a line each; of what no program wrote, all that is said."""
+    typed = (
+        () if BY_PROGRAMS & headers.keys() else (name.capitalize() for name in headers if name != "subject")
+    )
+    names = dict.fromkeys((*SHOWN, *typed))
+    shown = [(name, QUOTED_NAME.sub(r"\1 ", headers.get(name.lower(), ""))) for name in names]
     return "\n".join(f"{name}: {value}" for name, value in shown if value)
 
 

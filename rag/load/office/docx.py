@@ -15,7 +15,7 @@ from rag.load.office.drawings import drawn_text
 from rag.load.office.objects import Objects
 from rag.load.office.ooxml import A, Package, R
 from rag.load.office.word_notes import Notes
-from rag.load.office.word_text import block_text, paragraph_text, text_boxes
+from rag.load.office.word_text import paragraph_text, text_boxes
 from rag.load.office.wordml import W, inner, value
 from rag.load.source import Source
 from rag.load.tables import Covered, looks_like_header, whole_table_text
@@ -141,27 +141,34 @@ class _Reader:
             for cell in (cell for row in cells for cell in row):
                 self.read_blocks(cell)
             return
-        grid = _grid(cells, [value(row.find(f"{W}trPr/{W}gridBefore")) for row in rows])
+        grid = self._grid(cells, [value(row.find(f"{W}trPr/{W}gridBefore")) for row in rows])
         marked = bool(rows) and rows[0].find(f"{W}trPr/{W}tblHeader") is not None
         self._builder.add(whole_table_text(grid, header=marked or looks_like_header(grid)))
         self._add_below(table)
 
+    def _grid(self, rows: list[list[etree._Element]], skipped: list[str | None]) -> list[list[str]]:
+        """Return the cells' text behind what a row skips; a merged cell stands in each place it covers."""
+        grid: list[list[str]] = []
+        for cells, before in zip(rows, skipped, strict=True):
+            row = [""] * (_count(before) if before else 0)
+            for cell in cells:
+                merged = cell.find(f"{W}tcPr/{W}vMerge")
+                goes_on = merged is not None and merged.get(W + "val", "continue") == "continue"
+                above = grid[-1][len(row)] if goes_on and grid and len(row) < len(grid[-1]) else None
+                text = self._cell_text(cell) if above is None else above
+                span = value(cell.find(f"{W}tcPr/{W}gridSpan")) or "1"
+                row.append(text)
+                row.extend([Covered(text)] * (_count(span) - 1))
+            grid.append(row)
+        return grid
 
-def _grid(rows: list[list[etree._Element]], skipped: list[str | None]) -> list[list[str]]:
-    """Return the cells' text behind the places a row skips; a merged cell stands in each place it covers."""
-    grid: list[list[str]] = []
-    for cells, before in zip(rows, skipped, strict=True):
-        row = [""] * (_count(before) if before else 0)
-        for cell in cells:
-            merged = cell.find(f"{W}tcPr/{W}vMerge")
-            goes_on = merged is not None and merged.get(W + "val", "continue") == "continue"
-            above = grid[-1][len(row)] if goes_on and grid and len(row) < len(grid[-1]) else None
-            text = block_text(cell) if above is None else above
-            span = value(cell.find(f"{W}tcPr/{W}gridSpan")) or "1"
-            row.append(text)
-            row.extend([Covered(text)] * (_count(span) - 1))
-        grid.append(row)
-    return grid
+    def _cell_text(self, cell: etree._Element) -> str:
+        """Return a cell's paragraphs in one line, with the numbers that the word processor counts."""
+        texts = []
+        for paragraph in cell.iter(W + "p"):
+            label = self._numbering.label(self._styles.of(paragraph)).strip()
+            texts.append(f"{'' if label == '-' else label} {paragraph_text(paragraph).strip()}".strip())
+        return " ".join(filter(None, texts))
 
 
 def _count(written: str) -> int:

@@ -9,6 +9,7 @@ from lxml import etree
 from rag.load.office.number_format import general
 from rag.load.office.ooxml import A
 from rag.load.office.wordml import MATH
+from rag.load.raised import raised
 from rag.load.tables import table_text
 
 CHART: Final = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
@@ -26,11 +27,19 @@ def paragraph_text(paragraph: etree._Element) -> str:
     """Return the runs, fields and line breaks of one DrawingML paragraph."""
     pieces = []
     for node in paragraph.iter(A + "t", A + "br", A + "tab", MATH + "t"):
-        if node.tag in {A + "t", MATH + "t"}:
+        if node.tag == A + "t" and _is_raised(node):
+            pieces.append(raised(node.text or ""))
+        elif node.tag in {A + "t", MATH + "t"}:
             pieces.append(node.text or "")
         else:
             pieces.append("\n" if node.tag == A + "br" else "\t")
     return "".join(pieces)
+
+
+def _is_raised(node: etree._Element) -> bool:
+    properties = node.getparent().find(A + "rPr")
+    place = "" if properties is None else properties.get("baseline", "")
+    return place.rstrip("%").isdecimal() and float(place.rstrip("%")) > 0
 
 
 def chart_text(root: etree._Element) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 from typing import IO, Final
@@ -14,6 +15,7 @@ from rag.load.office.encrypted import tried_passwords
 from rag.load.office.odf_crypto import Lock, inflated, key_for, locks
 from rag.load.office.ooxml import DAMAGES, MAX_PART
 from rag.load.office.salvage import salvaged
+from rag.load.raised import raised
 from rag.load.source import Source
 
 OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
@@ -28,6 +30,7 @@ XLINK: Final = "{http://www.w3.org/1999/xlink}"
 DC: Final = "{http://purl.org/dc/elements/1.1/}"
 CONTENT: Final = "content.xml"
 STYLES: Final = "styles.xml"
+RAISING: Final = re.compile(r"super|[1-9]")
 
 
 class OdfPackage:
@@ -107,4 +110,18 @@ class OdfPackage:
         found = None if root is None else root.find(f"{OFFICE}body/{OFFICE}{kind}")
         if found is None:
             raise LoadError("the OpenDocument file is damaged: its content cannot be read")
+        _raise_numbers(root)
         return found
+
+
+def _raise_numbers(root: etree._Element) -> None:
+    """Write the numbers as raised that the document's own styles raise."""
+    raising = {
+        style.get(STYLE + "name")
+        for style in root.iter(STYLE + "style")
+        for text in style.iterfind(STYLE + "text-properties")
+        if RAISING.match(text.get(STYLE + "text-position", ""))
+    }
+    for span in root.iter(TEXT + "span") if raising else ():
+        if span.get(TEXT + "style-name") in raising and not len(span):
+            span.text = raised(span.text or "")

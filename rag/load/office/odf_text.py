@@ -52,6 +52,7 @@ class OdfBlocks:
         self._pictures = pictures
         self._numbered = numbered
         self._seen: set[str] = set()  # objects
+        self._counted: dict[tuple[str, int], int] = {}  # a list's style and depth -> its last number
 
     def add(self, builder: ContentBuilder, parent: Iterable[etree._Element]) -> None:
         """Add everything below `parent` in reading order."""
@@ -126,11 +127,14 @@ class OdfBlocks:
 
     def _add_list(self, builder: ContentBuilder, node: etree._Element, depth: int, style: str) -> None:
         style = node.get(TEXT + "style-name", style)
-        number = 0
+        goes_on = node.get(TEXT + "continue-numbering") == "true" or TEXT + "continue-list" in node.attrib
+        number = self._counted.get((style, depth), 0) if goes_on else 0
         for item in node:
             if item.tag not in (TEXT + "list-item", TEXT + "list-header"):
                 continue
-            number += item.tag == TEXT + "list-item"
+            start = item.get(TEXT + "start-value", "")
+            number = int(start) if start.isdecimal() else number + (item.tag == TEXT + "list-item")
+            self._counted[style, depth] = number
             label = f"{number}. " if style in self._numbered else "- "
             self._add_item(builder, item, depth, style, label if item.tag == TEXT + "list-item" else "")
 

@@ -10,11 +10,13 @@ from lxml import etree
 
 from rag.load.office.symbol_font import symbols
 from rag.load.office.word_math import math_text
-from rag.load.office.wordml import MATH, W
+from rag.load.office.wordml import MATH, W, value
+from rag.load.raised import raised
 
 PRIVATE_USE: Final = range(0xE000, 0xF900)
 SKIPPED: Final = frozenset(
-    W + name for name in ("del", "moveFrom", "instrText", "delText", "pPr", "rPr", "tblPr", "sectPr", "sdtPr")
+    W + name
+    for name in ("del", "moveFrom", "instrText", "delText", "pPr", "rPr", "rt", "tblPr", "sectPr", "sdtPr")
 )
 TEXT_BOX: Final = W + "txbxContent"
 CHARACTERS: Final = {
@@ -52,6 +54,8 @@ def _pieces(node: etree._Element) -> Iterator[str]:
             yield math_text(child)
         elif child.tag in CHARACTERS:
             yield "" if child.get(W + "type") in {"page", "column"} else CHARACTERS[child.tag]
+        elif child.tag == W + "r" and value(child.find(f"{W}rPr/{W}vertAlign")) == "superscript":
+            yield raised("".join(_pieces(child)))
         elif child.tag == W + "sym":
             yield _symbol(child)
         elif child.tag in REFERENCES:

@@ -13,6 +13,7 @@ from rag.load.office.number_format import BUILTIN, Show, formatter, general, is_
 from rag.load.office.ooxml import DAMAGES, Package, PartStream
 from rag.load.office.sheet_tables import Cell
 from rag.load.office.sheets import column_number
+from rag.load.raised import raised
 
 S: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RANGE: Final = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?")
@@ -82,7 +83,13 @@ def items(stream: IO[bytes], *names: str) -> Iterator[etree._Element]:
 def string_text(item: etree._Element) -> str:
     """Return a string's runs without the reading aids of East Asian text."""
     runs = [item, *item.findall(S + "r")] if len(item) > 1 or item.find(S + "r") is not None else [item]
-    return unescaped("".join([node.text or "" for run in runs for node in run.findall(S + "t")]))
+    return unescaped("".join(map(_run_text, runs)))
+
+
+def _run_text(run: etree._Element) -> str:
+    text = "".join([node.text or "" for node in run.findall(S + "t")])
+    place = run.find(f"{S}rPr/{S}vertAlign")
+    return text if place is None or place.get("val") != "superscript" else raised(text)
 
 
 def unescaped(text: str) -> str:

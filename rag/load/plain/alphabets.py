@@ -53,7 +53,7 @@ LATIN_ENCODINGS: Final = {
 CYRILLIC_ENCODINGS: Final = dict.fromkeys(
     ("cp1251", "koi8-r", "koi8-u", "cp866", "iso8859-5", "mac_cyrillic", "cp855"), CYRILLIC
 )
-PUNCTUATION: Final = frozenset("‘’‚“”„«»‹›–—…•·°§©®™€£¥№¿¡ªº²³½¼¾×±µ\u00a0\u00ad")
+PUNCTUATION: Final = frozenset("‘’‚“”„«»‹›–—…•·°§¶©®™€£¥¢№¿¡ªº²³½¼¾×±µ\u00a0\u00ad")
 INSIDE: Final = frozenset("’·—–…\u00ad\u0300\u0301\u0303\u0309\u0323")  # may stand within a word
 FOREIGN_RUN: Final = re.compile(r"[^\W\d_a-zA-Z]+")
 STRANGE: Final = 2.0  # what one foreign character weighs against one that belongs

@@ -62,4 +62,5 @@ def _is_encoded(run: str) -> bool:
 
 
 def _is_minified(line: str) -> bool:
-    return line.count(" ") < MACHINE * len(line) and len(UNSPACED.findall(line)) < MACHINE * len(line)
+    spaces = sum(map(str.isspace, line))
+    return spaces < MACHINE * len(line) and len(UNSPACED.findall(line)) < MACHINE * len(line)

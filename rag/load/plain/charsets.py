@@ -10,6 +10,7 @@ from chardetng_py import EncodingDetector
 
 from rag.load.plain.alphabets import (
     CYRILLIC_ENCODINGS,
+    FOREIGN_RUN,
     LATIN_ENCODINGS,
     WESTERN,
     coherence,
@@ -68,12 +69,21 @@ OTHER_SCRIPTS: Final = frozenset(
     map(chr, (*range(0x0370, 0x0400), *range(0x0590, 0x0700), *range(0x0E01, 0x0E5C)))
 )
 SYMBOL: Final = re.compile(  # of a price, a measure or a rule in cp1252, alone among ASCII
-    rb"(?<![A-Za-z\x80-\xff])[\xa3\xa7\xa9\xae\xb0-\xb3\xb5\xb7\xbc-\xbe\xd7\x80\x95](?![\x80-\xff]|[a-z]{2})"
+    rb"(?<![A-Za-z\x80-\xff])(?!\xa2[A-Z])[\xa2\xa3\xa7\xa9\xae\xb0-\xb3\xb5-\xb7\xbc-\xbe\xd7\x80\x95](?![\x80-\xff]|[a-z]{2})"
+    rb"|(?<![A-Za-z\x80-\xff])[\xa1\xbf](?=[A-Z][A-Za-z])"
 )
+QUOTE: Final = re.compile(  # in cp1252, where one may stand: in other encodings these are letters
+    rb"(?<![A-Za-z\x80-\xff])[\x84\x93\xab](?=[A-Za-z\xa0 ])"
+    rb"|(?<=[A-Za-z.,!?\xa0 ])[\x94\xbb](?![A-Za-z\x80-\xff])"
+    rb"|(?<=[A-Za-z])\x92(?=(?:s|t|re|ve|ll|d|m)\b)|(?<=[\s\d])[\x96\x97](?=[\s\d])"
+    rb"|(?<![A-Za-z])\xa0|\xa0(?![A-Za-z])"
+)
+FEWEST: Final = 3  # letters of a word that tells its alphabet
 SHORT: Final = 6  # different characters beyond ASCII up to which frequent Chinese alone decides
 MOST: Final = 0.5  # part of the characters of such a short text that are frequent Chinese
 HIGH: Final = re.compile(rb"[\x80-\xff]")
 PAIRS: Final = re.compile(rb"(?:[\xa1-\xa3\xb0-\xd7][\xa1-\xfe])+")  # everyday characters of GB 2312
+GLUED: Final = re.compile(rb"[A-Za-z][\x80-\xff]{2}[A-Za-z]")  # within a Latin word, as in Wałęsa
 SAMPLE: Final = 65_536  # bytes looked at
 BETTER: Final = 0.08  # by so much a text must keep better to one alphabet to overrule the detector
 PERFECT: Final = 0.99  # so well a text keeps to one alphabet that `SLIGHTLY` better is enough
@@ -108,6 +118,14 @@ def guess(data: bytes) -> str:
         return "gb18030" if _is_everyday_chinese(sample) and not fits(sample, found) else found
     if found.startswith("iso2022"):
         return found
+    if (
+        _is_everyday_chinese(sample)
+        and not GLUED.search(sample)
+        and _says_little(sample.decode(found, "replace"))
+    ):
+        return "gb18030"
+    if len(SYMBOL.findall(sample)) + len(QUOTE.findall(sample)) == len(HIGH.findall(sample)):
+        return "cp1252"
     damaged = next((name for name in FREQUENT if _is_but_for_damage(sample, name)), None)
     if damaged and not fits(sample, found):
         return damaged
@@ -145,6 +163,14 @@ def is_short_chinese(sample: bytes) -> bool:
 
 def _is_everyday_chinese(sample: bytes) -> bool:
     return len(b"".join(PAIRS.findall(sample))) == len(HIGH.findall(sample))
+
+
+def _says_little(text: str) -> bool:
+    """Tell whether a few letters beyond ASCII are all there is, and no word of small ones."""
+    runs = FOREIGN_RUN.findall(text)
+    return len(set("".join(runs))) <= 2 * SHORT and not any(
+        len(run) >= FEWEST and run[1:].islower() for run in runs
+    )
 
 
 def fits(data: bytes, encoding: str) -> bool:

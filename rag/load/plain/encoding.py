@@ -24,6 +24,7 @@ MARKS: Final = (  # UTF-32 before UTF-16: its mark begins with the other's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 EMPTY: Final = re.compile(rb"\0{16,}")  # what a crash leaves of blocks that were never written
+GREEK: Final = re.compile("[Α-Ωα-ω]")  # names quantities in text of every language: λ, δ, γδ T cells
 SAMPLE: Final = 65_536  # characters looked at, at each of three places
 FEW_UNREADABLE: Final = 4  # characters, in a short text
 MAX_UNREADABLE: Final = 0.03  # part of the characters
@@ -96,8 +97,13 @@ def _is_surely_utf8(text: str, data: bytes) -> bool:
     """Say whether valid UTF-8 is no short Chinese in GBK that happens to look like it ("目录")."""
     if not is_short_chinese(telling(data)):
         return True
+    rest = GREEK.sub("", text)
     alphabets = (*LATIN_ENCODINGS.values(), *CYRILLIC_ENCODINGS.values())
-    return not RARE.search(text) and any(coherence(text, each) >= BELIEVABLE for each in alphabets)
+    return not RARE.search(rest) and all(
+        any(coherence(word, each) >= BELIEVABLE for each in alphabets)
+        for word in set(rest.split())  # each by itself: Jesús and Søren
+        if not word.isascii()
+    )
 
 
 def _as_declared(data: bytes, declared: str | None) -> tuple[str, list[str]] | None:

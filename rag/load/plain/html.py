@@ -12,6 +12,7 @@ from lxml import html as lxml_html
 from rag.load.content import Content, ContentBuilder
 from rag.load.plain.encoding import decode_noted
 from rag.load.plain.html_table import data_text
+from rag.load.raised import raised
 from rag.load.source import Source
 
 DECLARED: Final = re.compile(rb"""<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*["']?\s*([\w:.-]+)""", re.I)
@@ -29,7 +30,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 DROPPED: Final = _words(
-    "script style noscript template nav iframe object embed svg canvas audio video button select option "
+    "script style noscript template nav iframe object embed svg canvas audio video select option "
     "input textarea rt rp annotation head map dialog"  # never read, in whatever page
 )
 DROPPED_ROLES: Final = _words("navigation search banner contentinfo menu dialog")
@@ -38,6 +39,8 @@ DROPPED_CLASSES: Final = _words(
     "mw-jump-link mw-portlet vector-dropdown cookie-banner cookie-notice skip-link sr-only visually-hidden "
     "pagination catlinks headerlink linenos katex-html"
 )
+OF_LINKS: Final = _words("sidebar menu")  # elsewhere these name a warning, or what is for dinner
+TITLED: Final = _words("h1 h2 h3 h4 h5 h6 dt summary p")
 UNSEEN: Final = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.I)
 SECTIONS: Final = _words("article aside blockquote main section td")  # a footer in one is not the page's
 BLOCKS: Final = _words(
@@ -48,8 +51,8 @@ LISTS: Final = frozenset({"ul", "ol"})
 PARAGRAPHS: Final = _words("p ul ol dl table blockquote pre section article figure")
 MAX_INDENT: Final = 8  # lists within lists
 BULK: Final = 500  # characters, and half of the text, that are no margin whatever its class says
-EXPONENT: Final = re.compile(r"\s*[-+−]?\d{1,4}\s*")
-RAISED: Final = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
+TELLS: Final = re.compile(r"[.!?](?:\s|$)|[。！？]|\d")  # a sentence, an hour, a price
+TOLD: Final = 20  # characters outside of links from which on a margin may tell something
 MENU_ITEMS: Final = 12
 MENU_ITEM: Final = 25  # characters of an average item, at most
 MENU_LINKED: Final = 0.8  # part of the characters that are within links
@@ -87,10 +90,9 @@ def _main(root: etree._Element) -> etree._Element:
 
 
 def _raise_exponents(root: etree._Element) -> None:
-    """Write raised numbers as such, lest 10<sup>6</sup> become 106."""
     for node in root.iter("sup"):
-        if not len(node) and EXPONENT.fullmatch(node.text or ""):
-            node.text = node.text.strip().translate(RAISED)
+        if not len(node):
+            node.text = raised(node.text or "")
 
 
 def _bulk(root: etree._Element) -> set[etree._Element]:
@@ -157,11 +159,14 @@ class _Reader:
         if "hidden" in node.attrib or _is_unseen(node):
             return True
         classes = f"{node.get('class', '')} {node.get('id', '')}".lower().split()
-        is_noise = node.get("role") in DROPPED_ROLES or not DROPPED_CLASSES.isdisjoint(classes)
+        is_noise = node.get("role") in DROPPED_ROLES or _is_margin(
+            node, DROPPED_CLASSES.intersection(classes)
+        )
         is_page_footer = node.tag == "footer" and not self._sections
         is_mark = node.tag == "sup" and "reference" in classes  # of a note, in Wikipedia
         is_menu = node.tag in LISTS and _is_menu(node)
-        return (is_noise and node not in self._bulk) or is_page_footer or is_mark or is_menu
+        is_button = node.tag == "button" and not _is_told(node)
+        return (is_noise and node not in self._bulk) or is_page_footer or is_mark or is_menu or is_button
 
     def _add_whole(self, node: etree._Element) -> bool:
         """Add a heading or a table of data; say whether `node` was one."""
@@ -198,9 +203,9 @@ class _Reader:
         elif node.tag == "pre":
             self._preformatted += 1
         elif node.tag in LISTS:
-            self._lists.append(0 if node.tag == "ol" else None)
+            self._lists.append(_number(node, "start", 1) - 1 if node.tag == "ol" else None)
         elif node.tag == "li":
-            self._bullet = self._next_bullet()
+            self._bullet = self._next_bullet(node)
         elif node.tag == "img" and self._keep_all:
             self._pieces.append(f" {node.get('alt', '')} ")
         self._sections += node.tag in SECTIONS
@@ -223,11 +228,11 @@ class _Reader:
         if node.tag in PARAGRAPHS and not self._lists:
             self._separator = "\n\n"
 
-    def _next_bullet(self) -> str:
+    def _next_bullet(self, node: etree._Element) -> str:
         indent = "  " * (min(len(self._lists), MAX_INDENT) - 1)
         if not self._lists or self._lists[-1] is None:
             return indent + "- "
-        self._lists[-1] += 1
+        self._lists[-1] = _number(node, "value", self._lists[-1] + 1)
         return f"{indent}{self._lists[-1]}. "
 
     def _flush(self) -> None:
@@ -247,10 +252,41 @@ def _is_unseen(node: etree._Element) -> bool:
     return UNSEEN.search(node.get("style", "")) is not None and node.find("math") is None
 
 
-def _is_menu(node: etree._Element) -> bool:
-    """Say whether a long list holds short links and nothing else."""
-    if len(node) < MENU_ITEMS:
+def _number(node: etree._Element, attribute: str, otherwise: int) -> int:
+    """Return the number that a list begins with or an item has."""
+    written = node.get(attribute, "").strip()
+    return int(written) if re.fullmatch(r"-?\d{1,9}", written) else otherwise
+
+
+def _is_told(button: etree._Element) -> bool:
+    """Say whether a button is told of in a sentence, or is all of a heading, as a question that folds."""
+    around = next(button.iterancestors(*TITLED), None)
+    if around is None:
         return False
-    size = len(node.xpath("normalize-space()"))
-    linked = sum(len(link.xpath("normalize-space()")) for link in node.iter("a"))
+    whole, said = (len("".join(node.xpath("string()").split())) for node in (around, button))
+    buttons = sum(len("".join(each.xpath("string()").split())) for each in around.iter("button"))
+    return whole > buttons if around.tag == "p" else whole == said
+
+
+def _is_margin(node: etree._Element, names: frozenset[str]) -> bool:
+    """Say whether what has these names of margins is one."""
+    if not names or names - OF_LINKS:
+        return bool(names)
+    size, linked = _sizes(node)
+    return size - linked < max(TOLD, linked) or not TELLS.search(node.xpath("normalize-space()"))
+
+
+def _is_menu(node: etree._Element) -> bool:
+    """Say whether a long list, that no sentence leads to, holds short links and nothing else."""
+    before = node.getprevious()
+    led = before is not None and before.tag == "p" and before.xpath("normalize-space()").endswith((":", "："))
+    if len(node) < MENU_ITEMS or led:
+        return False
+    size, linked = _sizes(node)
     return linked > MENU_LINKED * size and size < MENU_ITEM * len(node)
+
+
+def _sizes(node: etree._Element) -> tuple[int, int]:
+    """Return the characters of an element's text, and of those in links."""
+    linked = sum(len(link.xpath("normalize-space()")) for link in node.iter("a"))
+    return len(node.xpath("normalize-space()")), linked

@@ -26,6 +26,7 @@ BLOCK: Final = re.compile(
     r"title|head|p|para|sect\w*|chapter|table|row|item|list\w*|[uo]l|div|record|entry", re.I
 )
 TABLES: Final = frozenset({"table", "informaltable"})
+APART: Final = frozenset({"br", "lb", "linebreak", "tab", "note", "footnote"})
 ROWS: Final = frozenset({"row", "tr"})
 HEADERS: Final = frozenset({"thead", "th"})
 DRAWING: Final = "http://www.w3.org/2000/svg"
@@ -68,6 +69,7 @@ def read_xml(source: Source) -> Content:
     if root is None:
         text, notes = plain_text(source)
         return Content(text=text, notes=(*notes, "it is no valid XML; it was read as plain text"))
+    _set_apart(root)
     reader = _Reader()
     for note in (*decoded.notes, *_damage(parser)):
         reader.builder.note(note)
@@ -76,6 +78,14 @@ def read_xml(source: Source) -> Content:
     if not content.text:
         raise LoadError("there is no text in it, only markup")
     return content
+
+
+def _set_apart(root: etree._Element) -> None:
+    """Put space where a line breaks or a note stands, lest words become one."""
+    for node in root.iter():
+        if isinstance(node.tag, str) and _local(node).lower() in APART:
+            node.text = f" {node.text}" if node.text else node.text
+            node.tail = f" {node.tail or ''}"
 
 
 def _damage(parser: etree.XMLParser) -> list[str]:
