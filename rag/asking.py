@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from datetime import date
 from typing import Any
 
 from rag.bars import amount
+from rag.chores import json_line
 from rag.datatypes import Answer, Event, Queued, Reading, Retrieved, Scope, Token
 from rag.errors import RagError
 from rag.exit_status import FAILED, OK, REFUSED
@@ -61,7 +61,7 @@ def ask(settings: dict[str, Any], *, question: str, as_json: bool, why: bool, **
     with Rag(Config(**settings)) as rag:
         if as_json:
             answer = rag.ask(question, scope=scope)
-            print(json.dumps(answer_json(answer), ensure_ascii=False))
+            print(json_line(answer_json(answer)))
         else:
             answer = _show(rag.stream(question, scope=scope), why=why)
     return REFUSED if answer.refused else OK

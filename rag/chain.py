@@ -1,9 +1,10 @@
 """The LangChain chain: say what is meant -> retrieve -> prompt -> answer.
 
-Takes `{"question": str, "history": list[Answer]}`, and if you like a `Scope` as "scope", which earlier
-answers must share to count. Adds, in this order when streamed: `rewriting`, piece by piece, where the LLM is
-asked what a follow-up means; `searched_for`, `hits` and `chosen`, what is worth reading of them; `fitted` and
-`message`, the model's, piece by piece, again for every prompt that is read; `cited`.
+Takes a question, or `{"question": str}`, and if you like a `list[Answer]` as "history" and a `Scope` as
+"scope", which earlier answers must share to count. Adds, in this order when streamed: `rewriting`, piece by
+piece, where the LLM is asked what a follow-up means; `searched_for`, `hits` and `chosen`, what is worth
+reading of them; `fitted` and `message`, the model's, piece by piece, again for every prompt that is read;
+`cited`, which holds the text of the answer and its citations.
 The steps stand in one generator, since LangChain's sequences read whatever
 calls the model to its end before the next step; so closing this one stops the model at once.
 """
@@ -29,7 +30,16 @@ from rag.cite import cite
 from rag.datatypes import Answer, Hit, Prompt, Scope
 from rag.evidence import Nearness
 from rag.follow_up import FollowUp, accepted, follow_up
-from rag.prompt import NO_ANSWER, UNANSWERABLE, Fitted, Language, fit, language, rewriting
+from rag.prompt import (
+    NO_ANSWER,
+    UNANSWERABLE,
+    Fitted,
+    Language,
+    check_question,
+    fit,
+    language,
+    rewriting,
+)
 from rag.refuse import LEAST_ANSWERABLE, SURELY, Told
 
 Choice: TypeAlias = Callable[[str, Sequence[Hit]], Sequence[Sequence[Hit]]]
@@ -65,7 +75,7 @@ def build_chain(
     budget: int,
     caution: float = 0.0,
     nearness: Nearness | None = None,
-) -> Runnable[State, State]:
+) -> Runnable[State | str, State]:
     """Chain the steps; `budget` is the most tokens a prompt may take, `caution` raises the bar for an answer.
 
     A question that depends on the conversation is searched for as what it means. So it is put to the model,
@@ -75,10 +85,11 @@ def build_chain(
     """
     rewriter = model.model_copy(update={"max_tokens": REWRITTEN_TOKENS, "temperature": 0.0})
 
-    def answer(states: Iterator[State]) -> Generator[State]:
-        for state in states:
-            question, scope = state["question"], state.get("scope", Scope())
-            history = [turn for turn in state["history"] if turn.scope == scope]
+    def answer(states: Iterator[State | str]) -> Generator[State]:
+        for asked in states:
+            state: State = {"question": asked} if isinstance(asked, str) else asked
+            question, scope = check_question(state["question"]), state.get("scope", Scope())
+            history = [turn for turn in state.get("history", ()) if turn.scope == scope]
             yield AddableDict(state)
             meant = yield from _meant(question, history, rewriter)
             query = meant.question if meant else question
@@ -96,13 +107,13 @@ def build_chain(
                 cited = replace(cited, text=NO_ANSWER[language(question)])
             yield AddableDict(cited=cited)
 
-    async def aanswer(states: AsyncIterator[State]) -> AsyncIterator[State]:
+    async def aanswer(states: AsyncIterator[State | str]) -> AsyncIterator[State]:
         async for state in states:
             async with aclosing(_from_thread(answer(iter([state])))) as chunks:
                 async for chunk in chunks:
                     yield chunk
 
-    chain: Runnable[State, State] = RunnableGenerator(answer, aanswer)
+    chain: Runnable[State | str, State] = RunnableGenerator(answer, aanswer)
     return chain
 
 

@@ -24,12 +24,12 @@ def sync(settings: dict[str, Any], *, as_json: bool, rebuild: bool) -> int:
     from rag.pipeline import Rag
 
     with Rag(Config(**settings)) as rag:
-        if settings.get("watch"):  # said on the command line: by default only the web page follows
-            return _follow(rag, as_json=as_json)
-        with progress_bars() as progress:
-            report = rag.rebuild(progress) if rebuild else rag.sync(progress)
-    print_report(report, as_json=as_json)
-    return OK
+        follows = bool(settings.get("watch"))  # said on the command line: by default only the page follows
+        if rebuild or not follows:
+            with progress_bars() as progress:
+                report = rag.rebuild(progress) if rebuild else rag.sync(progress)
+            print_report(report, as_json=as_json)
+        return _follow(rag, as_json=as_json) if follows else OK
 
 
 def _follow(rag: Any, *, as_json: bool) -> int:
@@ -63,7 +63,12 @@ def _drawn(rag: Any) -> Callable[[Any], SyncReport]:
 def print_report(report: SyncReport, *, as_json: bool) -> None:
     if report.notice:
         notice(report.notice)
-    print(json.dumps(report_json(report), ensure_ascii=False) if as_json else report_text(report), flush=True)
+    print(json_line(report_json(report)) if as_json else report_text(report), flush=True)
+
+
+def json_line(value: dict[str, Any]) -> str:
+    """Return JSON, escaped where standard output could not write its characters."""
+    return json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
 
 
 def status(settings: dict[str, Any], *, as_json: bool) -> int:
@@ -74,7 +79,7 @@ def status(settings: dict[str, Any], *, as_json: bool) -> int:
     with Rag(Config(**settings)) as rag:
         found = rag.status()
     if as_json:
-        print(json.dumps(status_json(found), ensure_ascii=False))
+        print(json_line(status_json(found)))
     else:
         print(*status_lines(found), sep="\n")
     return OK

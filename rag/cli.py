@@ -29,6 +29,13 @@ RAG_PASSWORDS and RAG_OPENAI_KEY.
 """
 
 
+MODEL_ACTIONS: Final = {
+    "list": "list the models of the catalogue",
+    "pull": "fetch and convert a model",
+    "show": "tell where a model is, or would be fetched from",
+}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     arguments = vars(build_parser().parse_args(argv))
@@ -93,8 +100,12 @@ def build_parser() -> argparse.ArgumentParser:
         add_scope(each)
     add("ui", ui, "serve the web UI")
     models = add("models", models_command, "list, fetch and convert, or describe models")
-    models.add_argument("action", choices=("list", "pull", "show"))
-    models.add_argument("name", nargs="?", help="of a model; by default those in the settings")
+    actions = models.add_subparsers(required=True, dest="action", metavar="ACTION")
+    for action, summary in MODEL_ACTIONS.items():
+        acting = actions.add_parser(
+            action, help=summary, description=summary, parents=[settings], allow_abbrev=False
+        )
+        acting.add_argument("name", nargs="?", help="of a model; by default those in the settings")
     add("doctor", doctor, "say what is installed, what is wrong and how to mend it")
     add_benchmark(
         add("benchmark", benchmark, "time the first word and decoding, the embedder, or a large index")

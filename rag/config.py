@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import tomllib
 from collections.abc import Collection
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -39,6 +41,20 @@ TELEMETRY_OFF: Final = {
 
 
 Unpacked: TypeAlias = Literal["auto", "on", "off"]
+Named: TypeAlias = Annotated[str, Field(min_length=1)]
+
+
+def _folder(given: object) -> object:
+    """Expand ~; an empty name would mean the folder one happens to be in."""
+    if given == "":
+        raise ValueError("it is empty; name a folder")
+    try:
+        return Path(given).expanduser() if isinstance(given, str | Path) else given
+    except RuntimeError as exc:  # ~ of somebody who is not known here
+        raise ValueError("it begins with ~ and no such user is known") from exc
+
+
+Folder: TypeAlias = Annotated[Path, BeforeValidator(_folder)]
 
 
 def cache_home() -> Path:
@@ -68,17 +84,19 @@ class Config(BaseSettings):
         ConfigError: for an unknown setting or a wrong value, by name.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", protected_namespaces=()
+    )
 
-    data_dir: Path = Field(Path("data"), description="folder of your documents")
-    index_dir: Path = Field(Path("index"), description="folder of the index made from them")
-    models_dir: Path = Field(
+    data_dir: Folder = Field(Path("data"), description="folder of your documents")
+    index_dir: Folder = Field(Path("index"), description="folder of the index made from them")
+    models_dir: Folder = Field(
         default_factory=lambda: cache_home() / "models", description="folder of fetched and converted models"
     )
-    model: str = Field(
+    model: Named = Field(
         "qwen2-1.5b-instruct", description="LLM: catalogue name, hub id, local folder or GGUF file"
     )
-    embedder: str = Field(
+    embedder: Named = Field(
         "multilingual-e5-small", description="embedder: catalogue name, hub id or local folder"
     )
     reranker: str = Field(
@@ -154,7 +172,7 @@ class Config(BaseSettings):
         lt=2**63,
         description="seed of what is drawn: words at a temperature above 0, questions to evaluate",
     )
-    host: str = Field("127.0.0.1", description="address the web UI listens on")
+    host: Named = Field("127.0.0.1", description="address the web UI listens on")
     port: int = Field(7860, ge=1, le=65535, description="port the web UI listens on")
     root_path: str = Field("", description="path below which a reverse proxy serves the web UI")
     upload_mb: int = Field(200, ge=1, description="largest file the web UI takes, in megabytes")
@@ -203,7 +221,7 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=TOML)
+        return init_settings, env_settings, _TomlFile(settings_cls, toml_file=TOML)
 
     @property
     def huggingface_offline(self) -> bool:
@@ -217,6 +235,11 @@ class Config(BaseSettings):
         return hashlib.sha256(self.model_dump_json(exclude=set(PLACES)).encode()).hexdigest()[:12]
 
 
+class _TomlFile(TomlConfigSettingsSource):
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        return tomllib.loads(file_path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
+
+
 def _refuse_unknown_variables() -> None:
     known = {PREFIX + name.upper() for name in Config.model_fields}
     for variable in sorted(os.environ):
@@ -226,14 +249,15 @@ def _refuse_unknown_variables() -> None:
 
 def _explain(error: Any, flags: dict[str, Any]) -> str:
     name = str(error["loc"][0]) if error["loc"] else "?"
-    variable = PREFIX + name.upper()
-    shown = variable if name not in flags and variable in os.environ else name
-    place = "" if name in flags or variable in os.environ else f"{TOML}: "
+    named = (each for each, value in os.environ.items() if value and each.upper() == PREFIX + name.upper())
+    variable = next(named, "")
+    shown = variable if variable and name not in flags else name
+    place = "" if name in flags or variable else f"{TOML}: "
     if error["type"] == "extra_forbidden":
         return f"{place}{name!r} is not a setting{_suggest(name, set(Config.model_fields))}"
     field = Config.model_fields.get(name)
     given = "…" if field is not None and not field.repr else repr(error["input"])  # a secret is not shown
-    return f"{place}{shown}={given} is not valid: {error['msg']}"
+    return f"{place}{shown}={given} is not valid: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _suggest(name: str, known: set[str]) -> str:

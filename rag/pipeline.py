@@ -92,7 +92,7 @@ class Rag:
         return Index.open(self.config.index_dir, **self._index_settings())
 
     @cached_property
-    def chain(self) -> Runnable[dict[str, Any], dict[str, Any]]:
+    def chain(self) -> Runnable[dict[str, Any] | str, dict[str, Any]]:
         """The LangChain chain from a question to a cited answer."""
         from rag.chain import build_chain
         from rag.chat_model import EngineChatModel

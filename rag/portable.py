@@ -5,6 +5,7 @@ Nothing in the file is trusted: no path in it is used, and it is checked whole b
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -54,7 +55,7 @@ def export_index(index_dir: Path, file: Path) -> Described:
     """Write the index in `index_dir` to `file`, as of one moment, though a sync be running.
 
     Raises:
-        ConfigError: when there is no index.
+        ConfigError: when there is no index, or `file` is there and is something else.
         DiskError: when `file` cannot be written; nothing is left behind.
     """
     if not (index_dir / DATABASE).exists():
@@ -63,8 +64,10 @@ def export_index(index_dir: Path, file: Path) -> Described:
         raise DiskError(f"{file} is a folder; name a file in it")
     copy, part = (file.with_name(f".{file.name}.{end}.{os.getpid()}") for end in ("sqlite", "part"))
     try:
+        _refuse_other(file)
         _clear(file.parent, f".{file.name}.")
         copy.touch()
+        _check_room(index_dir / DATABASE, file.parent)
         with translated(index_dir):
             _copy(index_dir / DATABASE, copy)
             described = _describe(copy)
@@ -124,6 +127,22 @@ def _take_over(index_dir: Path) -> Path | None:
     (index_dir / INCOMING).replace(index_dir / DATABASE)
     make_durable(index_dir)
     return kept
+
+
+def _refuse_other(file: Path) -> None:
+    """Raise ConfigError where `file` is there and is no index that was exported."""
+    if file.exists():
+        try:
+            with suppress(IndexMismatchError), _opened(file) as archive:  # of another version, it may go, too
+                _described(file, archive)
+        except ConfigError as exc:
+            raise ConfigError(f"{file} exists and is no exported index; name another file") from exc
+
+
+def _check_room(database: Path, folder: Path) -> None:
+    """Raise OSError where the disk of `folder` has no room for a copy of the index."""
+    if shutil.disk_usage(folder).free < database.stat().st_size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _clear(folder: Path, prefix: str) -> None:

@@ -99,8 +99,10 @@ def check_question(question: str) -> str:
     """Return the question without surrounding space and undecodable characters.
 
     Raises:
-        InputError: when it is empty or longer than `MOST_CHARACTERS`.
+        InputError: when it is no text, empty, or longer than `MOST_CHARACTERS`.
     """
+    if not isinstance(question, str):
+        raise InputError(f"the question is no text but {type(question).__name__}; pass a str")
     question = question.encode("utf-8", "replace").decode("utf-8").strip()  # lone surrogates go
     if not question:
         raise InputError("the question is empty; type one")

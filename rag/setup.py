@@ -162,7 +162,7 @@ def names_in_use(config: Config) -> list[str]:
     rerankers = [config.reranker] if names_model(config.reranker) else []
     adapters = [config.adapter] if config.adapter != models.NO_ADAPTER else []
     names = [models.chosen_model(config), *adapters, config.embedder, *rerankers]
-    return [name for name in names if name]
+    return [name for name in names if name and name != HashingEmbedder.name]
 
 
 def describe_models(config: Config) -> str:

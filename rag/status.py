@@ -60,7 +60,7 @@ def _changed(listing: Listing, index: Index) -> int:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """Return what `rag status --json` prints."""
+    """Return what `rag status --json` prints; `trouble` says why `changed_since` is not known."""
     documents = [
         {
             "document": each.source,
@@ -81,7 +81,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "passages": status.passages,
         "ignored_files": status.ignored_files,
         "ignored_folders": status.ignored_folders,
-        "changed_since": status.changed,
+        **({"trouble": status.trouble} if status.trouble else {"changed_since": status.changed}),
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -16,6 +17,7 @@ from rag.chat_model import EngineChatModel
 from rag.config import Config
 from rag.datatypes import Answer, Generation, Hit, Passage, Prompt, Reading, Retrieved, Scope, Token, Usage
 from rag.engines.echo import EchoEngine
+from rag.errors import InputError
 from rag.pipeline import Rag
 from rag.prompt import Fitted, fit
 from rag.refuse import LEAST_ANSWERABLE, SURELY
@@ -358,3 +360,13 @@ def test_a_passage_without_room_is_passed_over() -> None:
     for some in (readings, readings[::-1], readings[:1]):
         *_, last = _read("en", some, model, 0.0)
         assert last["message"].text == "The documents do not answer this question."
+
+
+def test_the_chain_takes_a_question_alone_and_refuses_what_is_none(config: Config) -> None:
+    rag, _ = opened(config, *["Eleven crowns. [1]"] * 2)
+    asked = "How much does the Heron cost?"
+    assert rag.chain.invoke(asked)["cited"] == rag.chain.invoke({"question": asked})["cited"]
+    with pytest.raises(InputError, match="the question is empty"):
+        rag.chain.invoke({"question": " "})
+    with pytest.raises(InputError, match="the question is no text but bytes"):
+        rag.ask(cast("str", b"How much?"))

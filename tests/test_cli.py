@@ -450,3 +450,32 @@ runpy.run_module("rag", run_name="__main__")
     )
     assert (run.returncode, run.stdout) == (130, "")
     assert run.stderr == "\nrag: interrupted; run the same command again to go on\n"
+
+
+def test_a_model_may_be_named_after_the_flags(folder: Path) -> None:
+    shown = rag(folder, "models", "show", "--offline", "qwen2-0.5b-instruct")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("qwen2-0.5b-instruct (llm")
+
+
+def test_status_tells_that_the_folder_is_gone(folder: Path) -> None:
+    rag(folder, "sync")
+    told = json.loads(rag(folder, "status", "--json", RAG_DATA_DIR="gone").stdout)
+    assert "changed_since" not in told
+    assert told["trouble"].startswith("the data folder gone/ does not exist")
+    assert "broken.pdf is a file" in rag(folder, "sync", RAG_DATA_DIR="data/broken.pdf").stderr
+
+
+def test_a_model_that_is_not_there_is_named_in_the_cure(folder: Path) -> None:
+    rag(folder, "sync")
+    run = rag(folder, "ask", "Leave?", "--model", "qwen2-0.5b-instruct", RAG_ENGINE="ipex")
+    assert "run `rag models pull qwen2-0.5b-instruct`" in run.stderr
+
+
+def test_json_is_whole_where_the_terminal_knows_ascii_only(folder: Path) -> None:
+    (folder / "data" / "茶.txt").write_text("茶馆现有员工二十四人。", encoding="utf-8")
+    rag(folder, "sync")
+    told = json.loads(rag(folder, "status", "--json", PYTHONIOENCODING="ascii").stdout)
+    assert "茶.txt" in [each["document"] for each in told["documents"]]
+    answer = json.loads(rag(folder, "ask", "--json", "茶馆有多少员工？", PYTHONIOENCODING="ascii").stdout)
+    assert "茶馆现有员工二十四人" in answer["answer"]

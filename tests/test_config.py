@@ -35,6 +35,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file(monkeypatch: pytest.M
         ("RAG_LOW_BIT", "bf16", r"^RAG_LOW_BIT='bf16' is not valid: it keeps whole floats"),
         ("RAG_LOW_BIT", "woq_int4", r"^RAG_LOW_BIT='woq_int4' is not valid: .*same bytes as sym_int4"),
         ("RAG_PORT", "0", r"^RAG_PORT='0' is not valid"),
+        ("rag_top_k", "9999", r"^rag_top_k='9999' is not valid"),
         ("RAG_PASSWORDS", "secret", r'^RAG_PASSWORDS is not valid: write it as \["one", "two"\]$'),
     ],
 )
@@ -73,3 +74,24 @@ def test_every_engine_can_be_chosen() -> None:
 def test_the_hash_tells_answers_apart_and_ignores_places() -> None:
     assert Config(port=1).hash == Config(port=2, data_dir="x").hash
     assert Config(top_k=3).hash != Config(top_k=4).hash
+
+
+def test_an_empty_variable_is_none_and_an_empty_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOST", "DATA_DIR", "INDEX_DIR", "PASSWORDS", "TOP_K", "MODEL"):
+        monkeypatch.setenv(f"RAG_{name}", "")
+    config = Config()
+    assert (config.host, config.data_dir, config.index_dir) == ("127.0.0.1", Path("data"), Path("index"))
+    for name in ("host", "data_dir", "index_dir", "models_dir", "model", "embedder"):
+        with pytest.raises(ConfigError, match=f"^{name}='' is not valid: "):
+            Config(**{name: ""})
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Path("rag.toml").write_text('\ufeffindex_dir = "~/kept"\n', encoding="utf-8")  # with an editor's mark
+    assert Config(data_dir="~/papers").data_dir == tmp_path / "papers"
+    assert Config().index_dir == tmp_path / "kept"
+    with pytest.raises(
+        ConfigError, match=r"^data_dir='~no-such-user/x' is not valid: it begins with ~ and no"
+    ):
+        Config(data_dir="~no-such-user/x")

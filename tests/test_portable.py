@@ -249,3 +249,14 @@ def test_without_an_index_or_a_place_there_is_one_sentence(rag: Rag, exported: P
     with pytest.raises(ConfigError, match="there is no index"):
         rag.export_to(tmp_path / "x")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_no_other_file_is_written_over(rag: Rag, exported: Path, tmp_path: Path) -> None:
+    assert rag.export_to(exported).passages == 5
+    precious = tmp_path / "report.pdf"
+    precious.write_bytes(b"%PDF-1.4 precious")
+    for file in (precious, rag.config.index_dir / "index.sqlite"):
+        with pytest.raises(ConfigError, match="exists and is no exported index; name another file"):
+            rag.export_to(file)
+    assert precious.read_bytes() == b"%PDF-1.4 precious"
+    assert rag.index.passage_count() == 5

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,3 +137,13 @@ def test_a_name_with_the_signs_of_a_pattern_is_found_and_can_be_meant_alone(sour
 def test_a_folder_with_the_signs_of_a_pattern_can_be_meant_alone() -> None:
     assert [each for each in ODD if admits(Scope(places=(literal("old[1]/"),)), each)] == ["old[1]/a.md"]
     assert [each for each in ODD if admits(Scope(places=("old[1]/",)), each)] == ["old[1]/a.md", "old1/a.md"]
+
+
+def test_what_a_scope_is_given_is_taken_for_what_it_means() -> None:
+    evening = datetime(2024, 2, 1, 21, 30, tzinfo=UTC)
+    given: dict[str, Any] = {"places": "a.md", "types": "md", "since": "2024-01-31", "until": evening}
+    meant = Scope(places=("a.md",), types=("md",), since=date(2024, 1, 31), until=date(2024, 2, 1))
+    assert Scope(**given) == meant
+    assert Scope(**{**given, "places": (Path("a") / "b.md",)}).places == ("a/b.md",)
+    with pytest.raises(InputError, match=r"^'soon' is no day; write it as 2024-01-31$"):
+        Scope(**{**given, "since": "soon"})

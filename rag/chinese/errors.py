@@ -25,6 +25,8 @@ ERRORS: Final = {
     "no indexed document is of type {name}; there are: {path}": (
         "没有 {name} 类型的已索引文档；现有：{path}"
     ),
+    "the question is no text but {kind}; pass a str": "问题不是文本，而是 {kind}；请传入 str",
+    "{day} is no day; write it as 2024-01-31": "{day} 不是日期；请写成 2024-01-31 的形式",
     "no day lies between {since} and {until}; swap them": "{since} 与 {until} 之间没有日子；请对调",
     # the engine and its model
     "the stream ended without an answer": "回答中断，没有得到答案",
@@ -60,6 +62,9 @@ ERRORS: Final = {
     ),
     "{path} is missing; run `rag models pull` to convert the model": (
         "缺少 {path}；请运行 `rag models pull` 转换模型"
+    ),
+    "{model} is not converted to {low_bit} yet; run `rag models pull {model_again}`": (
+        "{model} 尚未转换为 {low_bit}；请运行 `rag models pull {model_again}`"
     ),
     "{path} is damaged: {error}; delete it and run `rag calibrate`": (
         "{path} 已损坏：{error}；请删除它并运行 `rag calibrate`"
@@ -155,6 +160,12 @@ ERRORS: Final = {
         "{path} 缺少 `adapter_config.json` 或 `adapter_model.safetensors`；请将适配器完整复制到那里"
     ),
     # the folder of documents
+    "{path} exists and is no exported index; name another file": (
+        "{path} 已存在且不是导出的索引；请换一个文件名"
+    ),
+    "{path} is a file; set RAG_DATA_DIR to the folder it is in": (
+        "{path} 是文件；请把 RAG_DATA_DIR 设为它所在的文件夹"
+    ),
     "the data folder {folder} does not exist; create it or set RAG_DATA_DIR to another": (
         "文档文件夹 {folder} 不存在；请创建它，或将 RAG_DATA_DIR 设为另一文件夹"
     ),

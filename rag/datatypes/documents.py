@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from rag.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,3 +112,26 @@ class Scope:
     types: tuple[str, ...] = ()  # endings of names: "pdf"
     since: date | None = None  # of the file's last change, as the next
     until: date | None = None
+
+    def __post_init__(self) -> None:
+        """Take a lone place or type, and days as 2024-01-31, for what they mean.
+
+        Raises:
+            InputError: for a day that is none.
+        """
+        for name in ("places", "types"):
+            given = getattr(self, name)
+            several = (given,) if isinstance(given, str | PurePath) else given
+            object.__setattr__(self, name, tuple(map(str, several)))
+        for name in ("since", "until"):
+            object.__setattr__(self, name, _day(getattr(self, name)))
+
+
+def _day(given: date | str | None) -> date | None:
+    try:
+        given = datetime.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError as exc:
+        raise InputError(f"{given!r} is no day; write it as 2024-01-31") from exc
+    if given is not None and not isinstance(given, date):
+        raise InputError(f"{given!r} is no day; write it as 2024-01-31")
+    return given.date() if isinstance(given, datetime) else given

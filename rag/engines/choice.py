@@ -196,11 +196,11 @@ def _missing_files(name: str, model: str, config: Config) -> str:
     from rag.engines.low_bit.conversion import is_converted
 
     if name == "ipex" and not is_converted(lowbit_folder(model, config), None, config.low_bit):
-        return f"{model} is not converted to {config.low_bit}: rag models pull"
+        return f"{model} is not converted to {config.low_bit}: rag models pull {model}"
     if name in MODULES:
         path = find_model(model, config)
         if path is None:
-            return f"{model} is not on this machine: rag models pull"
+            return f"{model} is not on this machine: rag models pull {model}"
         if name == "llamacpp" and path.is_dir():
             return f"{model} is here as safetensors, and llama.cpp reads GGUF; choose another with --model"
     return ""

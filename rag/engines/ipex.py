@@ -24,7 +24,7 @@ from rag.engines.low_bit.tuning import tuned_matmul
 from rag.engines.pace import FILE as PACE
 from rag.engines.pace import costs_here
 from rag.engines.writing import Logits, Writing, check_room
-from rag.errors import EngineError
+from rag.errors import EngineError, ModelError
 from rag.reuse import open_store
 from rag.reuse.once import read_once
 from rag.reuse.recall import Reuse
@@ -95,10 +95,14 @@ class IpexEngine:
     @classmethod
     def open(cls, config: Config) -> IpexEngine:
         """Open the conversion of `config.model`; raises ModelError when there is none."""
-        from rag.models import answering_name, lowbit_folder
+        from rag.models import answering_name, lowbit_folder, model_here
 
         folder = lowbit_folder(config.model, config)
         model = answering_name(config.model, config)
+        if not folder.exists():
+            name = config.model
+            model_here(name, config)
+            raise ModelError(f"{name} is not converted to {config.low_bit} yet; run `rag models pull {name}`")
         return cls(
             folder,
             model=model,

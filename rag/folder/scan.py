@@ -69,6 +69,8 @@ def scan(folder: Path, *, skip: Path, disks: Mapping[str, int] | None = None) ->
     Raises:
         ConfigError: when `folder` is not a folder or cannot be looked into.
     """
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file; set RAG_DATA_DIR to the folder it is in")
     if not folder.is_dir():
         raise ConfigError(
             f"the data folder {folder}/ does not exist; create it or set RAG_DATA_DIR to another"

@@ -86,9 +86,9 @@ def _own_path(name: str, config: Config) -> Path | None:
     if not name.strip() or "\0" in name:
         return None
     given = Path(name).expanduser()
-    if given.suffix == ".gguf" and given.is_file():
+    if _is_gguf(given) and given.is_file():
         return given
-    if given.is_dir() and (_looks_meant(name) or _has_config(given)):
+    if given.is_dir() and (_looks_meant(name) or _has_config(given) or any(map(_is_gguf, given.iterdir()))):
         return given
     if HUB_ID.fullmatch(name) or HUB_ID.fullmatch(f"own/{name}"):
         kept = config.models_dir / name
@@ -96,6 +96,10 @@ def _own_path(name: str, config: Config) -> Path | None:
             if path.is_file() if path.suffix == ".gguf" else _has_config(path):
                 return path
     return None
+
+
+def _is_gguf(path: Path) -> bool:
+    return path.suffix.lower() == ".gguf"
 
 
 def _has_config(folder: Path) -> bool:

@@ -27,6 +27,11 @@ ALIBI: Final = (
     "is a Baichuan model of 13B, whose attention is biased by distance (ALiBi) where the decoder turns by "
     "place; choose the one of 7B"
 )
+COUNTS: Final = frozenset(
+    {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"}
+    | {"head_dim", "max_position_embeddings", "vocab_size"}
+)
+MOST: Final = 2**31
 NEEDED_KEYS: Final = (
     "hidden_size",
     "num_hidden_layers",
@@ -57,6 +62,9 @@ def read_config(path: Path) -> dict[str, Any]:
     for key in NEEDED_KEYS:
         if not isinstance(config[key], int | float):
             raise ModelError(f"{path} has {config[key]!r} as {key}, which is no number; fetch it again")
+    for key in COUNTS & config.keys():
+        if config[key] is not None and (type(config[key]) is not int or not 0 < config[key] < MOST):
+            raise ModelError(f"{path} has {config[key]!r} as {key}, which is no count; fetch it again")
     return config
 
 

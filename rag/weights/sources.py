@@ -92,7 +92,15 @@ def reading(path: Path) -> Iterator[None]:
         ) from exc
     except KeyError as exc:
         raise ModelError(f"{path} lacks {exc}: not a whole model; fetch it again") from exc
-    except (ValueError, TypeError, AttributeError, IndexError, SafetensorError) as exc:
+    except (
+        ArithmeticError,
+        AttributeError,
+        IndexError,
+        RuntimeError,
+        SafetensorError,
+        TypeError,
+        ValueError,
+    ) as exc:
         raise ModelError(f"{path} cannot be read as a model: {exc}; fetch it again") from exc
 
 
