@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from rag.claims import claims_nothing, is_yes_or_no, led_to
 from rag.datatypes import Box, Citation, Hit, Passage
-from rag.evidence import ENOUGH, Held, Nearness, features
+from rag.evidence import ALL, ENOUGH, Held, Nearness, Span, features, unnumbered
 from rag.markers import MARKER, clauses, markers, points_to, unmarked
+from rag.quantities import counts
 from rag.refuse import refusal, refuses
 from rag.sentences import sentence_spans
 
@@ -23,8 +25,8 @@ TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
 WIDE_ENDS: Final = "。！？；”」』）"  # no space belongs after these
 UNSUPPORTED: Final = "[?]"  # after a sentence that no passage holds
 LEAST: Final = 0.3  # share of a sentence's words below which a marker is wrong, if another passage has enough
-FEWEST_FEATURES: Final = 3  # a sentence with fewer words counts only if it is all there is, as in "27 days"
-CLAIMS_NOTHING: Final = re.compile(r"[:：?？]\s*\Z")  # it leads to what follows, or asks
+FEWEST_FEATURES: Final = 3  # with fewer words only a whole answer, an item or a number says something
+LISTED: Final = re.compile(r"\s*(?:[-*+•·]|\d{1,3}[.)、])\s*\w")
 WORD: Final = re.compile(r"\w")
 
 
@@ -51,6 +53,7 @@ class Citer:
         `nearness` is asked about sentences in another language than a passage.
         """
         self.held = {hit.marker: _held(hit.passage, question, nearness) for hit in hits}
+        self._question = question
         self._points = partial(points_to, hits)
         self._held = ""  # perhaps the beginning of a marker, or space
         self._sentence = ""  # what has been passed on since the last sentence ended
@@ -103,7 +106,7 @@ class Citer:
         numbers = dict.fromkeys(int(number) for number in re.findall(r"\d+", found[1]))
         known = [number for number in numbers if number in self.held]
         sentence = self._sentence + self._held[: found.start()]
-        if not WORD.search(sentence):
+        if not WORD.search(sentence) or (self._alone and is_yes_or_no(sentence, self._question)):
             self._ahead += known  # of the sentence it speaks for; told when that has ended
             return ""
         *_, (clause, marked) = clauses(sentence, self._points)
@@ -119,13 +122,15 @@ class Citer:
         refuted, self._refuted = self._refuted, False
         marked, self._marked = self._marked, False
         plain = unmarked(sentence, self._points)
+        bare = self._alone and is_yes_or_no(plain, self._question)
         marked = marked or (self._code and MARKER.search(sentence) is not None)
         if marked or not WORD.search(sentence) or refuses(sentence):
             return ""
         space = "" if sentence.rstrip()[-1:] in WIDE_ENDS else " "
-        if numbers := self._holding(ahead, plain) or self._best(plain):
+        numbers = self._telling(ahead) if bare else self._holding(ahead, plain) or self._best(plain)
+        if numbers:
             return space + "".join(f"[{number}]" for number in numbers)
-        if not (refuted or ahead or self._claims(plain)):
+        if not (refuted or ahead or bare or self._claims(plain)):
             return ""
         self.unsupported.append(plain.strip())
         return space + UNSUPPORTED
@@ -141,22 +146,61 @@ class Citer:
         held = self.held[number]
         if held.lacks(sentence) or held.is_far(sentence):
             return False
-        return held.best_span(sentence).score >= least
+        score, said = held.best_span(sentence).score, len(features(sentence))
+        told = held.has_beginning(sentence) or counts(sentence)  # what it counts, it has been found to hold
+        if said and held.speaks(sentence) and not told:
+            return score >= ENOUGH if said < FEWEST_FEATURES else 0 < score >= least
+        return score >= least
 
     def _best(self, sentence: str) -> list[int]:
         """Return the passage, if any, that surely holds the sentence."""
-        short = len(features(sentence)) < FEWEST_FEATURES
-        if short and not self._alone:
+        said = self._itself(sentence)
+        short = len(features(said)) < FEWEST_FEATURES
+        if short and not self._is_whole(sentence):
             return []
-        spans = {number: held.best_span(sentence) for number, held in self.held.items()}
-        ranked = sorted(spans, key=lambda number: (-spans[number].score, -(spans[number].nearness or 0.0)))
-        enough = (number for number in ranked if spans[number].score >= (1.0 if short else ENOUGH))
-        best = next((number for number in enough if not self.held[number].lacks(sentence)), None)
+        sentence = said if short else sentence
+        least = ALL if short else ENOUGH
+        sure = (number for number, span in self._ranked(sentence) if span.score >= least)
+        best = next((number for number in sure if not self.held[number].lacks(sentence)), None)
         return [] if best is None else [best]
+
+    def _telling(self, ahead: list[int]) -> list[int]:
+        """Return those passages of `ahead` that tell of what was asked, else the one that tells most.
+
+        That is what a bare yes rests on.
+        """
+        ranked = [
+            number
+            for number, span in self._ranked(self._question)
+            if span.score >= LEAST
+            or (span.nearness is not None and not self.held[number].is_far(self._question))
+        ]
+        return [number for number in ahead if number in ranked] or ranked[:1]
+
+    def _ranked(self, sentence: str) -> Iterator[tuple[int, Span]]:
+        """Yield the passages by how much of the sentence they hold, then by how much of the question."""
+
+        def rank(each: tuple[int, Span]) -> tuple[float, ...]:
+            asked = self.held[each[0]].best_span(self._question).score
+            return (-each[1].score, -(each[1].nearness or 0.0), -asked)
+
+        yield from sorted(((at, held.best_span(sentence)) for at, held in self.held.items()), key=rank)
+
+    def _itself(self, sentence: str) -> str:
+        """Return what a short answer says beside the question: 120, of "1. 120 people" who were asked for."""
+        said = led_to(unnumbered(sentence))
+        asked = features(self._question)
+        rest = [word for word in said.split() if counts(word) or not features(word) <= asked]
+        return " ".join(rest) if any(map(counts, rest)) else said
+
+    def _is_whole(self, sentence: str) -> bool:
+        """Tell whether a short sentence says something by itself."""
+        return self._alone or LISTED.match(sentence) is not None or counts(sentence)
 
     def _claims(self, sentence: str) -> bool:
         """Tell whether the sentence says what should stand in a passage, as far as words can tell."""
-        if self._code or CLAIMS_NOTHING.search(sentence) or len(features(sentence)) < FEWEST_FEATURES:
+        fewest = 1 if self._is_whole(sentence) else FEWEST_FEATURES
+        if self._code or claims_nothing(sentence) or len(features(unnumbered(sentence))) < fewest:
             return False
         return bool(self.held) and all(
             held.speaks(sentence) or held.lacks(sentence) or held.is_far(sentence)
@@ -173,7 +217,7 @@ def cite(text: str, hits: Sequence[Hit], question: str = "", nearness: Nearness 
     text = citer.feed(text.strip()) + citer.flush()
     return Cited(
         text=text,
-        citations=tuple(citations_of(text, {hit.marker: hit.passage for hit in hits}, citer.held)),
+        citations=tuple(citations_of(text, {hit.marker: hit.passage for hit in hits}, citer.held, question)),
         refused=False,
         unsupported=tuple(citer.unsupported),
     )
@@ -188,17 +232,24 @@ def _held(passage: Passage, question: str, nearness: Nearness | None) -> Held:
     return Held(passage.text, title=title, nearness=near if nearness else None)
 
 
-def citations_of(text: str, by_marker: dict[int, Passage], held: dict[int, Held]) -> Iterator[Citation]:
-    """Yield where each true marker points: to what holds its clause, or else the sentence."""
+def citations_of(
+    text: str, by_marker: dict[int, Passage], held: dict[int, Held], question: str = ""
+) -> Iterator[Citation]:
+    """Yield where each true marker points: to what holds its clause, or else the sentence.
+
+    A marker of a bare yes or no points to what holds most of the question.
+    """
 
     def points(found: re.Match[str]) -> bool:
         return found[1].isdigit() and int(found[1]) in by_marker
 
     seen: set[tuple[int, int]] = set()
-    for sentence in _sentences(text):
+    sentences = _sentences(text)
+    for sentence in sentences:
+        bare = len(sentences) == 1 and is_yes_or_no(unmarked(sentence, points), question)
         pieces = [(clause, marked) for clause, marked in clauses(sentence, points) if marked]
         for clause, marked in pieces:
-            said = clause if len(pieces) > 1 else unmarked(sentence, points)
+            said = question if bare else clause if len(pieces) > 1 else unmarked(sentence, points)
             for number in sorted(marked):
                 span = held[number].best_span(said)
                 if not span.score and span.nearness is None:

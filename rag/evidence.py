@@ -26,10 +26,22 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from rag.index.lexical import HAN, NUMERALS, plain, words
+from rag.index.lexical import HAN, NUMBER, NUMERALS, plain, words
 from rag.index.small_words import SMALL
 from rag.prompt import Language, language
-from rag.quantities import TOO_COMMON, amounts, claimed_across, numbers, tells_ordinal, told_across
+from rag.quantities import (
+    MEASURES,
+    TOO_COMMON,
+    UNIT_NAMES,
+    amounts,
+    claimed_across,
+    in_digits,
+    magnitudes,
+    measures,
+    numbers,
+    tells_ordinal,
+    told_across,
+)
 from rag.sentences import sentence_spans
 
 # How much nearer a sentence is to each text in the other language than to unrelated ones.
@@ -42,8 +54,10 @@ ENDS: Final = " \t\n.。!！"
 PAIR_COST: Final = 0.15  # a second sentence must add more than this to be quoted, too
 SUFFIX: Final = re.compile(r"(?<=\w{3})(?:ing|edly|ed|ies|es|ly|s|y|e)$")
 LONE_CHARACTER: Final = re.compile(rf"[{HAN}]")  # its pairs say what it belongs to
+TELLS_NOTHING: Final = frozenset({"answer", "both", "答案"})
+COUNTED: Final = re.compile(rf"[{COUNTING}]+(?:[{MEASURES}]|分钟)?")
 ORDINAL: Final = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
-NUMBERED: Final = re.compile(r"\s*\(?\d{1,2}(?:\.(?!\d)|[)、）])\s*")  # of a list
+NUMBERED: Final = re.compile(r"\A\s*\(?\d{1,2}(?:\.(?!\d)|[)、）])\s*")  # of a list
 NAME: Final = re.compile(r"(?<![^\W\d_])[A-Z][\w’'-]*[^\W_]")
 LATIN_NAME: Final = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z'’-]*[A-Za-z]")  # in Chinese text
 TITLE: Final = re.compile(r"《([^《》]{1,60})》")
@@ -110,11 +124,12 @@ class Held:
 
         Of a text in the other language that shares few, return the sentence that is nearest, if one is near.
         """
-        wanted, verbatim = features(sentence), _verbatim(sentence)
+        wanted, verbatim = features(sentence, values=self.speaks(sentence)), _verbatim(sentence)
+        brief = len(wanted) == 1 or sentence.strip(ENDS).isupper()  # the WHO is no small word
         best, most = Span(start=0, end=len(self.text), score=0.0), 0.0
         for start, end, cost, held in self._spans:
             score = len(wanted & held) / len(wanted) if wanted else 0.0
-            if 0.0 < score < 1.0 and verbatim.search(self.text, start, end):
+            if (score or brief) and score < 1.0 and verbatim.search(self.text, start, end):
                 score = 1.0  # its Chinese words were only cut another way
             if score - cost > most:
                 best, most = Span(start=start, end=end, score=score), score - cost
@@ -160,7 +175,7 @@ class Held:
         """
         if _verbatim(sentence).search(self.text):
             return ()  # whatever else its characters might be read as
-        body = NUMBERED.sub("", sentence, count=1) if NUMBERED.match(sentence) else sentence
+        body = unnumbered(sentence)
         if self.speaks(body):
             missing = self._missing_numbers(body)
         else:
@@ -177,11 +192,42 @@ class Held:
         So 3万 and 30000 are one, and 3rd and third.
         """
         told = self._numbers | self._amounts
-        if all(number in told for number in amounts(sentence)):
-            return []
+        measured = [
+            number for number, unit in measures(sentence) if unit and self._has_other_units(number, unit)
+        ]
+        if measured or all(number in told for number in amounts(sentence)):
+            return measured
+        scaled = [
+            bare or value
+            for value, bare in magnitudes(sentence)
+            if value not in told and bare not in self._amounts
+        ]
         counted = [number for number in numbers(ORDINAL.sub(" ", sentence)) if number not in self._numbers]
         ranked = [number for number in ORDINAL.findall(sentence) if number not in self._numbers]
-        return [*counted, *(number for number in ranked if not tells_ordinal(self.text, number))]
+        return [
+            *dict.fromkeys([*scaled, *counted]),
+            *(number for number in ranked if not tells_ordinal(self.text, number)),
+        ]
+
+    def _has_other_units(self, number: str, unit: str) -> bool:
+        told = self._units.get(number, {""})
+        return "" not in told and unit not in told
+
+    @cached_property
+    def _units(self) -> dict[str, set[str]]:
+        """Return the units of each number, "" where it has none."""
+        found: dict[str, set[str]] = {}
+        for number, unit in measures(f"{self._title} {self.text}"):
+            found.setdefault(number, set()).add(unit)
+        return found
+
+    def has_beginning(self, sentence: str) -> bool:
+        """Tell whether a word of the sentence is another form of one here, by its beginning."""
+        return any(word[:PREFIX] in self._own_beginnings for word in _long_words(sentence))
+
+    @cached_property
+    def _own_beginnings(self) -> frozenset[str]:
+        return frozenset(word[:PREFIX] for word in _long_words(self.text))
 
     def _names(self, name: str) -> bool:
         if name in self._folded:
@@ -189,10 +235,41 @@ class Held:
         return len(name) > PREFIX and name[:PREFIX] in self._beginnings
 
 
-def features(text: str) -> frozenset[str]:
-    """Return the words that count: stems of Latin ones, words and pairs of Chinese characters, numbers."""
-    counted = (word for word in words(text) if word not in SMALL and not LONE_CHARACTER.fullmatch(word))
-    return frozenset(SUFFIX.sub("", word) for word in counted)
+def unnumbered(sentence: str) -> str:
+    """Return an item of a list without its number."""
+    return NUMBERED.sub("", sentence, count=1) or sentence
+
+
+def _long_words(text: str) -> Iterator[str]:
+    found = re.findall(r"[^\W\d_]+", plain(text).casefold())
+    return (word for word in found if len(word) > PREFIX and word not in SMALL)
+
+
+def features(text: str, *, values: bool = True) -> frozenset[str]:
+    """Return the words that count: stems of Latin ones, words and pairs of Chinese characters, numbers.
+
+    Twelve is 12, and 3 million are 3000000; of 十二 the `values` are all, or the characters count, too.
+    """
+    found = (
+        word if LONE_CHARACTER.fullmatch(word) else UNIT_NAMES.get(word, word)
+        for word in words(in_digits(text))
+    )
+    counted = frozenset(found) - SMALL - TELLS_NOTHING
+    words_alone = (word for word in counted if not LONE_CHARACTER.fullmatch(word))
+    telling = frozenset(word for word in words_alone if not (values and _is_counted(word))) or counted
+    return frozenset(map(_stem, telling))
+
+
+def _stem(word: str) -> str:
+    """Take the endings off, one after the other: buildings, building, build."""
+    while (shorter := SUFFIX.sub("", word)) != word:
+        word = shorter
+    return word
+
+
+def _is_counted(word: str) -> bool:
+    """Tell whether a Chinese word is a number, with or without a unit: its value is a word, too."""
+    return COUNTED.fullmatch(word) is not None and NUMBER.search(word) is not None
 
 
 def _verbatim(sentence: str) -> re.Pattern[str]:

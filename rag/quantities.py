@@ -8,16 +8,19 @@ from decimal import Decimal
 from typing import Final
 
 from rag.index.lexical import DIGITS, NUMBER, NUMERALS, numeral_value, plain
+from rag.index.lexical import THOUSANDS as COMMAS
 from rag.prompt import Language
 
-ARABIC: Final = re.compile(r"\d+(?:\.\d+)?")
+ARABIC: Final = re.compile(r"(?<!\d)\d++(?:\.\d++)?")
+MEASURES: Final = (
+    "年月日号天周岁个名人位次回届条项页章节层间座台辆只件块元角秒点倍成度米里公吨斤克升平小%册种份本张家"
+)
 SIGNS: Final = f"{NUMERALS}十百千万亿"
 NUMERAL: Final = rf"(?=[〇○零十百千万亿]{{0,23}}[{NUMERALS[3:]}])[{SIGNS}]{{1,24}}"
 CHINESE_NUMBER: Final = re.compile(  # 十分 and 万一 are words; digits count before what is counted
     rf"第?(?!万一)(?=[{NUMERALS}]{{1,23}}[十百千万亿]|[十百千万亿][{NUMERALS}]){NUMERAL}"
     rf"|(?:第?{NUMERAL}|十)"
-    r"(?=[年月日号天周岁个名人位次届条项页章节层间座台辆只件块元角秒点倍成度米里公吨斤克升平小时%册种份本张家"
-    r"万亿，。、；）)]|分钟|$)"
+    rf"(?=[{MEASURES}时万亿，。、；）)]|分钟|$)"
 )
 ARTICLES: Final = frozenset({"a", "an"})  # before a hundred: one
 BELOW_TWENTY: Final = """
@@ -46,9 +49,54 @@ SPELT: Final = re.compile(  # between two hundred and three thousand are two
     rf"(?<=\bbetween\s){LONG}(?=\sand\s{BELOW_HUNDRED})|\b{LONG}|\b{BELOW_HUNDRED}", re.IGNORECASE
 )
 SPELT_WORD: Final = re.compile(r"[a-z]+")
+UNITS_OF: Final = """
+year years 年 周年
+month months 个月
+calendar-month 月
+week weeks 周 星期
+day days 天 日 号
+hour hours hr hrs 小时
+minute minutes min mins 分钟
+second seconds sec secs 秒
+age 岁 周岁
+person persons people 人 名 位
+dollar dollars 美元
+pound pounds 英镑
+euro euros 欧元
+yuan rmb 元 块 人民币
+km kilometer kilometers kilometre kilometres 公里 千米
+m meter meters metre metres 米
+cm centimeter centimeters centimetre centimetres 厘米
+mm millimeter millimeters millimetre millimetres 毫米
+mile miles 英里
+foot feet ft 英尺
+kg kilogram kilograms 公斤 千克
+g gram grams 克
+ton tons tonne tonnes 吨
+jin 斤
+book books 册 本
+page pages 页
+percent %
+times 次 回
+article 条
+chapter 章
+section 节
+clause 款
+session 届
+floor 层 楼
+yen 日元
+carat 克拉
+"""
+OTHER_THINGS: Final = ("号楼", "号线", "回合", "年级")  # which begin with a unit's name
+SIGN_OF: Final = {"$": "dollars", "£": "pounds", "€": "euros"}
+PRICE: Final = re.compile(rf"([$£€])\s?(\d++(?:\.\d++)?(?:[\s-]?(?:{WORTHS})\b)?)", re.IGNORECASE)
+PART: Final = re.compile(r"[半刻]|\b(?:half|quarter)\b", re.IGNORECASE)
+UNIT_NAMES: Final = {name: line.split()[0] for line in UNITS_OF.splitlines() for name in line.split()}
+UNIT: Final = "|".join(sorted((*UNIT_NAMES, *OTHER_THINGS), key=len, reverse=True))
+MEASURED: Final = re.compile(rf"({ARABIC.pattern})(?:[\s-]?((?:{UNIT})(?![a-z])))?")
 TOO_COMMON: Final = frozenset({"0", "1"})  # "one of them" is no number
 
-ENGLISH_AMOUNT: Final = re.compile(rf"({ARABIC.pattern})[\s-]?({WORTHS})\b")
+ENGLISH_AMOUNT: Final = re.compile(rf"({ARABIC.pattern})[\s-]?({WORTHS})\b", re.IGNORECASE)
 CHINESE_AMOUNT: Final = re.compile(rf"(?:{ARABIC.pattern}[百千]?[万亿]{{1,2}}|{ARABIC.pattern}[百千])+")
 TERM: Final = re.compile(rf"({ARABIC.pattern})([百千万亿]+)")
 WORTH: Final = {"百": 10**2, "千": 10**3, "万": 10**4, "亿": 10**8}
@@ -114,7 +162,34 @@ def _spelt_value(said: Sequence[str]) -> int:
 
 def amounts(text: str) -> Iterator[str]:
     """Yield the value of each number with what it counts by: 30000 of 3万, 3.5 of 百分之三点五."""
-    return _numbers_in(_in_digits(text))
+    return _numbers_in(_all_in_digits(text))
+
+
+def counts(text: str) -> bool:
+    """Tell whether a text holds a number, a part or a place in a row."""
+    folded = text.casefold()
+    return any(map(str.isdigit, in_digits(folded))) or bool(PART.search(folded) or ORDINAL.search(folded))
+
+
+def magnitudes(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each number that is told in millions or 万: its value, and what it would be without them."""
+    folded = SPELT.sub(lambda found: next(spelt_numbers(found.group(), "en"))[0], plain(text).casefold())
+    for found in ENGLISH_AMOUNT.finditer(folded):
+        yield _value(Decimal(found[1]) * THOUSANDS[found[2]]), _value(Decimal(found[1]))
+    for found in CHINESE_AMOUNT.finditer(folded):
+        first = ARABIC.match(found.group())
+        yield _value(_amount(found.group())), _value(Decimal(first.group())) if first else ""
+
+
+def measures(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the value of each number with the unit it counts by, "" where that is none of `UNITS_OF`."""
+    digits = CHINESE_NUMBER.sub(_in_arabic, _all_in_digits(text))
+    for found in MEASURED.finditer(digits):
+        yield _value(Decimal(found[1])), UNIT_NAMES.get(found[2] or "", "")
+
+
+def _in_arabic(found: re.Match[str]) -> str:
+    return _value(numeral_value(found.group().removeprefix("第")))
 
 
 def tells_ordinal(text: str, number: str) -> bool:
@@ -124,7 +199,7 @@ def tells_ordinal(text: str, number: str) -> bool:
 
 def claimed_across(text: str) -> Iterator[str]:
     """Yield what a text in the other language must tell, too: months, decades and amounts by their values."""
-    return _numbers_in(DATED.sub(_month, _in_digits(text)))
+    return _numbers_in(DATED.sub(_month, _all_in_digits(text)))
 
 
 def _ordinal(word: str) -> int:
@@ -133,7 +208,7 @@ def _ordinal(word: str) -> int:
 
 def told_across(text: str) -> Iterator[str]:
     """Yield all that a text in the other language may mean by a number of this one."""
-    digits = _in_digits(text)
+    digits = _all_in_digits(text)
     yield from numbers(text)
     yield from _numbers_in(digits)
     yield from (_month(found) for found in MONTH.finditer(digits))
@@ -143,11 +218,16 @@ def told_across(text: str) -> Iterator[str]:
     yield from (_value(numeral_value(found.group())) for found in NUMBER.finditer(digits))
 
 
-def _in_digits(text: str) -> str:
+def in_digits(text: str) -> str:
+    """Write what English says in words in digits: twelve, 3 million."""
+    text = PRICE.sub(lambda found: f"{found[2]} {SIGN_OF[found[1]]}", COMMAS.sub("", text))
+    text = SPELT.sub(lambda found: next(spelt_numbers(found.group(), "en"))[0], text)
+    return ENGLISH_AMOUNT.sub(lambda found: _value(Decimal(found[1]) * THOUSANDS[found[2].casefold()]), text)
+
+
+def _all_in_digits(text: str) -> str:
     """Write out what each language says in a way of its own: 1.2亿, 3 million, 19世纪70年代, 百分之三十."""
-    folded = plain(text).casefold()
-    folded = SPELT.sub(lambda found: next(spelt_numbers(found.group(), "en"))[0], folded)
-    folded = ENGLISH_AMOUNT.sub(lambda found: _value(Decimal(found[1]) * THOUSANDS[found[2]]), folded)
+    folded = in_digits(plain(text).casefold())
     folded = CHINESE_AMOUNT.sub(lambda found: _value(_amount(found.group())), folded)
     folded = CHINESE_DECIMAL.sub(_decimal, folded)
     folded = PERCENT.sub(lambda found: f"{_value(_number(found[1]))}%", folded)

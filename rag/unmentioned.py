@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
 from rag.follow_up.chinese import naming_words
 from rag.follow_up.empty_words import FUNCTION, RELATIONAL
-from rag.index.lexical import HAN, plain
+from rag.index.lexical import HAN, THOUSANDS, plain
 from rag.index.small_words import SMALL
 
 RUN: Final = re.compile(rf"(?P<han>[{HAN}]+)|[^\W_{HAN}]+(?:[.\-+#/@&'’_][^\W_{HAN}]+)*(?:\+\+|#)?")
 POSSESSIVE: Final = re.compile(r"['’]s?$")
+WITHIN: Final = re.compile(r"[-_'’]")
+JOINED: Final = re.compile(r"\w+(?:[-_'’]\w+)+")
+JOINTS: Final = r"[-_'’.\s]*"  # state-of-the-art, max_tokens
 ENDING: Final = re.compile(r"(?<=\w{3})(?:ing|edly|ed|ies|es|ly|s|y|e)$")
 # What is asked for, which the answer need not name: "which city", 什么职务.
 ASKED: Final = re.compile(r"(?i:\b(?:what|which)\s+)(?:[A-Z]\S*\s+)*(?:\w+\s+of\s+)?(?:the\s+)?[a-z-]+\b")
@@ -44,13 +48,25 @@ def unmentioned(question: str, is_mentioned: Callable[[str], bool]) -> tuple[str
 
 
 def is_in(text: str, word: str) -> bool:
-    """Tell whether the text has the word, in any of its forms and writings."""
-    return ENDING.sub("", plain(word).casefold()) in plain(text).casefold()
+    """Tell whether the text has the word, in any of its forms and writings, as Wi-Fi and WiFi are."""
+    said, told = plain(word).casefold(), plain(text).casefold()
+    if ENDING.sub("", said) in told:
+        return True
+    if said[:1].isdigit() or not said.isascii():
+        return False
+    parts = map(re.escape, filter(None, re.split(r"[-_'’.]+", said)))
+    return re.search(rf"\b{JOINTS.join(parts)}\b", told) is not None or said in _joined(told)
+
+
+@lru_cache(maxsize=64)
+def _joined(text: str) -> frozenset[str]:
+    """Return the words that a hyphen or an apostrophe joins, without it."""
+    return frozenset(WITHIN.sub("", word) for word in JOINED.findall(text))
 
 
 def telling(question: str) -> Iterator[str]:
     """Yield the words that say what the question is about, as they are written in it."""
-    for found in RUN.finditer(ASKED.sub(_without_category, question)):
+    for found in RUN.finditer(THOUSANDS.sub("", ASKED.sub(_without_category, question))):
         if found["han"]:
             yield from _han_names(found.group())
         elif _tells(word := POSSESSIVE.sub("", found.group())):

@@ -39,7 +39,7 @@ LAYERS = [
         "tokenizer",
         "weights",
     },
-    {"evidence", "quantities", "refuse"},
+    {"claims", "evidence", "quantities", "refuse"},
     {"as_written", "cite", "chat_model", "folder", "follow_up", "nearness", "portable", "rerank", "retrieve"},
     {"ahead", "status", "unmentioned"},
     {"chain", "choice", "explain"},

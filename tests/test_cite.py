@@ -72,6 +72,138 @@ def test_brackets_of_code_and_of_the_documents_own_text_are_no_markers(
     assert [citation.quote for citation in cited.citations] == ([] if unsupported else [passage])
 
 
+PAINT = (
+    "Acrylic paint dissolves in petrol but not in water. It hardens in twelve days, and 340 tins are left."
+)
+FARBE = "丙烯颜料可溶于汽油，不溶于水。罐子是红的，还剩二百六十罐。"
+
+
+@pytest.mark.parametrize(
+    ("question", "written", "quote"),
+    [
+        (
+            "Does acrylic paint dissolve in petrol?",
+            "Yes",
+            "Acrylic paint dissolves in petrol but not in water.",
+        ),
+        (
+            "Does acrylic paint dissolve in water?",
+            "No.",
+            "Acrylic paint dissolves in petrol but not in water.",
+        ),
+        ("丙烯颜料溶于汽油吗？", "可以", "丙烯颜料可溶于汽油，不溶于水。"),
+        ("丙烯颜料溶于水吗？", "不可以[2]", "丙烯颜料可溶于汽油，不溶于水。"),
+        ("How long does it take?", "12 days", "It hardens in twelve days, and 340 tins are left."),
+        (
+            "How many tins?",
+            "three hundred and forty",
+            "It hardens in twelve days, and 340 tins are left.",
+        ),
+        ("还剩多少？", "260罐", "罐子是红的，还剩二百六十罐。"),
+        ("什么颜色？", "红", "罐子是红的，还剩二百六十罐。"),
+        (
+            "May I thin it with petrol?",
+            "**Yes**, you may.",
+            "Acrylic paint dissolves in petrol but not in water.",
+        ),
+        ("What is left?", "The answer is tin.", "It hardens in twelve days, and 340 tins are left."),
+        (
+            "Does acrylic paint dissolve in water?",
+            "No, it doesn't.",
+            "Acrylic paint dissolves in petrol but not in water.",
+        ),
+        (
+            "Does acrylic paint dissolve in petrol?",
+            "Yes, that's correct.",
+            "Acrylic paint dissolves in petrol but not in water.",
+        ),
+        ("丙烯颜料溶于汽油吗？", "是的，它可以。", "丙烯颜料可溶于汽油，不溶于水。"),
+        ("Does it cost anything?", "Yes, £30.", None),
+        ("Which hand is it held in?", "Right", None),
+        ("Is the shop open on Mondays?", "Yes", None),
+        ("Is the shop open on Mondays?", "Yes [2]", None),
+        ("商店星期一开门吗？", "是的", None),
+        ("How long does it take?", "15 days", None),
+        ("How many tins?", "304", None),
+        ("What does it dissolve in?", "Alcohol", None),
+        ("还剩多少？", "620罐", None),
+        ("什么颜色？", "蓝", None),
+        ("是什么体裁？", "小说", None),
+    ],
+)
+def test_an_answer_of_a_word_or_two_has_a_source_or_is_marked(
+    question: str, written: str, quote: str | None
+) -> None:
+    hits = [hit(1, LEAVE), hit(2, PAINT)] if question.isascii() else [hit(1, TEA), hit(2, FARBE)]
+    cited = cite(written, hits, question)
+    assert [citation.quote for citation in cited.citations] == ([quote] if quote else [])
+    assert cited.unsupported == (() if quote else (written.removesuffix(" [2]"),))
+
+
+def test_what_the_question_says_holds_no_answer() -> None:
+    cited = cite("Volcanoes erupt each decade [1].", [hit(1, LEAVE)], "How often do volcanoes erupt?")
+    assert cited.citations == ()
+    assert cited.unsupported == ("Volcanoes erupt each decade.",)
+
+
+@pytest.mark.parametrize(
+    ("passage", "written", "shown"),
+    [
+        ("Run by the Red Cross.", "Lead fusible plugs [1]", "Lead fusible plugs [?]"),
+        ("It costs $3.5 million.", "$3.5 billion [1]", "$3.5 billion [?]"),
+        ("It costs $3.5 million.", "3,500,000 dollars [1]", "3,500,000 dollars [1]"),
+        ("共印了81.6万册。", "81.6亿册[1]", "81.6亿册 [?]"),
+        ("Paid within 28 days of 4 weeks' notice.", "28 weeks [1]", "28 weeks [?]"),
+        ("Paid within 28 days of 4 weeks' notice.", "28 days [1]", "28 days [1]"),
+        ("年假十九天，满十年加五天。", "19天", "19天 [1]"),
+        ("年假19天，满10年加5天。", "十九天", "十九天 [1]"),
+        ("年假19天，满10年加5天。", "十九年[1]", "十九年 [?]"),
+        ("重八百三十六吨，长五公里。", "836公斤[1]", "836公斤 [?]"),
+        ("The building has several processes.", "buildings", "buildings [1]"),
+        ("The building has several processes.", "process", "process [1]"),
+        ("It is run by the WHO.", "WHO", "WHO [1]"),
+        ("Red, green and blue are used.", "1. Red\n2. Green", "1. Red [1]\n2. Green [1]"),
+        ("Red, green and blue are used.", "1. Red\n2. Pink", "1. Red [1]\n2. Pink [?]"),
+        ("The pool is 50 m long.", "50 metres", "50 metres [1]"),
+        ("It costs $12.", "12 dollars", "12 dollars [1]"),
+        ("They stand at an angle of 90 degrees.", "90.", "90. [1]"),
+        ("It costs $12.", "12 euros [1]", "12 euros [?]"),
+        ("全程5km。", "5公里", "5公里 [1]"),
+        ("会议在星期一。", "周一", "周一 [1]"),
+        ("She came third.", "3rd [1]", "3rd [1]"),
+        ("It takes 30 minutes.", "half an hour [1]", "half an hour [1]"),
+        ("总价30日元。", "30元[1]", "30元 [?]"),
+        ("It costs 1,200 million dollars.", "1.2 billion dollars", "1.2 billion dollars [1]"),
+        ("今年是公司成立10周年。", "10年", "10年 [1]"),
+        ("本合同第19条规定保密义务。", "十九天", "十九天 [?]"),
+        ("飞机场在城东。", "有机", "有机 [?]"),
+        ("会议在周一，共三人。", "答案是周一", "答案是周一 [1]"),
+        ("The force is 10⁶ N.", "106 N [1]", "106 N [?]"),
+        ("It lasts 12 days, then 3 months.", "- 12 days\n- 5 months", "- 12 days [1]\n- 5 months [?]"),
+        (
+            "It lasts 12 days, then 3 months.",
+            "Twelve days.\nFive months.",
+            "Twelve days. [1]\nFive months. [?]",
+        ),
+    ],
+)
+def test_short_answers_are_held_by_their_words_numbers_and_units(
+    passage: str, written: str, shown: str
+) -> None:
+    assert cite(written, [hit(1, passage)]).text == shown
+
+
+def test_what_is_counted_need_not_be_called_as_in_the_question() -> None:
+    cited = cite("120 people", [hit(1, "There are 120 employees.")], "How many people work there?")
+    assert [each.quote for each in cited.citations] == ["There are 120 employees."]
+
+
+def test_of_equal_passages_the_one_that_was_asked_for_is_cited() -> None:
+    passages = [hit(1, "The pier was built in 1973."), hit(2, "The boathouse burned down in 1973.")]
+    cited = cite("1973", passages, "When did the boathouse burn down?")
+    assert [each.marker for each in cited.citations] == [2]
+
+
 def test_a_footnote_copied_from_a_document_is_dropped() -> None:
     passage = "The tower was built in 1889.[12] It is tall."
     assert (
@@ -136,6 +268,7 @@ def test_a_clause_that_shares_no_word_is_held_by_its_sentence() -> None:
         ("正式员工每年有十九天带薪年假。真好。", "正式员工每年有十九天带薪年假。[2]真好。"),
         ("十九天。", "十九天。[2]"),
         ("Thank you.", "Thank you."),
+        ("不客气！", "不客气！"),
         ("The moon is made of excellent green cheese.", "The moon is made of excellent green cheese."),
     ],
 )
@@ -175,7 +308,8 @@ def test_a_sentence_over_two_sentences_quotes_both() -> None:
         ("正式员工每年有十九天带薪年假[1]。", "正式员工每年有十九天带薪年假[2]。"),
         ("[1] 正式员工每年有十九天带薪年假。", "正式员工每年有十九天带薪年假。[2]"),
         ("[2] Staff have 27 days of paid leave. Good.", "Staff have 27 days of paid leave. [1] Good."),
-        ("Time away from work is generous [1].", "Time away from work is generous [1]."),
+        ("Employees are paid while they are away [1].", "Employees are paid while they are away [1]."),
+        ("Time away from work is generous [1].", "Time away from work is generous. [?]"),
         ("Staff have 27 days of paid leave [1][2].", "Staff have 27 days of paid leave [1]."),
     ],
 )
@@ -208,6 +342,7 @@ def test_numbers_and_names_that_are_not_in_the_passage_mark_the_sentence(written
         ("The moon is made of green cheese.", "The moon is made of green cheese. [?]"),
         ("The handbook says:", "The handbook says:"),
         ("Thank you.", "Thank you."),
+        ("不客气！", "不客气！"),
         ("Staff have 27 days of paid leave. Snow covers northern hills.", None),
     ],
 )

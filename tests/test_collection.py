@@ -403,3 +403,29 @@ def test_a_chinese_name_does_not_make_an_english_question_chinese(config: Config
     rag = opened(config, Scripted("The meeting point is the stone bridge."))
     answer = check(rag, list(rag.stream("What does 茶厂/手册.md say about yaks?")))
     assert answer.text == "Nothing about “yaks” was found in `茶厂/手册.md`."
+
+
+@pytest.mark.parametrize(
+    ("question", "documents"),
+    [
+        ("Which documents mention bicycles or the bell?", ["handbook.md", "house/rules.md"]),
+        ("Which documents mention both paid leave and the warden?", ["house/rules.md"]),
+        ("Which documents contain the word bicycles?", ["handbook.md"]),
+        ("What documents do you have on bicycles?", ["handbook.md"]),
+        ("哪些文档提到年假和安全？", ["茶厂/手册.md"]),
+        ("哪些文档提到出差或年假？", ["茶厂/手册.md"]),
+        ("哪些文档提到员工的年假？", ["茶厂/手册.md"]),
+        ("哪些文档提到茶？", ["茶厂/手册.md"]),
+        ("哪些文档与年假有关？", ["茶厂/手册.md"]),
+        ("有哪些关于年假的文档？", ["茶厂/手册.md"]),
+    ],
+)
+def test_one_of_several_topics_is_enough_and_joined_ones_are_both_wanted(
+    config: Config, question: str, documents: list[str]
+) -> None:
+    rag = opened(config, Unasked())
+    answer = check(rag, list(rag.stream(question)))
+    told = [
+        line.partition("`")[2].partition("`")[0] for line in answer.text.split("\n") if line.startswith("- ")
+    ]
+    assert sorted(told) == sorted(documents)

@@ -10,6 +10,7 @@ import pytest
 
 from rag.collection.names import Names
 from rag.collection.recognise import LONGEST, recognise
+from rag.collection.topics import alternatives
 from rag.collection.wishes import Everything, Mentions, Sides, Summary, Task, Unclear
 from rag.datatypes import Answer, Citation
 from rag.index.rows import Titled
@@ -198,3 +199,62 @@ def test_a_thing_with_a_dot_is_no_file_unless_there_are_such_files() -> None:
 def test_a_hostile_question_costs_little(question: str) -> None:
     assert asked(question[: 2 * LONGEST]) is None
     assert asked(question[:LONGEST]) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "task"),
+    [
+        ("Summarise coffee.md and tea.md", Sides(sources=("coffee.md", "tea.md"))),
+        ("总结coffee.md和tea.md", Sides(sources=("coffee.md", "tea.md"))),
+        ("Summarise coffee.md in three sentences", Summary(source="coffee.md")),
+        ("Summarise coffee.md in Chinese", Summary(source="coffee.md")),
+        ("用三句话总结coffee.md", Summary(source="coffee.md")),
+        ("简述员工手册", Summary(source="员工手册.md")),
+        ("What is in coffee.md?", Summary(source="coffee.md")),
+        ("Give me the key points of coffee.md", Summary(source="coffee.md")),
+        ("What does coffee.md contain?", Summary(source="coffee.md")),
+        ("What does coffee contain?", None),
+        ("What is in coffee?", None),
+        ("Which document is about to expire?", None),
+        ("Which files are about 10 MB?", None),
+        ("Which documents mention 30 days' notice?", Mentions(topic="30 days' notice")),
+        ("Which documents mention to-do lists?", Mentions(topic="to-do lists")),
+        ("Which documents mention courses in English?", Mentions(topic="courses in English")),
+        ("哪些文档提到了解决方案？", Mentions(topic="解决方案")),
+        ("哪些文档提到过分？", Mentions(topic="过分")),
+        ("哪些文档提到过敏？", Mentions(topic="过敏")),
+        ("哪些文档提到过期药品？", Mentions(topic="过期药品")),
+        ("哪些文档提到个人信息？", Mentions(topic="个人信息")),
+        ("哪些文档提到有关部门？", Mentions(topic="有关部门")),
+        ("哪些文档提到过加班的内容？", Mentions(topic="加班")),
+    ],
+)
+def test_what_is_asked_of_documents_is_told_from_what_is_asked_of_things(
+    question: str, task: Task | None
+) -> None:
+    assert asked(question) == task
+
+
+@pytest.mark.parametrize(
+    ("topic", "found"),
+    [
+        ("overtime or parental leave", ["overtime", "parental leave"]),
+        ("tea, coffee and milk", ["tea coffee and milk"]),
+        ("tea, coffee or milk", ["tea", "coffee", "milk"]),
+        ("both overtime and leave", ["overtime and leave"]),
+        ("the word overtime", ["overtime"]),
+        ("terms of service", ["terms of service"]),
+        ("the terms of service", ["the terms of service"]),
+        ("word processing", ["word processing"]),
+        ("1,200 employees", ["1200 employees"]),
+        ("加班和年假", ["加班 年假"]),
+        ("加班或出差", ["加班", "出差"]),
+        ("年假、加班和出差", ["年假 加班 出差"]),
+        ("年假、加班", ["年假", "加班"]),
+        ("和平", ["和平"]),
+        ("员工的福利", ["员工 福利"]),
+        ("加班这个词", ["加班"]),
+    ],
+)
+def test_a_topic_is_one_or_another_or_several_at_once(topic: str, found: list[str]) -> None:
+    assert alternatives(topic) == found

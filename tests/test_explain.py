@@ -117,6 +117,16 @@ def test_the_telling_words_of_a_question_are_its_names_and_numbers(
         ("台湾的茶园", "臺灣", True),
         ("The war began.", "warden", False),
         ("1,200 men", "1200", True),
+        ("Mr O’Brien", "O'Brien", True),
+        ("over WiFi", "Wi-Fi", True),
+        ("over Wi-Fi", "WiFi", True),
+        ("set maxTokens", "max_tokens", True),
+        ("state of the art", "state-of-the-art", True),
+        ("he had at a pinch", "data", False),
+        ("Built in 1935.", "3.5", False),
+        ("the mailing list is long", "e-mail", False),
+        ("disco opens at 9", "co-op", False),
+        ("It lasts 3.5 days", "35", False),
     ],
 )
 def test_a_word_is_found_in_any_of_its_forms(text: str, word: str, expected: bool) -> None:  # noqa: FBT001

@@ -78,6 +78,10 @@ def test_what_is_simplified_already_stays_as_it_is() -> None:
         ("24节气", "二十四节气"),
         ("一九九七年", "香港于1997年回归的那一年是一九九七年"),
         ("3", "三个月"),
+        ("USA", "the U.S.A. and Canada"),
+        ("Paris", "Paris's bridges"),
+        ("COVID-19", "COVID–19"),
+        ("13800138000", "call 138-0013-8000"),
     ],
 )
 def test_a_name_or_number_is_found_however_it_is_written(question: str, text: str) -> None:
@@ -105,6 +109,9 @@ def test_a_name_or_number_is_found_however_it_is_written(question: str, text: st
         ("一千二", "1200"),
         ("三万五", "35000"),
         ("一千零二", "1002"),
+        ("一点五万", "15000"),
+        ("1万5千", "15000"),
+        ("3亿5000万", "350000000"),
     ],
 )
 def test_a_chinese_number_has_its_value_among_the_words(written: str, value: str) -> None:
@@ -116,6 +123,33 @@ def test_another_number_is_another_word() -> None:
     assert not shares("25", "二十四")
     assert not shares("1000", "1,0001 and 10,00")
     assert "10" not in words("一")
+    assert "12" not in words("it takes 1-2 days, or 1–2 days")
+    assert "1" not in words("统一的一条河，唯一号码")
+    assert {"9", "100"} <= set(words("早上九点一百人参加"))
+    assert "106" not in words("10⁶")
+
+
+@pytest.mark.parametrize(
+    ("written", "word"),
+    [
+        ("138-0013-8000", "13800138000"),
+        ("2023-05-03", "20230503"),
+        ("2023年05月03日", "5"),
+        ("2023-05-03", "5"),
+        ("the boss's room", "boss"),
+        ("an e‑mail", "email"),
+        ("J.R.R. Tolkien", "jrr"),
+        ("J.R.R. Tolkien", "r"),
+        ("10⁶", "6"),
+    ],
+)
+def test_a_word_is_indexed_in_the_form_it_is_asked_in(written: str, word: str) -> None:
+    assert word in words(written)
+
+
+def test_one_counts_where_it_numbers_something() -> None:
+    assert shares("第1条", "第一条 加班须经批准")
+    assert shares("1楼", "一楼有餐厅")
 
 
 def test_identifiers_are_kept_whole_and_in_parts() -> None:

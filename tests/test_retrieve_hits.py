@@ -231,6 +231,8 @@ def test_each_side_of_a_comparison_is_asked_for_itself(question: str, first: str
         "How many days of leave do employees have?",
         "Who compared the results to gravity?",
         "Is it better than before?",
+        "Was the bridge built more than 100 years ago?",
+        "Is the deposit less than a month's rent?",
         "When was the bridge opened and who built it?",
         "年假有多少天？",
         "红楼梦的作者是谁？",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from rag.collection.wishes import Wish
+from rag.index.lexical import chinese_words
 
 DOCUMENTS: Final = "(?:文档|文件|资料|pdf)"
 WHICH: Final = f"(?:(?:哪些|哪几?(?:个|份|篇)|哪一(?:个|份|篇)|什么|(?:多少|几)(?:个|份|篇)?){DOCUMENTS})"
@@ -15,8 +16,8 @@ HERE: Final = (
     "|(?:知识库|索引|资料库|文档库|文件夹)[里中]?面?)*"
 )
 TALK: Final = (
-    "(?:提到|提及|提过|谈到|谈及|讲到|讲述|讲了|讲过|说到|说了|写到|写了"
-    "|涉及|讨论|介绍|描述|记载|关于|有关|包含|含有)"
+    "(?:提到|提及|提过|谈到|谈及|讲到|讲述|讲了|讲过|说到|说了|写到|写了|出现|规定了"
+    "|涉及|讨论|介绍|描述|记载|关于|有关(?!部门|单位|人员|规定|方面)|包含|含有)"
 )
 POLITE: Final = re.compile(
     r"^(?:请问|请|麻烦|劳驾|能否|能不能|可否|可以|帮忙|帮我|给我|替我|为我|你能|你可以|我想知道|我想|告诉我|[,，\s])+"
@@ -33,15 +34,18 @@ LIST: Final = tuple(
         "(?:讲|说|写|介绍|谈|关于|是关于|涉及)(?:了|的|的是)?(?:些)?(?:什么|哪些)(?:内容|方面|主题)?(?:的)?",
     )
 )
-ABOUT: Final = f"(?:都|有)*{TALK}(?:了|过)?(?:关于|有关)?"
-CONTENT: Final = "(?:(?:相关)?的?(?:内容|信息|事情|问题|方面))?"
+ABOUT: Final = f"(?:都|有)*{TALK}"
+OF: Final = re.compile("关于|有关(?!部门|单位|人员|规定|方面)")
+CONTENT: Final = "(?:(?:相关的?|的)(?:内容|信息|事情|问题|方面))?"
 MENTION: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         f"(?:在|{HERE}有)?{WHICH}(?:里面?|中|当中|之中)?(?:是)?{ABOUT}(?P<topic>.+?){CONTENT}的?",
         f"(?:有没有|有无|是否有|有)(?:哪些|什么)?{DOCUMENTS}(?:里面?|中)?{ABOUT}(?P<topic>.+?){CONTENT}的?",
         f"(?:有没有|有无|是否有|找出|找到|列出|找一下|查找|搜索)(?:一下)?(?:所有|全部|哪些)?(?:的)?"
-        f"{TALK}(?:了|过)?(?P<topic>.+?)的{DOCUMENTS}",
+        f"{TALK}(?P<topic>.+?)的{DOCUMENTS}",
+        f"(?:{HERE}有)?{WHICH}(?:[与和跟])(?P<topic>.+?)(?:有关|相关)(?:系|联)?的?",
+        f"(?:{HERE}有)?哪些(?:关于|有关)(?P<topic>.+?)的{DOCUMENTS}",
         f"{HERE}(?:关于|提到|涉及|有关)(?P<topic>.+?)的{DOCUMENTS}有(?:哪些|多少(?:个|份|篇)?|几(?:个|份|篇))",
         f"(?P<topic>.+?)在{WHICH}(?:里面?|中)?(?:被)?(?:提到|提及|讲到|说到|谈到|出现)过?了?",
         f"(?P<topic>.+?)出现在{WHICH}(?:里面?|中)?过?了?",
@@ -52,12 +56,12 @@ NOT_A_TOPIC: Final = re.compile(  # no list tells what documents lack
     r"^(?:的|什么|哪些|谁|它|这个|那个|其他|其它)|需要|必须|应该|应当"
     r"|(?:但是?|而|却|又|并|，)(?:没有?|不|未)(?:有|被)?(?:提|讲|说|谈|涉及|包含|包括|含|出现)|除了.+(?:以外|之外|外)"
 )
-SHORT: Final = "(?:用(?:中文|英文)|简单|简要|简短|大致|大概|快速|帮忙|地|来)*"
+SHORT: Final = "(?:用(?:中文|英文|[一两二三四五几\\d]+句话)|简单|简要|简短|大致|大概|快速|帮忙|地|来)*"
 GIST: Final = "(?:的)?(?:主要|核心|全部|大致|大概|整个)?(?:内容|要点|大意|大概|重点|主旨|概要|全文)?"
 SUMMARY: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        f"{SHORT}(?:做一?个?)?(?:总结|概括|概述|归纳|摘要|综述)(?:和?(?:概括|归纳))?(?:一下子?|下|出|一遍)?"
+        f"{SHORT}(?:做一?个?)?(?:总结|概括|概述|归纳|摘要|综述|简述)(?:和?(?:概括|归纳))?(?:一下子?|下|出|一遍)?"
         f"(?P<name>.+?){GIST}",
         f"(?:把|将|对)(?P<name>.+?){GIST}{SHORT}(?:进行|做一?[个下]?|作一?个?)?"
         "(?:总结|概括|概述|归纳)(?:一下|下)?",
@@ -100,14 +104,24 @@ def read(question: str) -> Iterator[Wish]:
         yield Wish(kind="list")
     for pattern in MENTION:
         found = pattern.fullmatch(asked)
-        if found and not NOT_A_TOPIC.search(found["topic"]):
-            yield Wish(kind="mention", topic=found["topic"])
+        topic = _topic(found["topic"]) if found else ""
+        if topic and not NOT_A_TOPIC.search(topic):
+            yield Wish(kind="mention", topic=topic)
     for patterns, sure in ((SUMMARY, True), (TOLD, False)):
         for pattern in patterns:
             if found := pattern.fullmatch(asked):
+                for first, second in _pairs(found["name"]) if sure else ():
+                    yield Wish(kind="about", names=(first, second), sure=False)
                 yield Wish(kind="summary", names=(found["name"],), sure=sure)
     yield from _said(asked)
     yield from _compared(asked)
+
+
+def _topic(said: str) -> str:
+    """Return it without what belongs to the verb before it: 提到了, 提到过关于."""
+    if said[:1] in {"了", "过"} and chinese_words(said)[0] == said[0]:
+        said = said[1:]
+    return OF.sub("", said, count=1) if OF.match(said) else said
 
 
 def _said(asked: str) -> Iterator[Wish]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from rag.collection.names import is_document
 from rag.collection.wishes import Wish
 
 
@@ -21,7 +22,7 @@ HERE: Final = (
 TALK: Final = (
     r"(?:(?:talks?|speaks?) (?:about|of)|mentions?|discuss(?:es)?|deals? with|refers? to|covers?|describes?"
     r"|explains?|(?:is|are) about|say(?:s)? (?:something|anything) (?:about|on|of)"
-    r"|(?:have|has|contains?) (?:something|anything|information) (?:about|on)"
+    r"|(?:have|has|contains?) (?:something|anything|information) (?:about|on)|contains?"
     r"|(?:talking|speaking) (?:about|of)|mentioning|discussing|dealing with|referring to|covering|describing"
     r"|about|concerning|regarding)"
 )
@@ -30,6 +31,10 @@ POLITE: Final = _rule(
     r"|(?:i would|i'd) like (?:you to )?|i want (?:you to )?|let me know |tell me )+"
 )
 TAIL: Final = _rule(r"(?:[\s,]*\b(?:please|for me|thanks|thank you|briefly|in short|at all))*[\s?.!,;:]*$")
+HOW_LONG: Final = _rule(
+    r" in (?:detail|english|chinese"
+    r"|(?:an?|one|two|three|four|five|a few|\d+) (?:short )?(?:words?|sentences?|paragraphs?|points?))$"
+)
 THERE: Final = (
     rf"do (?:you|i|we) (?:have|know|see)|are there|are (?:indexed|loaded|available|{HERE})"
     rf"|(?:have|did) (?:you|i|we) (?:read|index(?:ed)?|load(?:ed)?|add(?:ed)?|upload(?:ed)?|given? you)"
@@ -58,6 +63,7 @@ MENTION: Final = tuple(
         rf"{TALK} (?P<topic>.+)",
         rf"(?:is|are) there (?:any |an? )?{DOCUMENTS} (?:(?:that|which) )?{TALK} (?P<topic>.+)",
         rf"do (?:you|we|i) have (?:any |an? )?{DOCUMENTS} on (?P<topic>.+)",
+        rf"(?:which|what) {DOCUMENTS} do (?:you|we|i) have (?:on|about|for) (?P<topic>.+)",
         rf"do (?:you have )?any (?:of (?:the|these|my|your) )?{DOCUMENTS} (?:(?:that|which) )?"
         rf"{TALK} (?P<topic>.+)",
         rf"in (?:which|what|how many) {DOCUMENTS} (?:is|are|was|were) (?P<topic>.+?) "
@@ -69,7 +75,7 @@ MENTION: Final = tuple(
 NOT_A_TOPIC: Final = _rule(  # no list tells what documents lack
     r"^(?:each other|one another|itself|themselves|it|them|that|this)$|^neither\b"
     r"|(?<!\bwith )\b(?:but|and) (?:not|never|without)\b|\bbut (?:do|does)(?: not|n't)\b"
-    r"|\b(?:except|excluding)\b"
+    r"|\b(?:except|excluding)\b|^to\s|^\d+ ?(?:[kmg]b|pages?|days?|weeks?|months?|years?)(?: old)?$"
 )
 SHORT: Final = r"(?:short |brief |quick |concise |detailed |one[- ]paragraph |overall )?"
 SUMMARY: Final = tuple(
@@ -77,7 +83,7 @@ SUMMARY: Final = tuple(
     for pattern in (
         r"(?:briefly |shortly )?(?:summari[sz]e|sum up|recap) (?P<name>.+)",
         rf"(?:give|write|show|make|provide|get|have|create)? ?(?:me )?(?:an? |the )?{SHORT}"
-        r"(?:summary|overview|synopsis) (?:of|for) (?P<name>.+)",
+        r"(?:summary|overview|synopsis|(?:key|main) points) (?:of|for|in|from) (?P<name>.+)",
         r"tl;?dr(?: of|:)? (?P<name>.+)",
     )
 )
@@ -85,7 +91,9 @@ TOLD: Final = tuple(
     _rule(pattern)
     for pattern in (
         r"what(?: is|'s| are) (?P<name>.+?)(?: all)? about",
-        r"what does (?P<name>.+?) (?:say|cover|contain|deal with|talk about|describe|discuss)",
+        r"what does (?P<name>.+?) (?:say|talk about)",
+        r"what does (?P<document>.+?) (?:cover|contain|deal with|describe|discuss)",
+        r"what(?: is|'s) (?:written )?in (?P<document>.+)",
     )
 )
 SAID: Final = _rule(
@@ -120,12 +128,17 @@ def read(question: str) -> Iterator[Wish]:
         found = pattern.fullmatch(asked)
         if found and not NOT_A_TOPIC.search(found["topic"]):
             yield Wish(kind="mention", topic=found["topic"])
+    short = HOW_LONG.sub("", asked)
     for pattern in SUMMARY:
-        if found := pattern.fullmatch(asked):
+        if found := pattern.fullmatch(short):
+            for first, second in _pairs(found["name"]):
+                yield Wish(kind="about", names=(first, second), sure=False)
             yield Wish(kind="summary", names=(found["name"],))
     for pattern in TOLD:
-        if found := pattern.fullmatch(asked):
-            yield Wish(kind="summary", names=(found["name"],), sure=False)
+        if found := pattern.fullmatch(short):
+            document = found.groupdict().get("document", "")
+            if not document or is_document(document):  # coffee, too, may contain something
+                yield Wish(kind="summary", names=(document or found["name"],), sure=False)
     yield from _said(asked)
     yield from _compared(asked)
 

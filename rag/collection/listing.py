@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Final, Literal
 from rag.cite import citation_of
 from rag.collection.route import Asked, Route
 from rag.collection.says import code, counted, say, types
+from rag.collection.topics import alternatives
 from rag.datatypes import Citation, Event, Hit, Scope
 from rag.evidence import support
+from rag.index.lexical import HAN, plain
 from rag.index.rows import Titled
 from rag.render import place
 from rag.retrieve import ranked
@@ -41,6 +43,7 @@ ALL_WORDS: Final = 0.999
 LEAD: Final = 0.03  # of a cosine
 ACROSS: Final = 0.2  # the score from which on a passage in the other script is close
 NEAREST: Final = 3  # passages shown where no document mentions it
+HAN_CHARACTER: Final = re.compile(rf"[{HAN}]")
 SENTENCE: Final = re.compile(r"[.!?。！？；:：]\W*$")
 
 
@@ -62,8 +65,7 @@ class Listing(Route):
         self._where = where
 
     def events(self) -> Iterator[Event]:
-        index, embedder = self.rag.index, self.rag.embedder
-        hits = ranked(self.topic, index=index, embedder=embedder, depth=DEPTH, scope=self._where)
+        hits = self._hits()
         found = self._by_document(hits)
         if not found:
             text = say(self.spoken, "none", topic=self.topic)
@@ -75,6 +77,17 @@ class Listing(Route):
         yield from self.token(text)
         citations = tuple(map(self._cited, numbered))
         yield self.answer(text, citations=citations, hits=tuple(numbered))
+
+    def _hits(self) -> list[Hit]:
+        """Return the hits of each topic that would do, a passage once: where it holds the most of one."""
+        index, embedder = self.rag.index, self.rag.embedder
+        best: dict[str, Hit] = {}
+        for topic in alternatives(self.topic):
+            for hit in ranked(topic, index=index, embedder=embedder, depth=DEPTH, scope=self._where):
+                known = best.get(hit.passage.id)
+                if known is None or (known.covered or 0.0) < (hit.covered or 0.0):
+                    best[hit.passage.id] = hit
+        return sorted(best.values(), key=lambda hit: hit.score, reverse=True)
 
     def _by_document(self, hits: Sequence[Hit]) -> list[Found]:
         """Return those that mention it, then those that are close, each the best first."""
@@ -168,7 +181,10 @@ class Inventory(Route):
 
 def talks_of(topic: str, hit: Hit, embedder: Embedder) -> Literal["mention", "close"] | None:
     """Tell whether a passage, found for a topic, mentions it or is close to it in meaning."""
-    if (hit.covered or 0.0) >= ALL_WORDS:
+    if (hit.covered or 0.0) >= ALL_WORDS or any(
+        len(each) == 1 and HAN_CHARACTER.fullmatch(each) and each in plain(hit.passage.text)
+        for each in alternatives(topic)  # a lone character is no word where others stand beside it
+    ):
         return "mention"
     gate, script = GATES.get(embedder.name), script_of(topic)
     if gate is None or hit.dense is None:

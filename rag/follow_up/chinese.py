@@ -29,6 +29,13 @@ INDEX: Final = {"前者": 0, "后者": 1, "最后一": -1} | {
 }
 ASKS_WHO: Final = re.compile(r"谁|哪位|什么人|叫什么")
 ASKS: Final = re.compile(r"谁|什么|哪(?![里儿年天])")  # for what the answer names
+WHO_IS: Final = re.compile(r"([^的，,是谁？?]{2,8})是谁\W*$")
+TELLS: Final = frozenset({"是", "为", "叫", "有", "包括"})  # leads to what an answer names
+LENGTHS_OF_NAMES: Final = range(2, 5)
+MOST_LEADING: Final = 12  # characters before that
+CORRECTS: Final = re.compile(
+    r"(?:不是|不对)?[，, ]*我(?:刚才)?是?(?:说|问|指|想问)的?是|你?确定吗|出处(?:呢|是|在哪|\W*$)"
+)
 PRONOUN: Final = re.compile(
     r"(?<![其吉排])[他她它](?!人|乡|国)们?的?|(?<![尤极与土莫何])其(?![他它她实中余次间事])"
 )
@@ -62,7 +69,11 @@ def depends(question: str) -> bool:
     if IN_LIST.search(question) or POINTER.search(question):
         return True
     rest = LEAD.sub("", question)
-    if SHORT.match(rest) or any(_is_free(rest, found) for found in PRONOUN.finditer(rest)):
+    if (
+        CORRECTS.match(rest)
+        or SHORT.match(rest)
+        or any(_is_free(rest, found) for found in PRONOUN.finditer(rest))
+    ):
         return True
     if not QUESTION.search(rest):
         return re.search(r"呢\W*$", rest) is not None or len(re.findall(r"\w", rest)) <= MOST_FRAGMENT
@@ -119,19 +130,49 @@ def resolved(question: str, before: str, answer: str) -> str:
     found, pair = IN_LIST.search(rest), PAIR.search(ORDER.sub("", LEAD.sub("", before)))
     if found and found.lastindex and (index := INDEX.get(found[found.lastindex])) is not None:
         two = pair and "、" not in before and index in {0, 1, -1}
-        items = list(pair.groups()) if pair and two else listed(answer)
+        items = list(pair.groups()) if pair and two else listed(_told(answer))
         return picked(rest, found, index, items)
     if pronoun := next((each for each in PRONOUN.finditer(rest) if _is_free(rest, each)), None):
-        asked = pronoun[0][0] in "他她" and ASKS_WHO.search(before)
-        meant = _short(answer) if asked else _thing(before)
+        person = pronoun[0][0] in "他她"
+        named = WHO_IS.match(LEAD.sub("", before)) if person else None
+        asked = person and ASKS_WHO.search(before)
+        told = _short(answer) if asked else ""
+        meant = told if _is_person(told) else _named(named) or told or ("" if asked else _thing(before))
         end = "的" if meant and (pronoun[0].endswith("的") or pronoun[0] == "其") else ""
         return rest[: pronoun.start()] + meant + end + rest[pronoun.end() :] if meant else ""
     return _exchanged(rest, before)
 
 
+def _named(found: re.Match[str] | None) -> str:
+    """Return who it is that was asked about by name, not by what they are."""
+    name = found[1] if found else ""
+    return "" if _is_role(name) else name
+
+
+def _is_role(name: str) -> bool:
+    roles = _words("n") - _words("nr") | HAN_RELATIONAL
+    return all(word in roles for word in chinese_words(name))
+
+
+def _is_person(name: str) -> bool:
+    return len(name) in LENGTHS_OF_NAMES and not _is_role(name)
+
+
+def _told(answer: str) -> str:
+    """Return what an answer names, as of 公司有财务部和人事部."""
+    words = chinese_words(answer)
+    for at, word in enumerate(words):
+        before = "".join(words[:at])
+        if len(before) > MOST_LEADING or re.search(r"[，。、：:]", before):
+            break
+        if word in TELLS and len(before) > 1 and "".join(words[at + 1 : at + 2]).isalnum():
+            return "".join(words[at + 1 :])
+    return answer
+
+
 def _short(answer: str) -> str:
     """Return an answer that only names what it was asked for."""
-    name = answer.rstrip("。！ ")
+    name = _told(answer).rstrip("。！ ")
     return name if len(name) <= MOST_NAME and not re.search(r"[，,。；]", name) else ""
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from rag.follow_up.empty_words import AUXILIARY, FUNCTION, RELATIONAL
 from rag.follow_up.listed import listed, picked
+from rag.sentences import sentence_spans
 
 SMALL: Final = rf"(?:{'|'.join(FUNCTION)})\b"
 ARTICLES: Final = frozenset({"the", "a", "an"})
@@ -21,10 +22,12 @@ ORDERS: Final = re.compile(
 )
 # "it" that stands for nothing
 EXPLETIVE: Final = re.compile(
-    r"\b(?:is|was|be) it (?:\w+ ){1,2}?(?=(?:to|that|for|if|whether)\b)"
+    r"\b(?:is|was|be) it (?:\w+ ){1,2}?"
+    r"(?=(?:to (?!(?:the|an?|my|our|your|this)\b)|that|if|whether)\b|for\b.* to\b)"
     r"|\bit (?:is|was) \w+ (?=(?:to|that)\b)"
     r"|\bit (?:takes?|costs?|means?|matters?)(?: [\w']+){0,3}? (?=(?:to|when|that|if)\b)"
     r"|\bit (?:rains?|snows?|thunders?|freezes|is (?:raining|snowing|cold|hot|windy|dark|late))\b"
+    r"|\b(?:is|was) it (?:raining|snowing|windy|dark|(?:cold|hot|warm) in)\b"
     r"|\bwhat time (?:is|was) it\b",
     re.IGNORECASE,
 )
@@ -40,12 +43,13 @@ ASKS: Final = re.compile(r"\b(?:who|whom|whose|which|what)\b", re.IGNORECASE)  #
 PRONOUN: Final = re.compile(r"\b(it|they|them|he|him|she|its|their|theirs|his|hers?)\b", re.IGNORECASE)
 PERSONAL: Final = frozenset({"he", "him", "his", "she", "her", "hers"})
 POSSESSIVE: Final = frozenset({"its", "their", "his", "her"})
+VERBS: Final = "(?:does|has|was|happens|means|works|takes|lasts|starts|begins|ends|opens|closes)"
 ANTECEDENT: Final = re.compile(
     rf"\b(?i:the|an?|each|every|any|no|my|your|our|some|all|most|many)\s+(?!(?i:{UNIT})\b)[\w'-]+"
     r"|(?<=\s)[A-Z][\w'-]+"
     r"|\b(?i:do|does|did|is|are|was|were|can|may|must|should|will)\s+"
     rf"(?!(?i:{SMALL}))[a-z]{{3,}}"
-    r"|\b[a-z]{3,}(?<![su])s\b"
+    rf"|\b(?!{VERBS}\b)[a-z]{{3,}}(?<![su])s\b"
 )
 POINTER: Final = re.compile(
     r"\bthese\b|\bthose\b(?!\s+(?:who|that|with|which|whose|of|in|under|over)\b)"
@@ -78,14 +82,23 @@ ABOUT: Final = re.compile(r"(?:what|how) about\s+", re.IGNORECASE)
 CONTINUED: Final = re.compile(
     r"(?:what|how) about\b|what if(?: [\w']+){1,3}\W*$"
     r"|(?:tell me |say |give me |any |anything |something )?more\b(?: details?| about.*)?\W*$"
+    r"|(?:no|sorry)?\W*i(?: only| just)? (?:mean|meant|was asking|asked)(?: [\w'-]+){0,5}\W*$"
+    r"|not the .+, the\b"
+    r"|(?:(?:can|could) you |please )?(?:elaborate|explain further|be more (?:specific|precise))\W*$"
+    r"|are you sure\W*$"
     r"|which (?:one |two |of \w+ )?(?:is|are|was|were|costs?|has|comes)"
     r"(?: the| more| most| less| least)* [\w']+\W*$"
     rf"|(?:{'|'.join(sorted(AUXILIARY))}) (?:(?:the|an?|my|your|our) )?\w+\W*$",  # "Does the Heron?"
     re.IGNORECASE,
 )
 MOST_FRAGMENT: Final = 4  # words of a phrase without a verb
+FULL_NAME: Final = re.compile(r"(?!(?:The|An?) )[A-Z][\w'-]+(?: [A-Z][\w'.-]*)+")
 NAME: Final = r"[A-Z][\w'-]*(?: (?:of |de |von |van )?[A-Z0-9][\w'-]*)*"
 PHRASE: Final = re.compile(rf"\b(?:the |an? )?{NAME}|\b(?:the|an?)(?: (?!{SMALL})[a-z][\w-]*){{1,3}}")
+ROLES: Final = frozenset(
+    {"president", "ceo", "chair", "chairman", "secretary", "minister", "mayor", "captain", "coach", "editor"}
+    | {"officer", "principal", "dean", "king", "queen"}
+)
 JOINTS: Final = r"(?:and|or|with|versus|vs\.?|from|to|differs? from|compares? (?:to|with))"
 NO_THING: Final = r"(?!(?:and|or|with|from|to|between|of|about|for|in|than|differs?|compares?)\b)"
 SOME_WORDS: Final = (  # neither joints nor verbs
@@ -188,8 +201,15 @@ def _put(question: str, pronoun: re.Match[str], meant: str) -> str:
 def _person(before: str, answer: str) -> str:
     """Return whom the answer names, where it was asked for; else whom the question names."""
     asked = re.search(r"\b(?:who|whom|whose|which)\b", before, re.IGNORECASE)
+    named = re.search(rf"\b(?i:who (?:is|was|are|were)) ({NAME})\W*$", before)
+    if named and not (FULL_NAME.fullmatch(answer.strip(" .")) or _is_role(named[1])):
+        return named[1]
     names = [name for name in _names(answer) if name not in before] if asked else _names(before)
     return names[0] if len(names) == 1 else ""
+
+
+def _is_role(name: str) -> bool:
+    return not {word.lower() for word in name.split()}.isdisjoint(RELATIONAL | ROLES)
 
 
 def _names(text: str) -> list[str]:
@@ -199,7 +219,7 @@ def _names(text: str) -> list[str]:
 
 def _thing(before: str) -> str:
     """Return the only thing that the question names."""
-    things = _phrases(before)
+    things = _phrases(before) if len(sentence_spans(before)) == 1 else []
     return things[0] if len(things) == 1 else ""
 
 
@@ -217,6 +237,8 @@ def _phrases(text: str) -> list[str]:
 def _phrase(text: str, found: re.Match[str]) -> str:
     """Return the noun phrase at `found` without the verb after it; nothing where it is a measure."""
     article, *words = found[0].split()
+    if found[0][-1:].isalnum() and words and words[-1][0].isupper() and _is_cut(text, found):
+        return ""
     if article not in ARTICLES:
         return found[0]
     kept = [word for number, word in enumerate(words) if not number or word not in RELATIONAL]
@@ -224,6 +246,15 @@ def _phrase(text: str, found: re.Match[str]) -> str:
     if ends and len(kept) > 1 and re.search(r"\b(?:do|does|did) $", text[: found.start()]):
         kept.pop()
     return "" if re.fullmatch(UNIT, kept[0]) else " ".join([article, *kept])
+
+
+def _is_cut(text: str, found: re.Match[str]) -> bool:
+    """Tell whether a noun follows the name, which only says which: the London office."""
+    word = re.match(r" ([a-z][\w-]*)(\W*$)?", text[found.end() :])
+    if not word or word[1] in FUNCTION | RELATIONAL or word[1].endswith("ed"):
+        return False
+    asks = re.search(r"\b(?:do|does|did|can|could|will|would|should|must|may) $", text[: found.start()])
+    return not (word[2] is not None and asks)
 
 
 def _exchanged(fragment: str, before: str) -> str:

