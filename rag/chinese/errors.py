@@ -25,7 +25,7 @@ ERRORS: Final = {
     "no indexed document is of type {name}; there are: {path}": (
         "没有 {name} 类型的已索引文档；现有：{path}"
     ),
-    "the question is no text but {kind}; pass a str": "问题不是文本，而是 {kind}；请传入 str",
+    "the question is no text but {kind}; pass a str": "问题不是文本，而是 {kind}；请传入字符串",
     "{day} is no day; write it as 2024-01-31": "{day} 不是日期；请写成 2024-01-31 的形式",
     "no day lies between {since} and {until}; swap them": "{since} 与 {until} 之间没有日子；请对调",
     # the engine and its model
