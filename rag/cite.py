@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
+from rag.citations import citations_of
 from rag.claims import claims_nothing, is_yes_or_no, led_to
-from rag.datatypes import Box, Citation, Hit, Passage
-from rag.evidence import ALL, ENOUGH, Held, Nearness, Span, features, unnumbered
-from rag.markers import MARKER, clauses, markers, points_to, unmarked
+from rag.datatypes import Citation, Hit, Passage
+from rag.evidence import ALL, ENOUGH, Held, Nearness, Span, unnumbered
+from rag.features import features
+from rag.markers import MARKER, clauses, marked_sentences, markers, points_to, unmarked
 from rag.quantities import counts
 from rag.refuse import refusal, refuses
-from rag.sentences import sentence_spans
 
 UNFINISHED: Final = re.compile(r"(?:\s+|\s*[\[［【][\d\s,，、]{0,20})\Z")
-TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
 WIDE_ENDS: Final = "。！？；”」』）"  # no space belongs after these
 UNSUPPORTED: Final = "[?]"  # after a sentence that no passage holds
 LEAST: Final = 0.3  # share of a sentence's words below which a marker is wrong, if another passage has enough
@@ -64,6 +64,15 @@ class Citer:
         self._code = False  # inside backquotes, where [0] is an index
         self.unsupported: list[str] = []
 
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        return features(self._question)
+
+    @cached_property
+    def _told(self) -> dict[int, float]:
+        """Return how much of the question each passage holds."""
+        return {number: held.best_span(self._question).score for number, held in self.held.items()}
+
     def feed(self, piece: str) -> str:
         return "".join(self._feed(character) for character in piece)
 
@@ -93,7 +102,7 @@ class Citer:
         return self._pass_on(text)
 
     def _pass_on(self, text: str) -> str:
-        sentence, *later = _sentences(self._sentence + text) or [""]
+        sentence, *later = marked_sentences(self._sentence + text) or [""]
         if not later:
             self._sentence += text
             return text
@@ -127,7 +136,10 @@ class Citer:
         if marked or not WORD.search(sentence) or refuses(sentence):
             return ""
         space = "" if sentence.rstrip()[-1:] in WIDE_ENDS else " "
-        numbers = self._telling(ahead) if bare else self._holding(ahead, plain) or self._best(plain)
+        if bare:
+            numbers = self._telling(ahead)
+        else:
+            numbers = self._holding(ahead, plain) if ahead else self._best(plain)
         if numbers:
             return space + "".join(f"[{number}]" for number in numbers)
         if not (refuted or ahead or bare or self._claims(plain)):
@@ -181,16 +193,16 @@ class Citer:
         """Yield the passages by how much of the sentence they hold, then by how much of the question."""
 
         def rank(each: tuple[int, Span]) -> tuple[float, ...]:
-            asked = self.held[each[0]].best_span(self._question).score
-            return (-each[1].score, -(each[1].nearness or 0.0), -asked)
+            return (-each[1].score, -(each[1].nearness or 0.0), -self._told[each[0]])
 
         yield from sorted(((at, held.best_span(sentence)) for at, held in self.held.items()), key=rank)
 
     def _itself(self, sentence: str) -> str:
         """Return what a short answer says beside the question: 120, of "1. 120 people" who were asked for."""
         said = led_to(unnumbered(sentence))
-        asked = features(self._question)
-        rest = [word for word in said.split() if counts(word) or not features(word) <= asked]
+        if not counts(said):
+            return said
+        rest = [word for word in said.split() if counts(word) or not features(word) <= self._asked]
         return " ".join(rest) if any(map(counts, rest)) else said
 
     def _is_whole(self, sentence: str) -> bool:
@@ -230,71 +242,3 @@ def _held(passage: Passage, question: str, nearness: Nearness | None) -> Held:
 
     title = f"{passage.source} {passage.heading} {question}"
     return Held(passage.text, title=title, nearness=near if nearness else None)
-
-
-def citations_of(
-    text: str, by_marker: dict[int, Passage], held: dict[int, Held], question: str = ""
-) -> Iterator[Citation]:
-    """Yield where each true marker points: to what holds its clause, or else the sentence.
-
-    A marker of a bare yes or no points to what holds most of the question.
-    """
-
-    def points(found: re.Match[str]) -> bool:
-        return found[1].isdigit() and int(found[1]) in by_marker
-
-    seen: set[tuple[int, int]] = set()
-    sentences = _sentences(text)
-    for sentence in sentences:
-        bare = len(sentences) == 1 and is_yes_or_no(unmarked(sentence, points), question)
-        pieces = [(clause, marked) for clause, marked in clauses(sentence, points) if marked]
-        for clause, marked in pieces:
-            said = question if bare else clause if len(pieces) > 1 else unmarked(sentence, points)
-            for number in sorted(marked):
-                span = held[number].best_span(said)
-                if not span.score and span.nearness is None:
-                    span = held[number].best_span(unmarked(sentence, points))
-                if (number, span.start) not in seen:
-                    seen.add((number, span.start))
-                    yield citation_of(number, by_marker[number], span.start, span.end)
-
-
-def citation_of(marker: int, passage: Passage, start: int, end: int) -> Citation:
-    return Citation(
-        marker=marker,
-        document=passage.source,
-        page=_page(passage, passage.start + start),
-        quote=passage.text[start:end],
-        start=passage.start + start,
-        end=passage.start + end,
-        unit=passage.unit,
-        part=passage.part,
-        cells=passage.cells,
-        boxes=boxes_of(passage, passage.start + start, passage.start + end),
-        confidence=passage.confidence,
-        also=passage.also,
-    )
-
-
-def boxes_of(passage: Passage, start: int, end: int) -> tuple[Box, ...]:
-    """Return the boxes of a passage's lines that `document.text[start:end]` touches."""
-    lines = [line for line in passage.regions if line.start < end and start < line.end]
-    return tuple(line.box for line in lines if line.box)
-
-
-def _page(passage: Passage, offset: int) -> int | None:
-    """Return the page of an offset into the document."""
-    begun = [number for number, start in passage.later_pages if start <= offset]
-    return begun[-1] if begun else passage.page
-
-
-def _sentences(text: str) -> list[str]:
-    """Cut the text into sentences, space included; a marker belongs to the sentence it follows."""
-    sentences, start = [], 0
-    for _, end in sentence_spans(text):
-        if end > start:
-            following = TRAILING_MARKERS.match(text, end)
-            end = following.end() if following else end
-            sentences.append(text[start:end])
-            start = end
-    return sentences

@@ -99,13 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_why(each)
         add_scope(each)
     add("ui", ui, "serve the web UI")
-    models = add("models", models_command, "list, fetch and convert, or describe models")
-    actions = models.add_subparsers(required=True, dest="action", metavar="ACTION")
-    for action, summary in MODEL_ACTIONS.items():
-        acting = actions.add_parser(
-            action, help=summary, description=summary, parents=[settings], allow_abbrev=False
-        )
-        acting.add_argument("name", nargs="?", help="of a model; by default those in the settings")
+    _add_models(add("models", models_command, "list, fetch and convert, or describe models"), settings)
     add("doctor", doctor, "say what is installed, what is wrong and how to mend it")
     add_benchmark(
         add("benchmark", benchmark, "time the first word and decoding, the embedder, or a large index")
@@ -119,6 +113,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--questions", type=_count, default=0, metavar="N", help="at most N of each kind of each set (0: all)"
     )
     return parser
+
+
+def _add_models(parser: argparse.ArgumentParser, settings: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
+    for action, summary in MODEL_ACTIONS.items():
+        acting = actions.add_parser(
+            action, help=summary, description=summary, parents=[settings], allow_abbrev=False
+        )
+        acting.add_argument("name", nargs="?", help="of a model; by default those in the settings")
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

@@ -26,16 +26,14 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from rag.index.lexical import HAN, NUMBER, NUMERALS, plain, words
+from rag.features import COUNTING, features
+from rag.index.lexical import plain
 from rag.index.small_words import SMALL
 from rag.prompt import Language, language
 from rag.quantities import (
-    MEASURES,
     TOO_COMMON,
-    UNIT_NAMES,
     amounts,
     claimed_across,
-    in_digits,
     magnitudes,
     measures,
     numbers,
@@ -49,13 +47,8 @@ Nearness: TypeAlias = Callable[[str, Sequence[str]], Sequence[float]]
 
 ENOUGH: Final = 0.5  # share of a sentence's words from which on a span holds it
 ALL: Final = 1.0
-COUNTING: Final = f"{NUMERALS}十百千万亿"
 ENDS: Final = " \t\n.。!！"
 PAIR_COST: Final = 0.15  # a second sentence must add more than this to be quoted, too
-SUFFIX: Final = re.compile(r"(?<=\w{3})(?:ing|edly|ed|ies|es|ly|s|y|e)$")
-LONE_CHARACTER: Final = re.compile(rf"[{HAN}]")  # its pairs say what it belongs to
-TELLS_NOTHING: Final = frozenset({"answer", "both", "答案"})
-COUNTED: Final = re.compile(rf"[{COUNTING}]+(?:[{MEASURES}]|分钟)?")
 ORDINAL: Final = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
 NUMBERED: Final = re.compile(r"\A\s*\(?\d{1,2}(?:\.(?!\d)|[)、）])\s*")  # of a list
 NAME: Final = re.compile(r"(?<![^\W\d_])[A-Z][\w’'-]*[^\W_]")
@@ -245,45 +238,12 @@ def _long_words(text: str) -> Iterator[str]:
     return (word for word in found if len(word) > PREFIX and word not in SMALL)
 
 
-def features(text: str, *, values: bool = True) -> frozenset[str]:
-    """Return the words that count: stems of Latin ones, words and pairs of Chinese characters, numbers.
-
-    Twelve is 12, and 3 million are 3000000; of 十二 the `values` are all, or the characters count, too.
-    """
-    found = (
-        word if LONE_CHARACTER.fullmatch(word) else UNIT_NAMES.get(word, word)
-        for word in words(in_digits(text))
-    )
-    counted = frozenset(found) - SMALL - TELLS_NOTHING
-    words_alone = (word for word in counted if not LONE_CHARACTER.fullmatch(word))
-    telling = frozenset(word for word in words_alone if not (values and _is_counted(word))) or counted
-    return frozenset(map(_stem, telling))
-
-
-def _stem(word: str) -> str:
-    """Take the endings off, one after the other: buildings, building, build."""
-    while (shorter := SUFFIX.sub("", word)) != word:
-        word = shorter
-    return word
-
-
-def _is_counted(word: str) -> bool:
-    """Tell whether a Chinese word is a number, with or without a unit: its value is a word, too."""
-    return COUNTED.fullmatch(word) is not None and NUMBER.search(word) is not None
-
-
 def _verbatim(sentence: str) -> re.Pattern[str]:
     """Return what finds the sentence in a text, but 九天 not in 十九天 and 27 not in 27.5."""
     said = sentence.strip(ENDS)
     before = f"(?<![{COUNTING}])" if said[:1] in COUNTING else r"(?<![A-Za-z0-9])(?<!\d[.,])"
     after = f"(?![{COUNTING}])" if said[-1:] in COUNTING else r"(?![A-Za-z0-9]|[.,]\d)"
     return re.compile(before + re.escape(said) + after)
-
-
-def support(sentence: str, span: str) -> float:
-    """Return the share, 0 to 1, of the sentence's words that the span holds."""
-    wanted = features(sentence)
-    return len(wanted & features(span)) / len(wanted) if wanted else 0.0
 
 
 def _names(sentence: str) -> Iterator[str]:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from rag.datatypes import Hit
+from rag.sentences import sentence_spans
 
 Pointing: TypeAlias = Callable[[re.Match[str]], bool]  # whether a number in brackets is a marker
 
 MARKER: Final = re.compile(r"[\[［【]\s*(\d+(?:\s*[,，、]\s*\d+)*)\s*[\]］】]")
+TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
 CODE: Final = re.compile(r"`[^`]*`")
 YEAR: Final = 1000  # a number in brackets from here on is never a marker: [2015], 〔2023〕
 WORD: Final = re.compile(r"\w")
@@ -64,3 +66,15 @@ def clauses(sentence: str, points: Pointing) -> Iterator[tuple[str, set[int]]]:
 def _without_code(text: str) -> str:
     """Return the text with blanks for what stands in backquotes, where [0] is an index."""
     return CODE.sub(lambda found: " " * len(found.group()), text)
+
+
+def marked_sentences(text: str) -> list[str]:
+    """Cut the text into sentences, space included; a marker belongs to the sentence it follows."""
+    sentences, start = [], 0
+    for _, end in sentence_spans(text):
+        if end > start:
+            following = TRAILING_MARKERS.match(text, end)
+            end = following.end() if following else end
+            sentences.append(text[start:end])
+            start = end
+    return sentences

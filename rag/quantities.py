@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from rag.index.lexical import DIGITS, NUMBER, NUMERALS, numeral_value, plain
-from rag.index.lexical import THOUSANDS as COMMAS
+from rag.index.lexical import DIGITS, NUMBER, NUMERALS, THOUSANDS, numeral_value, plain
 from rag.prompt import Language
 
 ARABIC: Final = re.compile(r"(?<!\d)\d++(?:\.\d++)?")
@@ -30,14 +29,14 @@ seventeen eighteen nineteen
 FROM_TWENTY: Final = "twenty thirty forty fifty sixty seventy eighty ninety"
 UNITS: Final = {word: number for number, word in enumerate(BELOW_TWENTY.split())}
 TENS: Final = {word: 10 * ten for ten, word in enumerate(FROM_TWENTY.split(), start=2)}
-THOUSANDS: Final = {
+POWERS: Final = {
     "hundred": 10**2,
     "thousand": 10**3,
     "million": 10**6,
     "billion": 10**9,
     "trillion": 10**12,
 }
-WORTHS: Final = "|".join(THOUSANDS)
+WORTHS: Final = "|".join(POWERS)
 BELOW_HUNDRED: Final = rf"(?:(?:{'|'.join(TENS)})(?:[-\s](?:{'|'.join(UNITS)}))?|(?:{'|'.join(UNITS)}))\b"
 MANY: Final = rf"(?:[\s-](?:{WORTHS})\b){{1,3}}"
 JOINT: Final = rf"(?:,?\sand(?!\s{BELOW_HUNDRED}[\s-]hundred\b))?\s"
@@ -150,10 +149,10 @@ def _spelt_value(said: Sequence[str]) -> int:
     """Return what two hundred and three thousand are worth."""
     total = many = 0
     for word in said:
-        worth = THOUSANDS.get(word)
+        worth = POWERS.get(word)
         if worth is None:
             many += TENS.get(word, UNITS.get(word, int(word in ARTICLES)))
-        elif worth < THOUSANDS["thousand"]:
+        elif worth < POWERS["thousand"]:
             many *= worth
         else:
             total, many = total + many * worth, 0
@@ -173,9 +172,9 @@ def counts(text: str) -> bool:
 
 def magnitudes(text: str) -> Iterator[tuple[str, str]]:
     """Yield each number that is told in millions or 万: its value, and what it would be without them."""
-    folded = SPELT.sub(lambda found: next(spelt_numbers(found.group(), "en"))[0], plain(text).casefold())
+    folded = _spelt_in_digits(plain(text).casefold())
     for found in ENGLISH_AMOUNT.finditer(folded):
-        yield _value(Decimal(found[1]) * THOUSANDS[found[2]]), _value(Decimal(found[1]))
+        yield _value(Decimal(found[1]) * POWERS[found[2]]), _value(Decimal(found[1]))
     for found in CHINESE_AMOUNT.finditer(folded):
         first = ARABIC.match(found.group())
         yield _value(_amount(found.group())), _value(Decimal(first.group())) if first else ""
@@ -218,11 +217,15 @@ def told_across(text: str) -> Iterator[str]:
     yield from (_value(numeral_value(found.group())) for found in NUMBER.finditer(digits))
 
 
+def _spelt_in_digits(text: str) -> str:
+    return SPELT.sub(lambda found: next(spelt_numbers(found.group(), "en"))[0], text)
+
+
 def in_digits(text: str) -> str:
     """Write what English says in words in digits: twelve, 3 million."""
-    text = PRICE.sub(lambda found: f"{found[2]} {SIGN_OF[found[1]]}", COMMAS.sub("", text))
-    text = SPELT.sub(lambda found: next(spelt_numbers(found.group(), "en"))[0], text)
-    return ENGLISH_AMOUNT.sub(lambda found: _value(Decimal(found[1]) * THOUSANDS[found[2].casefold()]), text)
+    text = PRICE.sub(lambda found: f"{found[2]} {SIGN_OF[found[1]]}", THOUSANDS.sub("", text))
+    text = _spelt_in_digits(text)
+    return ENGLISH_AMOUNT.sub(lambda found: _value(Decimal(found[1]) * POWERS[found[2].casefold()]), text)
 
 
 def _all_in_digits(text: str) -> str:

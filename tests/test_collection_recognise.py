@@ -257,4 +257,4 @@ def test_what_is_asked_of_documents_is_told_from_what_is_asked_of_things(
     ],
 )
 def test_a_topic_is_one_or_another_or_several_at_once(topic: str, found: list[str]) -> None:
-    assert alternatives(topic) == found
+    assert alternatives(topic) == tuple(found)

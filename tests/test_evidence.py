@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from rag.evidence import ENOUGH, Held, Nearness, features, support
+from rag.evidence import ENOUGH, Held, Nearness
+from rag.features import features, support
 
 LEAVE = (
     "Every member of staff has 27 days of paid leave a year. After six years this becomes 31 days. "

@@ -17,7 +17,7 @@ from math import log
 from typing import Final, TypeAlias
 
 from rag.datatypes import Heading, Passage
-from rag.evidence import features
+from rag.features import features
 from rag.harmless import harmless
 from rag.markers import MARKER
 from rag.sentences import sentence_spans

@@ -15,9 +15,10 @@ HERE: Final = (
     "(?:你们?|您|我们?|这里|那里|这儿|现在|目前|当前|库里|库中"
     "|(?:知识库|索引|资料库|文档库|文件夹)[里中]?面?)*"
 )
+OF: Final = "关于|有关(?!部门|单位|人员|规定|方面)"
 TALK: Final = (
     "(?:提到|提及|提过|谈到|谈及|讲到|讲述|讲了|讲过|说到|说了|写到|写了|出现|规定了"
-    "|涉及|讨论|介绍|描述|记载|关于|有关(?!部门|单位|人员|规定|方面)|包含|含有)"
+    f"|涉及|讨论|介绍|描述|记载|{OF}|包含|含有)"
 )
 POLITE: Final = re.compile(
     r"^(?:请问|请|麻烦|劳驾|能否|能不能|可否|可以|帮忙|帮我|给我|替我|为我|你能|你可以|我想知道|我想|告诉我|[,，\s])+"
@@ -35,7 +36,6 @@ LIST: Final = tuple(
     )
 )
 ABOUT: Final = f"(?:都|有)*{TALK}"
-OF: Final = re.compile("关于|有关(?!部门|单位|人员|规定|方面)")
 CONTENT: Final = "(?:(?:相关的?|的)(?:内容|信息|事情|问题|方面))?"
 MENTION: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -121,7 +121,7 @@ def _topic(said: str) -> str:
     """Return it without what belongs to the verb before it: 提到了, 提到过关于."""
     if said[:1] in {"了", "过"} and chinese_words(said)[0] == said[0]:
         said = said[1:]
-    return OF.sub("", said, count=1) if OF.match(said) else said
+    return re.sub(f"^(?:{OF})", "", said)
 
 
 def _said(asked: str) -> Iterator[Wish]:

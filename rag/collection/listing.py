@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, Literal
 
-from rag.cite import citation_of
+from rag.citations import citation_of
 from rag.collection.route import Asked, Route
 from rag.collection.says import code, counted, say, types
 from rag.collection.topics import alternatives
 from rag.datatypes import Citation, Event, Hit, Scope
-from rag.evidence import support
+from rag.features import support
 from rag.index.lexical import HAN, plain
 from rag.index.rows import Titled
 from rag.render import place

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rag.cite import WIDE_ENDS, citation_of
+from rag.citations import citation_of
+from rag.cite import WIDE_ENDS
 from rag.collection.central import Point, Sentence, central, leans, sentences_of
 from rag.collection.listing import talks_of
 from rag.collection.route import Asked, Route
 from rag.collection.says import code, say
 from rag.datatypes import Citation, Event, Hit, Passage, Reading, Scope
-from rag.evidence import Held, support
+from rag.evidence import Held
+from rag.features import support
 from rag.prompt import Language, language, translating
 from rag.retrieve import ranked
 from rag.run import NOT_RELEVANT

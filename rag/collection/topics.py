@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from rag.index.lexical import THOUSANDS, chinese_words
@@ -21,7 +22,8 @@ AROUND: Final = re.compile(
 BETWEEN: Final = "\n"  # what stands between alternatives
 
 
-def alternatives(topic: str) -> list[str]:
+@lru_cache(maxsize=32)
+def alternatives(topic: str) -> tuple[str, ...]:
     """Return the topics of which one is enough, each with its words set apart where they are joined.
 
     Of 加班和年假 the pair 班和 is no word that a document must hold. Commas join what "and" joins, too.
@@ -31,4 +33,4 @@ def alternatives(topic: str) -> list[str]:
     together = (AND.search(text) or not HAN_AND.isdisjoint(words)) and BETWEEN not in words
     text = "".join(" " if word in HAN_AND | {"的"} else word for word in words)
     found = COMMA.sub(" " if together else BETWEEN, text).split(BETWEEN)
-    return [each for each in dict.fromkeys(part.strip() for part in found) if each] or [topic]
+    return tuple(each for each in dict.fromkeys(part.strip() for part in found) if each) or (topic,)

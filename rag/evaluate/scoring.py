@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from rag.datatypes import Answer, Citation
-from rag.evidence import ENOUGH, support
+from rag.evidence import ENOUGH
+from rag.features import support
 from rag.index.lexical import HAN
 from rag.markers import MARKER
 from rag.sentences import sentence_spans

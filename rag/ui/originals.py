@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from rag.cite import boxes_of
+from rag.citations import boxes_of
 from rag.errors import LoadError, RagError
 from rag.folder.scan import path_of
 from rag.load.guard import Loader
