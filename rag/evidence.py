@@ -29,6 +29,7 @@ from typing import Final, TypeAlias
 from rag.features import COUNTING, features
 from rag.index.lexical import plain
 from rag.index.small_words import SMALL
+from rag.negation import denies_otherwise
 from rag.prompt import Language, language
 from rag.quantities import (
     TOO_COMMON,
@@ -162,10 +163,12 @@ class Held:
         return nearness is not None and nearness < FAR[language(self.text)]
 
     def lacks(self, sentence: str) -> tuple[str, ...]:
-        """Return the numbers and names of the sentence that stand neither here nor in the title.
+        """Return the numbers and names of the sentence that stand neither here nor in the title, or its not.
 
         An English sentence may write the names of a Chinese text in its own way.
         """
+        if self.speaks(sentence) and self._denies(sentence):
+            return ("not",)
         if _verbatim(sentence).search(self.text):
             return ()  # whatever else its characters might be read as
         body = unnumbered(sentence)
@@ -178,6 +181,10 @@ class Held:
             return claimed
         names = _names(body) if self.speaks(body) else LATIN_NAME.findall(plain(body))
         return (*claimed, *(name for name in names if not self._names(plain(name).casefold())))
+
+    def _denies(self, sentence: str) -> bool:
+        span = self.best_span(sentence)
+        return denies_otherwise(unnumbered(sentence), self.text[span.start : span.end])
 
     def _missing_numbers(self, sentence: str) -> list[str]:
         """Return the numbers of a sentence in this text's language that it does not tell, whatever it writes.
@@ -203,8 +210,13 @@ class Held:
         ]
 
     def _has_other_units(self, number: str, unit: str) -> bool:
-        told = self._units.get(number, {""})
+        told = self._units.get(number, set() if number in self._before_magnitudes else {""})
         return "" not in told and unit not in told
+
+    @cached_property
+    def _before_magnitudes(self) -> frozenset[str]:
+        """Return 12, of 12 million people, who are not 12."""
+        return frozenset(bare for _, bare in magnitudes(f"{self._title} {self.text}"))
 
     @cached_property
     def _units(self) -> dict[str, set[str]]:

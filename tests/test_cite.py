@@ -324,6 +324,7 @@ def test_a_marker_gives_way_to_the_passage_that_surely_holds_the_sentence(writte
         ("[1] Staff have 72 days of paid leave.", "Staff have 72 days of paid leave. [?]"),
         ("正式员工每年有九天带薪年假[2]。", "正式员工每年有九天带薪年假。[?]"),
         ("Staff of Oslo have 27 days of paid leave [1].", "Staff of Oslo have 27 days of paid leave. [?]"),
+        ("Staff do not have 27 days of paid leave [1].", "Staff do not have 27 days of paid leave. [?]"),
         (
             "Staff have twenty-seven days of paid leave [1].",
             "Staff have twenty-seven days of paid leave [1].",

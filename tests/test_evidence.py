@@ -121,12 +121,43 @@ def test_chinese_numbers_and_titles_must_agree_too(sentence: str, lacking: tuple
         ("The twenty-third edition appeared in May.", "The 3rd edition appeared in May.", ("3",)),
         ("The town has 500,000 inhabitants.", "The town has half a million inhabitants.", ()),
         ("押金一千二，租客搬走时退还。", "租客搬走时退还押金1200元", ()),
+        ("那里有12万人。", "12人", ("12",)),
+        ("那里有12万人，其中12人是医生。", "12人", ()),
+        ("The town has 12 million inhabitants and 12 parks.", "It has 12 parks.", ()),
     ],
 )
 def test_a_number_is_told_by_its_value_however_the_passage_writes_it(
     text: str, sentence: str, lacking: tuple[str, ...]
 ) -> None:
     assert Held(text).lacks(sentence) == lacking
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "denied"),
+    [
+        ("Staff may not bring guests.", "Staff may bring guests.", True),
+        ("Staff may not bring guests.", "Staff may not bring guests.", False),
+        ("Staff may not bring guests.", "bring guests", False),  # asked what they may not
+        ("Staff may bring guests.", "Staff may not bring guests.", True),
+        ("Guests are forbidden.", "Guests are not allowed.", False),
+        ("The shop is not open on Sundays.", "open on Sundays", True),
+        ("The shop can't be used on Sundays.", "The shop can be used on Sundays.", True),
+        ("The shop cannot be used on Sundays.", "The shop can’t be used on Sundays.", False),
+        ("Staff may not bring guests. Members may bring guests.", "They may bring guests.", False),
+        ("员工不可以带宠物上班。", "可以带宠物上班", True),
+        ("员工不可以带宠物上班。", "员工可以带宠物上班。", True),
+        ("员工不可以带宠物上班。", "不可以带宠物上班", False),
+        ("员工不可以带宠物上班。", "宠物", False),
+        ("员工可以带宠物上班。", "员工不可以带宠物上班。", True),
+        ("禁止员工带宠物上班。", "员工不可以带宠物上班。", False),
+        ("没有停车位，但有自行车棚。", "有自行车棚", False),
+        ("没有停车位，但有自行车棚。", "有停车位", True),
+    ],
+)
+def test_what_the_passage_denies_is_not_affirmed_nor_the_reverse(
+    text: str, sentence: str, *, denied: bool
+) -> None:
+    assert Held(text).lacks(sentence) == (("not",) if denied else ())
 
 
 def test_a_number_with_decimals_is_no_list_number() -> None:
