@@ -153,6 +153,26 @@ def test_a_source_only_touched_is_still_the_same(tmp_path: Path) -> None:
     assert not is_converted(tmp_path / "out", source, "sym_int4")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("chat_template.jinja", "{{ messages }}"), ("generation_config.json", '{"eos_token_id": 1}')],
+)
+def test_what_says_how_a_model_is_spoken_to_is_part_of_its_source(
+    name: str, content: str, tmp_path: Path
+) -> None:
+    source, out = tiny_qwen2.write_folder(tmp_path / "tiny"), tmp_path / "out"
+    convert(source, out, "sym_int4", quiet)
+    (source / "README.md").write_text("not read")
+    assert is_converted(out, source, "sym_int4")
+    (source / name).write_text(content)
+    assert not is_converted(out, source, "sym_int4")
+    config = source / "config.json"
+    (source / name).unlink()
+    assert is_converted(out, source, "sym_int4")
+    config.write_text(config.read_text().replace("rope_theta", "rope_thet_"))
+    assert not is_converted(out, source, "sym_int4")
+
+
 def test_a_truncated_conversion_is_refused_by_name_and_made_again(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     convert(source, out, "sym_int4", quiet)

@@ -1,4 +1,7 @@
-"""What a conversion was made from: the size, age and hash of its source, and of the adapter in it."""
+"""What a conversion was made from: the size, age and hash of its source, and of the adapter in it.
+
+Of a folder these are its weights and what says how they are read and spoken to.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,10 @@ from rag.weights.sources import reading
 
 TOUCHED: Final = "touched.json"  # beside a conversion: the time of a source that is the same but for it
 HASHED: Final = 1 << 22  # bytes at a time
+READ: Final = (  # of a folder, beside its weights
+    *("config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json"),
+    *("added_tokens.json", "chat_template.json", "chat_template.jinja"),
+)
 
 
 def describe(source: Path, adapter: Path | None = None) -> dict[str, Any]:
@@ -67,5 +74,8 @@ def _read(note: Path) -> Any:
 
 
 def _files(source: Path, adapter: Path | None) -> list[Path]:
-    files = [source] if source.is_file() else sorted(source.glob("*.safetensors"))
+    files = [source]
+    if not source.is_file():
+        read = (source / name for name in READ)
+        files = [*sorted(source.glob("*.safetensors")), *(path for path in read if path.is_file())]
     return [*files, adapter / SETTINGS, adapter / WEIGHTS] if adapter else files
