@@ -28,6 +28,9 @@ SEVERAL: Final = re.compile(
     r"|哪些|哪几|分别|各自|各有|列出|列举|举出|所有|全部|都有|有什么|怎么说的|介绍",
     re.IGNORECASE,
 )
+JOINS: Final = re.compile(
+    r"\b(?:and|or|both|than|versus|vs)\b|[和与及或跟、]|还是|以及|同时|相比", re.IGNORECASE
+)
 
 
 def worth_reading(question: str, hits: Sequence[Hit], *, embedder: str, apart: bool) -> list[list[Hit]]:
@@ -49,7 +52,16 @@ def worth_reading(question: str, hits: Sequence[Hit], *, embedder: str, apart: b
 
 
 def _complete_one_another(question: str, hits: Sequence[Hit]) -> bool:
-    """Tell whether a hit has a telling word that the first lacks, and lacks one that it has."""
+    """Tell whether a hit has a telling word that the first lacks, and lacks one that it has.
+
+    Another document's counts only where the question joins two things: pets in the lease say nothing of the
+    canteen's.
+    """
     words = set(telling(question))
-    first, *others = ({word for word in words if is_in(hit.passage.text, word)} for hit in hits)
+    near = hits if JOINS.search(question) else [hit for hit in hits if _is_of_one(hit, hits[0])]
+    first, *others = ({word for word in words if is_in(hit.passage.text, word)} for hit in near)
     return any(first - other and other - first for other in others)
+
+
+def _is_of_one(hit: Hit, first: Hit) -> bool:
+    return hit.passage.source == first.passage.source

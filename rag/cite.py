@@ -15,18 +15,21 @@ from typing import Final
 from rag.citations import citations_of
 from rag.claims import claims_nothing, is_yes_or_no, led_to
 from rag.datatypes import Citation, Hit, Passage
-from rag.evidence import ALL, ENOUGH, Held, Nearness, Span, unnumbered
+from rag.evidence import ALL, ASIDE, ENOUGH, FAR, Held, Nearness, Span, unnumbered
 from rag.features import features
-from rag.markers import MARKER, clauses, marked_sentences, markers, points_to, unmarked
+from rag.markers import MARKER, Fence, clauses, marked_sentences, markers, points_to, unmarked
+from rag.negation import contradicts
 from rag.quantities import counts
 from rag.refuse import refusal, refuses
 
 UNFINISHED: Final = re.compile(r"(?:\s+|\s*[\[［【][\d\s,，、]{0,20})\Z")
+ROW_END: Final = re.compile(r"\s*\|\s*\Z")  # a marker of the row goes before it
 WIDE_ENDS: Final = "。！？；”」』）"  # no space belongs after these
 UNSUPPORTED: Final = "[?]"  # after a sentence that no passage holds
 LEAST: Final = 0.3  # share of a sentence's words below which a marker is wrong, if another passage has enough
 FEWEST_FEATURES: Final = 3  # with fewer words only a whole answer, an item or a number says something
 LISTED: Final = re.compile(r"\s*(?:[-*+•·]|\d{1,3}[.)、])\s*\w")
+ROW: Final = re.compile(r"\s*\|")
 WORD: Final = re.compile(r"\w")
 
 
@@ -62,6 +65,8 @@ class Citer:
         self._refuted = False  # it had a marker whose passage lacks its numbers or names
         self._alone = True  # no sentence has ended yet
         self._code = False  # inside backquotes, where [0] is an index
+        self._fence = Fence()
+        self._row = False  # the last sentence was a table's
         self.unsupported: list[str] = []
 
     @cached_property
@@ -78,14 +83,16 @@ class Citer:
 
     def flush(self) -> str:
         """Return what is left when the answer has ended."""
-        text, self._held = UNFINISHED.sub("", self._held), ""
-        return self._pass_on(text) + self._ended(self._sentence)
+        end = ROW_END.search(self._held)
+        text, self._held = UNFINISHED.sub("", ROW_END.sub("", self._held)), ""
+        return self._pass_on(text) + self._ended(self._sentence) + (end.group().rstrip() if end else "")
 
     def _feed(self, character: str) -> str:
         if self._ahead and character.isspace() and not self._held and not WORD.search(self._sentence):
             return ""  # the space after a marker that has been taken out
         self._held += character
         self._code ^= character == "`"
+        self._fence.feed(character)
         if self._code:
             return self._release()
         found = MARKER.search(self._held)
@@ -95,7 +102,8 @@ class Citer:
             before, numbers = self._held[: found.start()], self._true_numbers(found)
             self._held = before + numbers if numbers else before.rstrip()
             return self._release() if numbers else ""
-        return "" if UNFINISHED.search(self._held) else self._release()
+        may_end = ROW_END.search(self._held) and ROW.match(self._sentence)
+        return "" if may_end or UNFINISHED.search(self._held) else self._release()
 
     def _release(self) -> str:
         text, self._held = self._held, ""
@@ -131,13 +139,19 @@ class Citer:
         refuted, self._refuted = self._refuted, False
         marked, self._marked = self._marked, False
         plain = unmarked(sentence, self._points)
+        heads = not self._row
+        self._row = ROW.match(sentence) is not None
+        if self._fence.is_open or (self._row and heads):
+            return ""
+        if block := self._fence.closed():
+            return "".join(f"\n\n[{number}]" for number in self._best(block))
         bare = self._alone and is_yes_or_no(plain, self._question)
         marked = marked or (self._code and MARKER.search(sentence) is not None)
         if marked or not WORD.search(sentence) or refuses(sentence):
             return ""
         space = "" if sentence.rstrip()[-1:] in WIDE_ENDS else " "
         if bare:
-            numbers = self._telling(ahead)
+            numbers = self._telling(plain, ahead)
         else:
             numbers = self._holding(ahead, plain) if ahead else self._best(plain)
         if numbers:
@@ -176,18 +190,22 @@ class Citer:
         best = next((number for number in sure if not self.held[number].lacks(sentence)), None)
         return [] if best is None else [best]
 
-    def _telling(self, ahead: list[int]) -> list[int]:
+    def _telling(self, answer: str, ahead: list[int]) -> list[int]:
         """Return those passages of `ahead` that tell of what was asked, else the one that tells most.
 
-        That is what a bare yes rests on.
+        That is what a bare yes rests on, unless it says the reverse. A lone passage needs hardly a word.
         """
+        least = LEAST if len(self.held) > 1 else 0.0
         ranked = [
             number
             for number, span in self._ranked(self._question)
-            if span.score >= LEAST
+            if (span.score >= least and span.score > 0 and not self._is_reversed(answer, number, span))
             or (span.nearness is not None and not self.held[number].is_far(self._question))
         ]
         return [number for number in ahead if number in ranked] or ranked[:1]
+
+    def _is_reversed(self, answer: str, number: int, span: Span) -> bool:
+        return contradicts(answer, self._question, self.held[number].text[span.start : span.end])
 
     def _ranked(self, sentence: str) -> Iterator[tuple[int, Span]]:
         """Yield the passages by how much of the sentence they hold, then by how much of the question."""
@@ -214,9 +232,10 @@ class Citer:
         fewest = 1 if self._is_whole(sentence) else FEWEST_FEATURES
         if self._code or claims_nothing(sentence) or len(features(unnumbered(sentence))) < fewest:
             return False
+        spoken = any(held.speaks(sentence) for held in self.held.values())
+        others = [held for held in self.held.values() if not held.speaks(sentence)]
         return bool(self.held) and all(
-            held.speaks(sentence) or held.lacks(sentence) or held.is_far(sentence)
-            for held in self.held.values()
+            held.lacks(sentence) or held.is_far(sentence, ASIDE if spoken else FAR) for held in others
         )
 
 
@@ -240,5 +259,5 @@ def _held(passage: Passage, question: str, nearness: Nearness | None) -> Held:
         """Ask with the question, since an answer may be a phrase."""
         return nearness(f"{question} {sentence}", texts) if nearness else ()
 
-    title = f"{passage.source} {passage.heading} {question}"
-    return Held(passage.text, title=title, nearness=near if nearness else None)
+    title = f"{passage.source} {passage.heading}"
+    return Held(passage.text, title=title, asked=question, nearness=near if nearness else None)

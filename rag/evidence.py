@@ -20,7 +20,7 @@ answers by .82 | .61 (n=29, 20), at the cost of some 60 more embeddings each.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -41,7 +41,7 @@ from rag.quantities import (
     tells_ordinal,
     told_across,
 )
-from rag.sentences import sentence_spans
+from rag.sentences import CELL_ENDS, sentence_spans
 
 # How much nearer a sentence is to each text in the other language than to unrelated ones.
 Nearness: TypeAlias = Callable[[str, Sequence[str]], Sequence[float]]
@@ -52,12 +52,15 @@ ENDS: Final = " \t\n.。!！"
 PAIR_COST: Final = 0.15  # a second sentence must add more than this to be quoted, too
 ORDINAL: Final = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
 NUMBERED: Final = re.compile(r"\A\s*\(?\d{1,2}(?:\.(?!\d)|[)、）])\s*")  # of a list
-NAME: Final = re.compile(r"(?<![^\W\d_])[A-Z][\w’'-]*[^\W_]")
+NAME: Final = re.compile(r"(?<![^\W\d_\u3400-\u9fff])[A-Z](?:[^\W\u3400-\u9fff]|[’'-])*[^\W_\u3400-\u9fff]")
 LATIN_NAME: Final = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z'’-]*[A-Za-z]")  # in Chinese text
 TITLE: Final = re.compile(r"《([^《》]{1,60})》")
 # The nearness of a text in this language below which it is far: so are 0 | 1 of the 60 right ones above, and
 # 54 | 51 of 60 over a paragraph about something else.
 FAR: Final[dict[Language, float]] = {"en": 0.055, "zh": 0.03}
+# The same where another passage is in the sentence's own language: below it are a quarter of the 120 right
+# ones, and nine of ten over a paragraph about something else.
+ASIDE: Final[dict[Language, float]] = {"en": 0.08, "zh": 0.055}
 FEW: Final = 10  # a number up to this stands in many sentences
 PREFIX: Final = 4  # letters that a name shares with its other forms: Norway, Norwegian
 
@@ -75,17 +78,25 @@ class Span:
 class Held:
     """The text of a passage, with its words and facts read once."""
 
-    def __init__(self, text: str, *, title: str = "", nearness: Nearness | None = None) -> None:
-        """`title` names the passage's document and headings: facts may stand there, but no words."""
+    def __init__(
+        self, text: str, *, title: str = "", asked: str = "", nearness: Nearness | None = None
+    ) -> None:
+        """`title` names the passage's document and headings: facts may stand there, but no words.
+
+        So they may in the question that was `asked`.
+        """
         self.text = text
-        self._title = title
+        self._title = f"{title} {asked}".strip()
+        self._asked = features(asked)
         self._nearness = nearness
         self._across: dict[str, Span] = {}
 
     @cached_property
     def _spans(self) -> list[tuple[int, int, float, frozenset[str]]]:
         ones = sentence_spans(self.text)
-        pairs = [(start, end) for (start, _), (_, end) in pairwise(ones)]
+        pairs = [
+            (start, end) for (start, at), (_, end) in pairwise(ones) if CELL_ENDS not in self.text[start:at]
+        ]
         costs = [*((span, 0.0) for span in ones), *((span, PAIR_COST) for span in pairs)]
         return [(start, end, cost, features(self.text[start:end])) for (start, end), cost in costs]
 
@@ -116,17 +127,20 @@ class Held:
     def best_span(self, sentence: str) -> Span:
         """Return the sentence, or two in a row, that share most; the whole text where none shares a word.
 
-        Of a text in the other language that shares few, return the sentence that is nearest, if one is near.
+        Of equal ones it is that which has most of what was asked. Of a text in the other language that shares
+        few, return the sentence that is nearest, if one is near.
         """
         wanted, verbatim = features(sentence, values=self.speaks(sentence)), _verbatim(sentence)
         brief = len(wanted) == 1 or sentence.strip(ENDS).isupper()  # the WHO is no small word
-        best, most = Span(start=0, end=len(self.text), score=0.0), 0.0
+        best, most = Span(start=0, end=len(self.text), score=0.0), (0.0, False, -1)
         for start, end, cost, held in self._spans:
             score = len(wanted & held) / len(wanted) if wanted else 0.0
-            if (score or brief) and score < 1.0 and verbatim.search(self.text, start, end):
-                score = 1.0  # its Chinese words were only cut another way
-            if score - cost > most:
-                best, most = Span(start=start, end=end, score=score), score - cost
+            stands = bool(score or brief) and verbatim.search(self.text, start, end) is not None
+            if stands:
+                score = 1.0  # its Chinese words may only be cut another way
+            rank = (score - cost, stands, len(self._asked & held))
+            if score > cost and rank > most:
+                best, most = Span(start=start, end=end, score=score), rank
         if self._nearness is None or best.score >= ALL or self.speaks(sentence):
             return best
         said = sentence.strip(ENDS)
@@ -157,10 +171,10 @@ class Held:
         """Tell whether the text is in the sentence's language."""
         return language(sentence) == language(self.text)
 
-    def is_far(self, sentence: str) -> bool:
+    def is_far(self, sentence: str, least: Mapping[Language, float] = FAR) -> bool:
         """Tell whether the sentence, in the other language, is about something else."""
         nearness = self.best_span(sentence).nearness
-        return nearness is not None and nearness < FAR[language(self.text)]
+        return nearness is not None and nearness < least[language(self.text)]
 
     def lacks(self, sentence: str) -> tuple[str, ...]:
         """Return the numbers and names of the sentence that stand neither here nor in the title, or its not.

@@ -14,6 +14,7 @@ Pointing: TypeAlias = Callable[[re.Match[str]], bool]  # whether a number in bra
 MARKER: Final = re.compile(r"[\[［【]\s*(\d+(?:\s*[,，、]\s*\d+)*)\s*[\]］】]")
 TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
 CODE: Final = re.compile(r"`[^`]*`")
+FENCE: Final = "```"  # a line that begins and ends a block of code
 YEAR: Final = 1000  # a number in brackets from here on is never a marker: [2015], 〔2023〕
 WORD: Final = re.compile(r"\w")
 
@@ -78,3 +79,24 @@ def marked_sentences(text: str) -> list[str]:
             sentences.append(text[start:end])
             start = end
     return sentences
+
+
+class Fence:
+    """Follows the lines of an answer through blocks of code, which a marker would break."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self._line = self._block = ""
+
+    def feed(self, character: str) -> None:
+        self._line = "" if character == "\n" else self._line + character
+        if self._line.strip() == FENCE:
+            self.is_open = not self.is_open
+            self._block = "" if self.is_open else self._block
+        elif self.is_open:
+            self._block += character
+
+    def closed(self) -> str:
+        """Return the code of the block that has just ended, once."""
+        block, self._block = self._block, ""
+        return block

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from rag.features import features
+
 CONTRACTED: Final = re.compile(r"\b(?:can['’]t|cannot|won['’]t)|n['’]t\b", re.IGNORECASE)
 IN_FULL: Final = {"cannot": "can not", "can't": "can not", "won't": "will not", "n't": " not"}
 NOT: Final = re.compile(r"\b(?:not|never)\b|[不没未]", re.IGNORECASE)
@@ -25,6 +27,13 @@ AFFIRMING: Final = re.compile(
     r" (?:is|are|was|were|may|can|must|should|will|allowed|permitted|required|open|included) "
     r"| [可能会允须应需要有是包含支持]"
 )
+YES, NO = re.compile(r"\byes\b", re.IGNORECASE), re.compile(r"\bno\b", re.IGNORECASE)
+REFUSING: Final = re.compile(r"\bno\b|\bnot\b|[不没未无否]", re.IGNORECASE)
+FORBIDDING: Final = re.compile(
+    r"\b(?:not|never|no|nobody|forbidden|prohibited|banned|excluded)\b|[不没未禁勿]|无(?:[需须法权]|人)",
+    re.IGNORECASE,
+)
+CLAUSE_ENDS: Final = re.compile(r"[,，;；。但而]|\.\s|\b(?:but|while|whereas)\b")
 HAN: Final = re.compile(r"[\u3400-\u9fff]")
 WORD: Final = re.compile(r"\w+")
 
@@ -38,6 +47,21 @@ def denies_otherwise(sentence: str, told: str) -> bool:
     if AFFIRMING.match(said):
         words = re.sub(rf" (?:{NOT.pattern}){said}", " ", words)
     return said not in words and said in _words(NOT.sub(" ", told))
+
+
+def contradicts(answer: str, question: str, told: str) -> bool:
+    """Tell whether a bare yes or no is the reverse of what tells of the question.
+
+    A yes is, where the clause that tells most of it has a not, and a no where nothing may deny.
+    """
+    if NOT.search(_in_full(question)) or (YES.search(answer) and NO.search(answer)):
+        return False  # a yes to that may mean either, and an answer may name both
+    told = _in_full(told)
+    if REFUSING.search(_in_full(answer)):
+        return DENYING.search(told) is None
+    asked = features(question)
+    clause = max(CLAUSE_ENDS.split(told), key=lambda each: len(asked & features(each)))
+    return FORBIDDING.search(clause) is not None
 
 
 def _in_full(text: str) -> str:

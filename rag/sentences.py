@@ -17,6 +17,8 @@ ABBREVIATION: Final = re.compile(
 ITEM: Final = re.compile(
     r"[^\S\n]*(?:[-*+•·●○▪◦–—|>#]|\(?\w{1,3}[.)、]|[（(][一二三四五六七八九十\d]+[)）]|第.{1,4}[章节条])"
 )
+CELL_ENDS: Final = " | "  # between the cells of a row
+LABEL: Final = re.compile(r"[^\n:：|;；]{1,40}[:：]\s")  # a row may name its columns
 LOOK_BACK: Final = 12  # characters an abbreviation can take
 WRAPPED: Final = range(50, 121)  # columns of a line that a program, not the author, has broken
 
@@ -45,10 +47,16 @@ def _ends_sentence(text: str, match: re.Match[str]) -> bool:
 
 def _is_wrapped(text: str, start: int, end: int) -> bool:
     """Say whether the newline at `end` only breaks a line of running text."""
-    if end - start > WRAPPED.stop:
+    if end - start > WRAPPED.stop or _is_row(text, start, end):
         return False
     columns = sum(2 if char >= "\u2e80" else 1 for char in text[start:end])
     return columns in WRAPPED and not ITEM.match(text, end + 1)
+
+
+def _is_row(text: str, start: int, end: int) -> bool:
+    """Say whether a line is one of a table's, or names what it tells as the next line does."""
+    label = LABEL.match(text, start, end)
+    return text.find(CELL_ENDS, start, end) >= 0 or bool(label and text.startswith(label.group(), end + 1))
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:

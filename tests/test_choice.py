@@ -86,6 +86,21 @@ def test_passages_are_read_together_where_each_has_what_the_other_lacks(
     assert asked == ([hits] if together else [[each] for each in hits])
 
 
+@pytest.mark.parametrize(
+    ("question", "together"),
+    [("How much do the Heron and the Kestrel cost?", True), ("Is the Heron near the Kestrel?", False)],
+)
+def test_passages_of_two_documents_complete_one_another_where_two_things_are_joined(
+    question: str,
+    together: bool,  # noqa: FBT001
+) -> None:
+    texts = ("The Heron costs eleven crowns.", "The Kestrel costs nineteen crowns.")
+    hits = [hit(score, text=text) for score, text in zip((1.0, 0.9), texts, strict=True)]
+    hits = [hits[0], replace(hits[1], passage=replace(hits[1].passage, source="other.md"))]
+    asked = worth_reading(question, hits, embedder="hashing", apart=True)
+    assert asked == ([hits] if together else [[each] for each in hits])
+
+
 def test_nothing_is_read_where_nothing_fits() -> None:
     for hits in ([hit(1.0, covered=0.0)], []):
         assert worth_reading("When is the lamp lit?", hits, embedder="hashing", apart=True) == []

@@ -204,6 +204,60 @@ def test_of_equal_passages_the_one_that_was_asked_for_is_cited() -> None:
     assert [each.marker for each in cited.citations] == [2]
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "shown"),
+    [
+        ("两种润滑脂可以混着用吗？", "不可以", "不可以 [1]"),
+        ("两种润滑脂可以混着用吗？", "可以", "可以 [?]"),
+        ("Do the members get a key?", "Yes", "Yes [1]"),
+        ("May the guests stay?", "Yes.", "Yes. [?]"),
+        ("May the guests stay?", "No.", "No. [1]"),
+        ("May the guests not stay?", "Yes.", "Yes. [1]"),
+    ],
+)
+def test_a_yes_that_is_the_reverse_of_what_stands_there_is_marked(
+    question: str, answer: str, shown: str
+) -> None:
+    text = "The guests may not stay, but the members get a key."
+    lone = hit(1, text if question.isascii() else "两种润滑脂不得混用。")
+    assert cite(answer, [lone], question).text == shown
+
+
+def test_a_claim_that_its_own_language_lacks_is_marked_beside_a_passage_in_the_other() -> None:
+    def near(_: str, texts: Sequence[str]) -> Sequence[float]:
+        return [0.05] * len(texts)
+
+    claim = "The library opens on Sundays in summer."
+    assert cite(claim, [HITS[1]], "When?", near).text == claim
+    assert cite(claim, HITS, "When?", near).text == f"{claim} [?]"
+
+
+TOOL = (
+    "Run it.\n\nfrob --initialise\nfrob --start now\n\nSmall ones cost 12 crowns, red; large ones 19, blue."
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (
+            "Run:\n\n```\nfrob --initialise\nfrob --start now\n```",
+            "Run:\n\n```\nfrob --initialise\nfrob --start now\n```\n\n[1]",
+        ),
+        (
+            "```sh\nfrob --initialise\n```\nLarge ones cost 19 crowns.",
+            "```sh\nfrob --initialise\n```\n\n[1]\nLarge ones cost 19 crowns. [1]",
+        ),
+        (
+            "| Ones | Price |\n|---|---|\n| small, red | 12 crowns |\n| large, blue | 19 |",
+            "| Ones | Price |\n|---|---|\n| small, red | 12 crowns [1] |\n| large, blue | 19 [1] |",
+        ),
+    ],
+)
+def test_a_marker_breaks_no_code_and_no_table(written: str, shown: str) -> None:
+    assert cite(written, [hit(1, TOOL)], "How?").text == shown
+
+
 def test_a_footnote_copied_from_a_document_is_dropped() -> None:
     passage = "The tower was built in 1889.[12] It is tall."
     assert (
@@ -459,6 +513,7 @@ def test_streamed_in_any_pieces_the_text_is_the_same(seed: int) -> None:
         LEAVE,
         TEA,
         "3.5",
+        *("```", "\n```\n", "\n| a | 27 days |", " |", "|"),
     ]
     written = "".join(dice.choices(atoms, k=12)).strip()
     citer, streamed, rest = Citer(HITS), "", written

@@ -46,6 +46,20 @@ def test_the_best_span_is_one_sentence_or_two_that_share_most() -> None:
     assert quoted("Nothing alike", HELD) == LEAVE
 
 
+def test_of_equal_sentences_the_one_that_was_asked_for_is_quoted() -> None:
+    text = "押金由甲方保管。物业费由甲方承担。"
+    span = Held(text, asked="物业费谁交？").best_span("甲方")
+    assert text[span.start : span.end] == "物业费由甲方承担。"
+    span = Held(text, asked="押金在谁那里？").best_span("甲方")
+    assert text[span.start : span.end] == "押金由甲方保管。"
+
+
+def test_two_rows_of_a_table_hold_no_sentence_together() -> None:
+    rows = "| The red one | small |\n| The blue one | large |"
+    assert Held(rows).best_span("red and large").score == 0.5
+    assert Held(rows.replace(" | ", ", ").replace("|", "")).best_span("red and large").score == 1.0
+
+
 REPAIRS = Held(
     "发现漏水时先关总阀门，然后拨打四〇〇八二三电话报修，工程师在十九天内上门。It costs 27.5 crowns."
 )
@@ -109,6 +123,9 @@ def test_chinese_numbers_and_titles_must_agree_too(sentence: str, lacking: tuple
     [
         ("公司的注册资本为三万元。", "注册资本为3万元", ()),
         ("公司的注册资本为三万元。", "注册资本为3亿元", ("3",)),
+        ("总预算 3.2 万元。", "总预算三万二千元", ()),
+        ("KJ-300净重5.4 kg，KJ-500净重8.1 kg。", "KJ-300是5.4 kg，KJ-500是8.1 kg。", ()),
+        ("KJ-300净重5.4 kg，KJ-500净重8.1 kg。", "KJ-300是5.4 kg，KJ-700是8.1 kg。", ("700", "KJ-700")),
         ("违约金按每日百分之三点五计算。", "违约金按每日3.5%计算", ()),
         ("违约金按每日百分之三点五计算。", "违约金按每日35%计算", ("35",)),
         ("The freezer holds 1.5 million items.", "It holds 1,500,000 items.", ()),

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from rag.config import Config
-from rag.datatypes import Document, Hit, Passage, Scope, Vector
+from rag.datatypes import Document, Hit, Passage, Scope, Vector, Vectors
 from rag.embed import Embedder, HashingEmbedder, open_embedder
 from rag.index import FileState, Index
 from rag.retrieve import PassageRetriever, is_relevant, retrieve
-from rag.retrieve.languages import cohort, script_of
+from rag.retrieve.fusion import fused
+from rag.retrieve.languages import Cohort, Script, cohort, script_of
 
 EMBEDDER = HashingEmbedder()
 HERE = Path(__file__).parent
@@ -125,6 +126,49 @@ def test_words_and_the_lead_of_the_cosine_make_the_score(index: Index, question:
         where = script_of(hit.passage.text)
         lead = ((hit.dense or 0) - usual[where]) / spread[script]
         assert hit.score == pytest.approx(its - 0.5 * words[where] + 0.05 * lead, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("额定功率 45 W | 66 W\n噪音 61 dB | 66 dB\n净重 5.4 kg | 8.1 kg", "han"),
+        ("Wi-Fi", "latin"),
+        ("42", "latin"),
+        ("The town of Nanjing (南京) lies on the Yangtze.", "latin"),
+        ("南京 lies on the Yangtze", "latin"),
+        ("KJ-500 CADR 是多少", "han"),
+    ],
+)
+def test_the_script_is_that_of_the_words_whatever_numbers_and_units_stand_between(
+    text: str, script: str
+) -> None:
+    assert script_of(text) == script
+
+
+def test_a_few_passages_in_the_other_script_do_not_stand_out_by_being_few() -> None:
+    vectors: dict[Script, Vectors] = {
+        "han": np.eye(3, dtype=np.float32)[:1],
+        "latin": np.eye(3, dtype=np.float32)[1:2],
+    }
+    asked = np.array([0.8, 0.76, 0.6], dtype=np.float32)
+
+    def scores(own: int, foreign: float) -> list[float]:
+        cosines = [0.84 + 0.001 * (number % 5) for number in range(own)] + [foreign]
+        texts = [*["年假有多少天"] * own, "The supplier pays a fine."]
+        hits = [
+            Hit(
+                passage=Passage(source="a", digest="d", start=0, end=len(text), text=text),
+                score=0,
+                dense=dense,
+            )
+            for text, dense in zip(texts, cosines, strict=True)
+        ]
+        return fused(hits, asked, script="han", cohort=Cohort(vectors=vectors))
+
+    *own, foreign = scores(30, 0.79)
+    assert foreign < min(own)  # .79 is .03 ahead of .76, its own ones .04 and more of .80
+    *own, foreign = scores(30, 0.83)
+    assert foreign > max(own)
 
 
 def test_what_only_one_search_finds_is_found(index: Index) -> None:

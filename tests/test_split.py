@@ -42,6 +42,17 @@ def built(content: Content) -> Document:
     )
 
 
+def test_rows_are_sentences_however_long_their_lines_are() -> None:
+    rows = [f"| {name} | {'filter ' * 8}| {number} |" for name, number in (("QH-F5", 239), ("QH-F3", 199))]
+    named = [
+        f"Product: {name} {'filter ' * 8}; Price: {number}" for name, number in (("QH-F5", 239), ("F3", 1))
+    ]
+    for lines in (rows, named):
+        assert list(cut_points("\n".join(lines))) == [len(lines[0]) + 1]
+    prose = "It is a long line that a program has broken where it had\nreached a certain number of columns."
+    assert list(cut_points(prose)) == []
+
+
 def markdown(text: str) -> Document:
     return document(text, headings=tuple(markdown_headings(text)))
 

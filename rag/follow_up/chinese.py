@@ -61,6 +61,8 @@ ORDER: Final = re.compile(
     r"^(?:请问?|麻烦你?|帮我|给我|能否|可以)*(?:比较|对比|对照)(?:一下|一比|下)?(?![级度组表法]|文学)"
 )
 PAIR: Final = re.compile(r"([^和与跟同，？?]{1,10})[和与跟同]([^，？?的有之哪都谁在]{1,10})")
+CODE: Final = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]*)?\d[A-Za-z\d-]*")  # KJ-500, which has brothers
+NO_LETTER: Final = re.compile("[^A-Z]")
 OWNER: Final = re.compile(r"([^，？?的是有]{2,12}?)(?:的|是|有|由|在|位于|始?建于|产[于自在]|来自|出自|坐落)")
 
 
@@ -183,16 +185,24 @@ def _thing(before: str) -> str:
     return owner[1] if owner and named else ""
 
 
+def _series(code: str) -> str:
+    """Return the letters that a code begins with, which tell what kind of thing it is."""
+    return NO_LETTER.split(code.upper(), maxsplit=1)[0]
+
+
 def _exchanged(question: str, before: str) -> str:
     """Return the question before with the word that is most like the new one replaced by it."""
     if QUESTION.search(question):
         return ""
     new = re.sub(r"(?:的话)?呢?\W*$", "", question)
-    if len(chinese_words(new)) != 1 or not naming_words(new):
+    if CODE.fullmatch(new):
+        alike = {code for code in CODE.findall(before) if _series(code) == _series(new)}
+    elif len(chinese_words(new)) == 1 and naming_words(new):
+        alike = {
+            word
+            for word in chinese_words(before)
+            if len(word) == len(new) > 1 and word != new and (word[-1] == new[-1] or word[0] == new[0])
+        }
+    else:
         return ""
-    alike = {
-        word
-        for word in chinese_words(before)
-        if len(word) == len(new) > 1 and word != new and (word[-1] == new[-1] or word[0] == new[0])
-    }
     return before.replace(alike.pop(), new) if len(alike) == 1 else ""

@@ -47,10 +47,12 @@ THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))|(?<=[０-９])，(?=[０
 
 NUMERALS: Final = "〇○零一二两三四五六七八九"
 UNITS: Final = (("亿", 10**8), ("万", 10**4), ("千", 10**3), ("百", 10**2), ("十", 10))  # the highest first
-NUMBER: Final = re.compile(  # 3.5万, 3亿5000万, 一点五万, 二十四, 三; 一 says little but in 第一条, 一楼
-    rf"(?<!\d)(?:\d++(?:\.\d++)?[十百千万亿]{{1,4}}){{1,4}}"
-    rf"|[{NUMERALS}]{{1,4}}点[{NUMERALS}]{{1,4}}[万亿]"
-    rf"|[{NUMERALS}十百千万亿]{{2,24}}|[二两三四五六七八九十]|(?<=第)一|(?<![唯统之同进])一(?=[楼号月])"
+NUMBER: Final = (
+    re.compile(  # 3.5万, 3.2 万, 3亿5000万, 一点五万, 二十四, 三; 一 says little but in 第一条, 一楼
+        rf"(?<!\d)(?:\d++(?:\.\d++)?(?:[十百千万亿]{{1,4}}| [万亿]{{1,2}})){{1,4}}"
+        rf"|[{NUMERALS}]{{1,4}}点[{NUMERALS}]{{1,4}}[万亿]"
+        rf"|[{NUMERALS}十百千万亿]{{2,24}}|[二两三四五六七八九十]|(?<=第)一|(?<![唯统之同进])一(?=[楼号月])"
+    )
 )
 DIGITS: Final = str.maketrans(f"{NUMERALS}点", "0001223456789.")
 
@@ -124,6 +126,7 @@ def numeral_value(numeral: str) -> Decimal:
 
     A digit at the end counts the next lower unit, as in 一千二, which is 1200; 一千零二 is 1002.
     """
+    numeral = numeral.replace(" ", "")  # 3.2 万
     for sign, worth in UNITS:
         before, found, after = numeral.partition(sign)
         if found:

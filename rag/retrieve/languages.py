@@ -24,6 +24,7 @@ Script: TypeAlias = Literal["han", "latin"]
 
 HAN: Final = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 WORD: Final = re.compile(rf"{HAN.pattern}|[^\W\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+LONG_WORD: Final = re.compile(r"[^\W\d_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]{3,}")  # not kg or dB
 WORDS_ONLY: Final = frozenset({"hashing"})  # embedders that never match across scripts
 EVERYDAY: Final = (
     ("The museum is closed on Mondays and on public holidays.", "博物馆每周一和法定节假日闭馆。"),
@@ -87,5 +88,9 @@ def cohort(embedder: Embedder) -> Cohort:
 
 
 def script_of(text: str) -> Script:
-    """Return the script of most of the words: a Chinese character says about as much as a Latin word."""
-    return "han" if 2 * len(HAN.findall(text)) >= len(WORD.findall(text)) else "latin"
+    """Return the script of most of the words: a Chinese character says about as much as a Latin word.
+
+    Numbers and units are in neither, or a table of them would not be in the language of its names.
+    """
+    characters = len(HAN.findall(text))
+    return "han" if characters and characters >= len(LONG_WORD.findall(text)) else "latin"
