@@ -15,7 +15,9 @@ NOISE = base64.b64encode(random.Random(0).randbytes(30_000)).decode()
     [
         NOISE,
         "\n".join(NOISE[at : at + 76] for at in range(0, 7600, 76)) + "\n",
+        "\r\n".join(NOISE[at : at + 76] for at in range(0, 7600, 76)),
         random.Random(0).randbytes(400).hex(),
+        "f" * 200 + "0" * 200,
     ],
 )
 def test_encoded_data_is_left_out_and_that_is_said(blob: str) -> None:
@@ -34,6 +36,8 @@ def test_encoded_data_is_left_out_and_that_is_said(blob: str) -> None:
         * 99,
         "a" * 1000,
         "https://example.org/" + "path/" * 40,
+        "/opt/" + "/".join(f"Program{number}/Dir{number}Name" for number in range(40)),
+        "-".join(f"Lamp{number}" for number in range(90)),
         "\n".join("A line of words that is about as long as base64 lines would be, yes" for _ in range(50)),
     ],
 )
@@ -42,8 +46,13 @@ def test_what_people_write_stays(text: str) -> None:
 
 
 def test_text_after_an_embedded_image_stays() -> None:
-    text, _ = without_blobs(f"![x](data:image/png;base64,{NOISE}) and words after it")
+    text, notes = without_blobs(f"![x](data:image/png;base64,{NOISE}) and words after it")
     assert text == "![x](data:image/png) and words after it"
+    assert notes == ["1 block of encoded data left out"]
+    assert without_blobs("write data:image/png;base64, before it") == (
+        "write data:image/png;base64, before it",
+        [],
+    )
 
 
 def test_the_line_after_a_block_keeps_its_indent() -> None:

@@ -57,9 +57,10 @@ def test_geojson_keeps_points_and_drops_outlines() -> None:
         {"properties": {"name": "Lamp"}, "geometry": {"type": "Point", "coordinates": [1.5, 2.5]}},
         {"properties": {"name": "Bay"}, "geometry": {"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]}},
     ]
-    text = read(json.dumps({"type": "FeatureCollection", "features": features}), "a.geojson").text
-    assert "properties.name: Lamp; geometry.type: Point; geometry.coordinates: 1.5, 2.5" in text
-    assert text.endswith("properties.name: Bay; geometry.type: Polygon")
+    content = read(json.dumps({"type": "FeatureCollection", "features": features}), "a.geojson")
+    assert "properties.name: Lamp; geometry.type: Point; geometry.coordinates: 1.5, 2.5" in content.text
+    assert content.text.endswith("properties.name: Bay; geometry.type: Polygon")
+    assert content.notes == ("the coordinates of lines and areas left out: 1",)
 
 
 def test_comments_and_trailing_commas_are_borne() -> None:
@@ -79,9 +80,8 @@ def test_encoded_data_and_long_lists_of_numbers_are_left_out() -> None:
     content = read(
         json.dumps({"image": "iVBORw0KGgoAAAANSUhEUg" * 100, "name": "x", "vector": list(range(5000))})
     )
-    assert len(content.text) < 400
-    assert "name: x" in content.text
-    assert "… (5,000 in all)" in content.text
+    assert content.text == f"name: x\nvector: {', '.join(map(str, range(40)))} … (5,000 in all)"
+    assert content.notes == ("1 block of encoded data left out",)
 
 
 def test_long_lists_of_words_are_read_whole() -> None:
@@ -90,6 +90,25 @@ def test_long_lists_of_words_are_read_whole() -> None:
     codes = [f"t{number}" for number in range(60)]
     assert ", ".join(codes) in read(json.dumps([{"tags": codes}])).text
     assert "… (60 in all)" in read(json.dumps({"x": [*map(str, range(59)), None]})).text
+
+
+@pytest.mark.parametrize("form", ["user{}@example.org", "https://example.org/page/{}"])
+def test_a_long_list_without_spaces_is_no_minified_line(form: str) -> None:
+    values = [form.format(number) for number in range(200)]
+    assert read(json.dumps({"team": "x", "list": values})).text == f"team: x\nlist: {', '.join(values)}"
+    assert read(json.dumps([{"list": values}, {}])).text == f"list: {', '.join(values)}"
+
+
+def test_what_is_left_out_of_all_values_is_told_once() -> None:
+    blob, code = "iVBORw0KGgoAAAANSUhEUg" * 100, "f(a);" * 1000
+    content = read(
+        json.dumps([{"a": blob, "b": [blob, "c"]}, {"a": f"data:image/png;base64,{blob}", "d": code}])
+    )
+    assert content.text == f"b: c\na: data:image/png; d: {code[:500]} …"
+    assert content.notes == (
+        "3 blocks of encoded data left out",
+        "1 line of minified code or data cut to their first 500 characters",
+    )
 
 
 def test_yaml_is_read_as_written_with_its_outer_keys_as_headings() -> None:

@@ -224,6 +224,7 @@ FILES: Final = {
     "{lines} of minified code or data cut to their first {count} characters": (
         "{lines}压缩过的代码或数据只保留前 {count} 个字符"
     ),
+    "the coordinates of lines and areas left out: {count}": "略去了 {count} 处线和面的坐标",
     "{count} line[s]": "{count} 行",
     "{count} block[s]": "{count} 块",
     "what a cell printed was cut to {count} characters": "一个单元格的输出被截至 {count} 个字符",

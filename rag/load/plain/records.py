@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from rag.datatypes import Heading
 from rag.load.content import Content, ContentBuilder, tidy, title_of
-from rag.load.plain.blobs import without_blobs
+from rag.load.plain.blobs import Sieve
 from rag.load.plain.encoding import decode_noted
 from rag.load.plain.text import plain_text
 from rag.load.source import Source
@@ -44,11 +44,8 @@ def read_json(source: Source) -> Content:
         return Content(
             text=text, notes=(*notes, f"it is no valid JSON ({trouble}); it was read as plain text")
         )
-    builder = ContentBuilder()
-    for note in [*decoded.notes, *([trouble] if trouble else [])]:
-        builder.note(note)
-    _add(builder, values[0] if len(values) == 1 else values)
-    return builder.build()
+    known = [*decoded.notes, *([trouble] if trouble else [])]
+    return _Writer().write(values[0] if len(values) == 1 else values, known)
 
 
 def _values(text: str, is_lines: bool) -> tuple[list[Json], str]:  # noqa: FBT001
@@ -114,84 +111,105 @@ def _without_comment(found: re.Match[str]) -> str:
     return found[0] if found[0].startswith('"') else " "
 
 
-def _add(builder: ContentBuilder, value: Json) -> None:
-    """Add a document: the keys of its outermost object that hold more than one value are headings."""
-    if not isinstance(value, dict):
-        builder.add(_block(value, ""))
-        return
-    plain: Json = {key: each for key, each in value.items() if not isinstance(each, dict | list)}
-    builder.add(_block(plain, ""))
-    for key, each in value.items():
-        if not isinstance(each, dict | list) or not each:
-            continue
-        body = _block(each, "" if _holds_records(each) else key)
-        if _holds_records(each) or "\n" in body:
-            if body:
-                builder.add_heading(1, key)
-                builder.add(body)
+class _Writer:
+    """Writes values as lines, and counts what of them is left out."""
+
+    def __init__(self) -> None:
+        self._builder = ContentBuilder()
+        self._sieve = Sieve()
+        self._outlines = 0
+
+    def write(self, value: Json, known: list[str]) -> Content:
+        """Return a document: the keys of its outermost object that hold more than one value are headings.
+
+        `known` are the notes on it already.
+        """
+        if isinstance(value, dict):
+            self._add_object(value)
         else:
-            builder.add(body, separator="\n")
+            self._builder.add(self._block(value, ""))
+        for note in (*known, *self._sieve.notes(), *self._left_out()):
+            self._builder.note(note)
+        return self._builder.build()
+
+    def _left_out(self) -> list[str]:
+        return [f"the coordinates of lines and areas left out: {self._outlines:,}"] if self._outlines else []
+
+    def _add_object(self, value: dict[str, Json]) -> None:
+        plain: Json = {key: each for key, each in value.items() if not isinstance(each, dict | list)}
+        self._builder.add(self._block(plain, ""))
+        for key, each in value.items():
+            if not isinstance(each, dict | list) or not each:
+                continue
+            body = self._block(each, "" if _holds_records(each) else key)
+            if _holds_records(each) or "\n" in body:
+                if body:
+                    self._builder.add_heading(1, key)
+                    self._builder.add(body)
+            else:
+                self._builder.add(body, separator="\n")
+
+    def _block(self, value: Json, path: str) -> str:
+        """Return a value as lines; records of a list each on one line, or set off when they are long."""
+        if not (isinstance(value, list) and any(isinstance(each, dict | list) for each in value)):
+            return tidy("\n".join(self._lines(value, path)))
+        blocks: list[str] = []
+        for each in value:
+            lines = list(self._lines(each, ""))
+            block = "; ".join(lines)
+            if len(block) > ROW or "\n" in block:
+                block = "\n".join(lines) + "\n"
+            blocks.append(block)
+        body = tidy("\n".join(block for block in blocks if block.strip()))
+        return f"{path}:\n{body}" if path and body else body
+
+    def _lines(self, value: Json, path: str) -> Iterator[str]:
+        for name, text in self._pairs(value, path, 0):
+            yield f"{name}: {text}" if name else text
+
+    def _pairs(self, value: Json, path: str, depth: int) -> Iterator[tuple[str, str]]:
+        """Yield the path and the text of each plain value inside `value`."""
+        if depth > DEEP:
+            yield path, "…"
+        elif isinstance(value, dict):
+            for key, each in value.items():
+                if key == COORDINATES and _is_outline(each):
+                    self._outlines += 1
+                else:
+                    yield from self._pairs(each, f"{path}.{key}" if path else key, depth + 1)
+        elif isinstance(value, list):
+            yield from self._items(value, path, depth)
+        elif text := self._text(value):
+            yield path, text
+
+    def _items(self, values: list[Json], path: str, depth: int) -> Iterator[tuple[str, str]]:
+        if any(isinstance(each, dict | list) for each in values):
+            for number, each in enumerate(values, start=1):
+                yield from self._pairs(each, f"{path}[{number}]" if path else "", depth + 1)
+            return
+        many = len(values) > MANY and not any(map(_is_text, values))
+        shown = ", ".join(filter(None, map(self._text, values[: MANY if many else None])))
+        if shown:
+            yield path, shown + (f" … ({len(values):,} in all)" if many else "")
+
+    def _text(self, value: Json) -> str:
+        """Return a plain value as it is read."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        return self._sieve.sift(value) if isinstance(value, str) else ""
 
 
 def _holds_records(value: Json) -> bool:
     return isinstance(value, list) and any(isinstance(each, dict) for each in value)
 
 
-def _block(value: Json, path: str) -> str:
-    """Return a value as lines; the records of a list each on one line, or set off when they are long."""
-    if not (isinstance(value, list) and any(isinstance(each, dict | list) for each in value)):
-        return _cleaned(
-            "\n".join(f"{name}: {text}" if name else text for name, text in _pairs(value, path, 0))
-        )
-    blocks: list[str] = []
-    for each in value:
-        pairs = list(_pairs(each, "", 0))
-        line = "; ".join(f"{name}: {text}" if name else text for name, text in pairs)
-        if len(line) > ROW or "\n" in line:
-            line = "\n".join(f"{name}: {text}" if name else text for name, text in pairs) + "\n"
-        blocks.append(line)
-    body = _cleaned("\n".join(block for block in blocks if block.strip()))
-    return f"{path}:\n{body}" if path and body else body
-
-
-def _pairs(value: Json, path: str, depth: int) -> Iterator[tuple[str, str]]:
-    """Yield the path and the text of each plain value inside `value`."""
-    if depth > DEEP:
-        yield path, "…"
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            below = f"{path}.{key}" if path else key
-            yield from _pairs(_point(each) if key == COORDINATES else each, below, depth + 1)
-    elif isinstance(value, list):
-        yield from _items(value, path, depth)
-    elif value is not None and value != "":
-        yield path, str(value).lower() if isinstance(value, bool) else value
-
-
-def _items(values: list[Json], path: str, depth: int) -> Iterator[tuple[str, str]]:
-    if not any(isinstance(each, dict | list) for each in values):
-        many = len(values) > MANY and not any(map(_is_text, values))
-        shown = [text for each in values[: MANY if many else None] for _, text in _pairs(each, "", depth)]
-        more = f" … ({len(values):,} in all)" if many else ""
-        if shown:
-            yield path, ", ".join(shown) + more
-        return
-    for number, each in enumerate(values, start=1):
-        yield from _pairs(each, f"{path}[{number}]" if path else "", depth + 1)
-
-
 def _is_text(value: Json) -> bool:
     return isinstance(value, str) and NUMBER.fullmatch(value) is None
 
 
-def _point(coordinates: Json) -> Json:
-    """Return the coordinates of a point, and of a line or an area nothing: nobody reads them."""
-    has_lists = isinstance(coordinates, list) and any(isinstance(each, list) for each in coordinates)
-    return None if has_lists else coordinates
-
-
-def _cleaned(text: str) -> str:
-    return tidy(without_blobs(text)[0])
+def _is_outline(coordinates: Json) -> bool:
+    """Say whether these are the coordinates not of a point but of a line or an area: nobody reads them."""
+    return isinstance(coordinates, list) and any(isinstance(each, list) for each in coordinates)
 
 
 def read_yaml(source: Source) -> Content:
