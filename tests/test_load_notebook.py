@@ -73,3 +73,24 @@ def test_an_object_shown_as_html_is_read_by_its_words_and_a_bare_one_not_at_all(
     figure = {"text/plain": "<Figure size 432x288 with 1 Axes>", "image/png": PICTURE}
     content = read({"nbformat": 4, "cells": [code("x", {"data": page}, {"data": figure})]})
     assert content.text == "```\nx\n```\n\nThe lamp burns"
+
+
+def test_a_formula_and_data_are_read_where_an_object_says_nothing() -> None:
+    latex = {"text/plain": "<IPython.core.display.Latex object>", "text/latex": ["$E=", "mc^2$"]}
+    data = {
+        "text/plain": ["<IPython.core.display.JSON object>"],
+        "application/json": {"lamp": {"名": "灯", "watts": 9}},
+    }
+    known = {"text/plain": "x**2", "text/latex": "$x^2$"}
+    content = read({"nbformat": 4, "cells": [code("x", *({"data": each} for each in (latex, data, known)))]})
+    assert content.text == "```\nx\n```\n\n$E=mc^2$\n\nlamp\n\nlamp.名: 灯\nlamp.watts: 9\n\nx**2"
+
+
+def test_encoded_data_left_out_of_all_cells_is_told_once() -> None:
+    said = {"cell_type": "markdown", "source": f"![x](data:image/png;base64,{PICTURE}) lamp"}
+    page = {"text/html": f"<p>burns {PICTURE}</p>"}
+    content = read(
+        {"nbformat": 4, "cells": [said, code(f"x = '{PICTURE}'", {"text": PICTURE}, {"data": page})]}
+    )
+    assert content.text == "![x](data:image/png) lamp\n\n```\nx = ''\n```\n\nburns"
+    assert content.notes == ("4 blocks of encoded data left out",)

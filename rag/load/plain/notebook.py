@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from rag.load.content import Content, ContentBuilder, tidy
-from rag.load.plain.blobs import without_blobs
+from rag.load.plain.blobs import Sieve
 from rag.load.plain.encoding import decode_noted
 from rag.load.plain.html import read_html
 from rag.load.plain.records import read_json
@@ -31,12 +31,7 @@ def read_notebook(source: Source) -> Content:
     cells = _cells(notebook)
     if not cells:
         return read_json(source)
-    builder = ContentBuilder()
-    language = _language(notebook)
-    for cell in cells:
-        _add_cell(builder, cell, language)
-    content = builder.build()
-    return replace(content, notes=tuple(dict.fromkeys(content.notes)))
+    return _Reader(_language(notebook)).read(cells)
 
 
 def _cells(notebook: Any) -> list[dict[str, Any]]:
@@ -59,49 +54,72 @@ def _language(notebook: dict[str, Any]) -> str:
     return ""
 
 
-def _add_cell(builder: ContentBuilder, cell: dict[str, Any], language: str) -> None:
-    written = _joined(cell.get("source", cell.get("input")))
-    kind = cell.get("cell_type")
-    if kind == "code":
-        if written.strip():
-            builder.add(f"```{language}\n{_plain(written)}\n```")
-        for output in _dicts(cell.get("outputs")):
-            _add_output(builder, output)
-    elif kind == "heading":
-        level = cell.get("level")
-        builder.add_heading(level if isinstance(level, int) else 1, written)
-    else:
-        text, _ = without_blobs(written)
-        text = tidy(text)
-        builder.add_content(Content(text=text, headings=tuple(markdown_headings(text))))
+class _Reader:
+    def __init__(self, language: str) -> None:
+        self._builder = ContentBuilder()
+        self._sieve = Sieve()
+        self._language = language
 
+    def read(self, cells: list[dict[str, Any]]) -> Content:
+        for cell in cells:
+            self._add_cell(cell)
+        content = self._builder.build()
+        return replace(content, notes=tuple(dict.fromkeys([*content.notes, *self._sieve.notes()])))
 
-def _add_output(builder: ContentBuilder, output: dict[str, Any]) -> None:
-    data = output.get("data")
-    data = data if isinstance(data, dict) else output
-    if isinstance(output.get("ename"), str):
-        text = f"{output['ename']}: {_joined(output.get('evalue'))}"
-    else:
+    def _add_cell(self, cell: dict[str, Any]) -> None:
+        written = _joined(cell.get("source", cell.get("input")))
+        kind = cell.get("cell_type")
+        if kind == "code":
+            if written.strip():
+                self._builder.add(f"```{self._language}\n{self._plain(written)}\n```")
+            for output in _dicts(cell.get("outputs")):
+                self._add_output(output)
+        elif kind == "heading":
+            level = cell.get("level")
+            self._builder.add_heading(level if isinstance(level, int) else 1, written)
+        else:
+            text = tidy(self._sieve.sift(written))
+            self._builder.add_content(Content(text=text, headings=tuple(markdown_headings(text))))
+
+    def _add_output(self, output: dict[str, Any]) -> None:
+        data = output.get("data")
+        if isinstance(output.get("ename"), str):
+            text = f"{output['ename']}: {_joined(output.get('evalue'))}"
+        else:
+            text = _joined(output.get("text")) or self._shown(data if isinstance(data, dict) else output)
+        text = self._plain(text)
+        if len(text) > LONG_OUTPUT:
+            self._builder.note(f"what a cell printed was cut to {LONG_OUTPUT:,} characters")
+            text = text[:LONG_OUTPUT]
+        self._builder.add(text)
+
+    def _shown(self, data: dict[str, Any]) -> str:
+        """Return the form of an output that says the most."""
         plain = _joined(data.get("text/plain"))
         plain = "" if OBJECT.fullmatch(plain.strip()) else plain
-        text = _joined(output.get("text")) or _joined(data.get("text/markdown"))
-        text = text or _from_html(data, is_all=not plain) or plain
-    text = _plain(text)
-    if len(text) > LONG_OUTPUT:
-        builder.note(f"what a cell printed was cut to {LONG_OUTPUT:,} characters")
-        text = text[:LONG_OUTPUT]
-    builder.add(text)
+        text = _joined(data.get("text/markdown")) or self._from_html(data, is_all=not plain)
+        return text or plain or _joined(data.get("text/latex")) or self._from_json(data)
+
+    def _from_html(self, data: dict[str, Any], *, is_all: bool) -> str:
+        page = self._sieve.sift_data(_joined(data.get("text/html")))
+        is_read = page.strip() and (is_all or "<table" in page.lower())
+        return self._noted(read_html(_source(page))) if is_read else ""
+
+    def _from_json(self, data: dict[str, Any]) -> str:
+        value = data.get("application/json")
+        return self._noted(read_json(_source(json.dumps(value)))) if value else ""
+
+    def _noted(self, content: Content) -> str:
+        for note in content.notes:
+            self._builder.note(note)
+        return content.text
+
+    def _plain(self, text: str) -> str:
+        return self._sieve.sift(ANSI.sub("", text))
 
 
-def _from_html(data: dict[str, Any], *, is_all: bool) -> str:
-    page = _joined(data.get("text/html"))
-    if not page.strip() or not (is_all or "<table" in page.lower()):
-        return ""
-    return read_html(Source(data=page.encode("utf-8", "replace"))).text
-
-
-def _plain(text: str) -> str:
-    return without_blobs(ANSI.sub("", text))[0]
+def _source(text: str) -> Source:
+    return Source(data=text.encode("utf-8", "replace"))
 
 
 def _joined(value: object) -> str:
