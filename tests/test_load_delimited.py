@@ -129,3 +129,15 @@ def test_names_that_stand_twice_name_their_columns() -> None:
     assert (
         read("id,name,name\n1,Ada,Byron\n2,Bo,Peep\n").text.split("\n")[0] == "id: 1; name: Ada; name: Byron"
     )
+
+
+def test_encoded_data_in_cells_is_left_out_and_that_is_said() -> None:
+    blob = "iVBORw0KGgoAAAANSUhEUg" * 20
+    addresses = ";".join(f"keeper{number}@example.org" for number in range(300))
+    content = read(f"name,photo,mail\nAda,{blob},x\nBo,{blob},{addresses}\n{blob},,\n")
+    assert content.text.split("\n") == [
+        "name | photo | mail",
+        "name: Ada; mail: x",
+        f"name: Bo; mail: {addresses}",
+    ]
+    assert content.notes == ("3 blocks of encoded data left out",)

@@ -225,3 +225,12 @@ def test_what_is_told_in_buttons_lists_and_margins_is_kept(page: str, shown: str
 def test_a_long_list_of_links_that_a_sentence_leads_to_is_no_menu() -> None:
     people = "".join(f"<li><a href=x>Person {at}</a></li>" for at in range(14))
     assert text(f"<body><p>Our team:</p><ul>{people}</ul></body>").count("Person") == 14
+
+
+def test_encoded_data_in_its_text_is_left_out_and_that_is_said() -> None:
+    blob = "iVBORw0KGgoAAAANSUhEUg" * 20
+    wrapped = "\n".join([blob[:76]] * 9)
+    page = f"<p>Its key <b>is</b> {blob}, they say.<p>\n{wrapped}\n<table><tr><td>{blob}</td></tr></table>"
+    content = read_html(Source(data=page.encode()))
+    assert content.text == "Its key is , they say."
+    assert content.notes == ("3 blocks of encoded data left out",)

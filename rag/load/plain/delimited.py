@@ -13,6 +13,7 @@ from typing import Final
 from rag.load.content import NEWLINES, Content, ContentBuilder
 from rag.load.office.sheet_tables import Cell, Row, Sheet
 from rag.load.office.sheets import MAX_CELLS, sheet_content
+from rag.load.plain.blobs import Sieve
 from rag.load.plain.encoding import decode_noted
 from rag.load.source import Source
 
@@ -137,17 +138,18 @@ def _reader(text: str, delimiter: str, *, quoted: bool = True, strict: bool = Fa
 
 def _read(records: Iterator[list[str]]) -> tuple[list[Row], list[str]]:
     rows: list[Row] = []
+    sieve = Sieve()
     left = MAX_CELLS
     for number, record in enumerate(records, start=1):
-        cells = {column: _cell(text) for column, text in enumerate(record) if text.strip()}
+        sifted = map(sieve.sift_data, record)
+        cells = {column: _cell(text) for column, text in enumerate(sifted) if text.strip()}
         left -= len(cells)
         if left < 0:
-            return rows, [
-                f"the rows from {number:,} on are left out: of one table {MAX_CELLS:,} cells are read"
-            ]
+            cut = f"the rows from {number:,} on are left out: of one table {MAX_CELLS:,} cells are read"
+            return rows, [*sieve.notes(), cut]
         if cells:
             rows.append(Row(number, cells))
-    return rows, []
+    return rows, sieve.notes()
 
 
 def _cell(text: str) -> Cell:

@@ -10,6 +10,7 @@ from lxml import etree
 from lxml import html as lxml_html
 
 from rag.load.content import Content, ContentBuilder
+from rag.load.plain.blobs import Sieve
 from rag.load.plain.encoding import decode_noted
 from rag.load.plain.html_table import data_text
 from rag.load.raised import raised
@@ -65,10 +66,12 @@ def read_html(source: Source) -> Content:
     root = lxml_html.document_fromstring(text, parser=lxml_html.HTMLParser(huge_tree=True))
     title = " ".join((root.findtext(".//title") or "").split())
     etree.strip_elements(root, *DROPPED, etree.Comment, etree.PI, with_tail=False)
+    sieve = Sieve()
+    sieve.sift_tree(root)
     _raise_exponents(root)
     content = _Reader().read(_main(root), title)
     content = content if content.text else _Reader(keep_all=True).read(root, title)
-    return replace(content, notes=(*decoded.notes, *content.notes))
+    return replace(content, notes=(*decoded.notes, *sieve.notes(), *content.notes))
 
 
 def declared_charset(data: bytes) -> str | None:
