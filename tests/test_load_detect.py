@@ -128,6 +128,8 @@ def test_a_compound_file_that_nobody_reads_is_named(stream: str, said: str) -> N
         (PAGE, "a.csv", "html"),
         (PAGE, "a", "html"),
         ("<?xml version='1.0'?>\n<!-- c --><html><body>x", "a.xml", "html"),
+        ("<?xml version='1.0'?>\n<?xml-stylesheet href='a.css'?><!-- c -->\n<html><body>x", "a.xml", "html"),
+        ("<?xml version='1.0'?>\n<?xml-stylesheet href='a.xsl'?>\n<rss/>", "a", "xml"),
         (PAGE, "a.md", "markdown"),
         ("<?php echo 1;", "a.php", "code"),
         (PAGE, "a.php", "html"),
@@ -195,6 +197,8 @@ def test_bytes_with_nuls_are_told_apart(data: bytes, name: str, kind: str) -> No
     assert detect(data, name) == kind
 
 
-@pytest.mark.parametrize("unit", [b"<", b"<!--", b"<!-- -->", b"A: b\n", b" ", b"<a b ", b"From ", b"\n"])
+@pytest.mark.parametrize(
+    "unit", [b"<", b"<!--", b"<!-- -->", b"<?xml", b"<?xml ?>", b"A: b\n", b" ", b"<a b ", b"From ", b"\n"]
+)
 def test_a_look_at_hostile_repetition_is_quick(unit: bytes) -> None:
     assert detect(unit * (10_000_000 // len(unit)), "a")

@@ -23,7 +23,7 @@ OCTAL: Final = re.compile(rb"[0-7]{3,7}")
 SEEN: Final = 32_768  # bytes that tell what a text is
 CONTROLS: Final = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # bytes that no text has in any 8-bit encoding
 HTML: Final = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,2000}?-->\s*)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+    r"\s*+(?:(?:<\?xml[^>]*>|<!--.{0,2000}?-->)\s*+)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
 )
 XML: Final = re.compile(
     r"\s*(?:<\?xml\s|<!doctype\s(?!html)|<(?!html\b)[a-z][\w:.-]*\s[^<>]{0,2000}?\bxmlns(?::\w+)?\s*=)", re.I
