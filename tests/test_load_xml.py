@@ -45,11 +45,50 @@ def test_data_is_read_as_lines_that_name_each_value() -> None:
         '<neighbour name="Spain"/></country></data>'
     )
     assert content.text.replace("\n\n", "\n").split("\n") == [
-        "name: France",
+        "name: France; id: x7",
         "rank: 1",
         "price: 45 (currency: EUR)",
         "neighbour: name: Spain",
     ]
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ('<p><package id="NLog" version="5.2.8"/></p>', "package: id: NLog; version: 5.2.8"),
+        ('<p><pump id="P-2" type="gear" width="50"/></p>', "pump: id: P-2; type: gear; width: 50"),
+        (
+            '<p><tel type="mobile">555</tel><tel type="fax">666</tel></p>',
+            "tel: 555 (type: mobile)\ntel: 666 (type: fax)",
+        ),
+        ('<pump id="P-2"/>', "pump: id: P-2"),
+        ('<invoice id="7" version="1.0"><total>9</total></invoice>', "id: 7\n\ntotal: 9"),
+        ('<properties><entry key="db.host">10.0.0.1</entry></properties>', "10.0.0.1 (key: db.host)"),
+        (f'<p><row Note="{"lamp " * 100}"/></p>', f"row: Note: {'lamp ' * 100}".strip()),
+    ],
+)
+def test_attributes_of_data_are_read_whatever_they_are_called(data: str, text: str) -> None:
+    assert read(data).text == text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '<book xmlns="http://docbook.org/ns/docbook"><note role="x"><para>Mind</para></note></book>',
+        '<!DOCTYPE book PUBLIC "-//OASIS//DTD DocBook XML V4.2//EN" "x">'
+        '<book><note id="n"><para>Mind</para></note></book>',
+        '<doc><section id="s"><p class="c" id="p">Mind</p><img id="i" width="5"/></section></doc>',
+        '<soap xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><note xsi:type="s">Mind</note></soap>',
+    ],
+)
+def test_attributes_that_lay_out_a_text_are_left_out(data: str) -> None:
+    assert read(data).text == "Mind"
+
+
+def test_long_attributes_have_a_line_each_and_their_html_is_read_as_text() -> None:
+    body = f"&lt;p&gt;{'lamp ' * 200}&lt;/p&gt;&lt;p&gt;It &lt;b&gt;burns&lt;/b&gt;&lt;/p&gt;"
+    content = read(f'<posts><row Id="1" Body="{body}" Score="3"/></posts>')
+    assert content.text == f"row: Id: 1\nBody: {('lamp ' * 200).strip()}\n\nIt burns\nScore: 3"
 
 
 def test_no_text_of_a_table_is_lost_whatever_form_it_has() -> None:
@@ -69,6 +108,11 @@ def test_no_text_of_a_table_is_lost_whatever_form_it_has() -> None:
 def test_a_property_list_pairs_its_keys_and_values() -> None:
     content = read("<plist><dict><key>Name</key><string>Kaoju</string><key>On</key><true/></dict></plist>")
     assert content.text == "Name: Kaoju\nOn: true"
+
+
+def test_a_key_outside_of_a_property_list_is_a_value() -> None:
+    content = read("<item><key>PROJ-8</key><title>Bug</title><sum>Crash</sum><key>PROJ-7</key></item>")
+    assert content.text == "key: PROJ-8\n\nBug\n\nsum: Crash\nkey: PROJ-7"
 
 
 def test_text_beside_blocks_is_kept() -> None:
@@ -125,3 +169,29 @@ def test_what_lies_three_hundred_elements_deep_is_read() -> None:
 def test_a_broken_line_and_a_note_join_no_words() -> None:
     content = read("<doc><p>Line one<br/>line two<note>Mind it</note>, really</p></doc>")
     assert content.text == "Line one line two Mind it , really"
+
+
+def test_paragraphs_within_a_title_or_a_cell_join_no_words() -> None:
+    title = "<section><title><p>Chapter 1</p><p>The Beginning</p></title><p>x</p></section>"
+    assert read(title).text == "Chapter 1 The Beginning\n\nx"
+    cells = "<row><entry><para>one</para><para>two</para></entry><entry>x</entry></row>"
+    assert read(f"<table>{cells}<row><entry>three</entry></row></table>").text == "one two: x\nthree"
+
+
+def test_the_head_of_a_page_is_its_title_alone() -> None:
+    head = "<h:head><h:title>Lamps</h:title><h:style>p{}</h:style></h:head>"
+    content = read(f'<h:html xmlns:h="http://www.w3.org/1999/xhtml">{head}<h:p>One</h:p></h:html>')
+    assert content.text == "Lamps\n\nOne"
+    assert titles(content) == [(1, "Lamps")]
+
+
+def test_encoded_data_is_left_out_and_that_is_said() -> None:
+    blob = "iVBORw0KGgoAAAANSUhEUg" * 20
+    wrapped = "\n".join([f"    {blob[:76]}"] * 9)
+    data = f'<root><data name="pic"><value>\n{wrapped}\n</value></data><a b="{blob}" c="d"/>{blob}</root>'
+    content = read(data)
+    assert content.text == "name: pic\n\na: c: d"
+    assert content.notes == ("3 blocks of encoded data left out",)
+    listed = read("<plist><dict><key>Icon</key><data>AQID</data><key>On</key><true/></dict></plist>")
+    assert listed.text == "Icon: data\nOn: true"
+    assert listed.notes == ("1 block of encoded data left out",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ class Sieve:
                 sifted = self.sift_data(text) if text else text
                 if sifted != text:
                     setattr(node, place, sifted)
+
+    def empty(self, nodes: Iterable[etree._Element]) -> None:
+        """Take all text out of elements that hold nothing but encoded data."""
+        for node in nodes:
+            node.text = None
+            self._blocks += 1
 
     def notes(self) -> list[str]:
         """Return sentences on what was left out."""
