@@ -155,6 +155,10 @@ def test_a_drawing_gives_its_words_alone() -> None:
     assert read(f'<svg xmlns="http://www.w3.org/2000/svg">{drawing}</svg>').text == "Map\n\nLamp"
 
 
+def test_a_path_that_holds_text_is_no_stroke_of_a_drawing() -> None:
+    assert read('<x><path>/var/log</path><path d="M0 0L9 9"/></x>').text == "path: /var/log"
+
+
 def test_a_text_of_more_than_ten_megabytes_is_read_whole() -> None:
     words = "lamp " * 2_100_000
     content = read(f"<log><p>{words}</p><p>end</p></log>")
@@ -194,4 +198,5 @@ def test_encoded_data_is_left_out_and_that_is_said() -> None:
     assert content.notes == ("3 blocks of encoded data left out",)
     listed = read("<plist><dict><key>Icon</key><data>AQID</data><key>On</key><true/></dict></plist>")
     assert listed.text == "Icon: data\nOn: true"
+    assert read("<x><base64Binary>AQID</base64Binary><a>b</a></x>").text == "a: b"
     assert listed.notes == ("1 block of encoded data left out",)

@@ -36,9 +36,8 @@ APART: Final = NOTES | {
 PROPERTIES: Final = frozenset({"plist", "dict"})
 ROWS: Final = frozenset({"row", "tr"})
 HEADERS: Final = frozenset({"thead", "th"})
-NO_TEXT: Final = frozenset(
-    {"style", "script", "path", "binary", "base64Binary", "signaturevalue", "digestvalue"}
-)
+NO_TEXT: Final = frozenset({"style", "script", "binary", "base64binary", "signaturevalue", "digestvalue"})
+STROKE: Final = "path"  # of a drawing, but where it holds text
 SPACES: Final = re.compile(r"\s{2,}|[^\S ]")  # no single space: a text may have millions of them
 LONG: Final = 600  # characters of attributes, from which on each has its line
 MAX_LEVEL: Final = 6
@@ -116,7 +115,7 @@ class _Reader:
 
     def _element(self, node: etree._Element, level: int) -> None:
         """Add an element and what is in it."""
-        if not isinstance(node.tag, str) or local(node).lower() in NO_TEXT:
+        if not isinstance(node.tag, str) or _is_unread(node):
             return
         children = [child for child in node if isinstance(child.tag, str)]
         if local(node).lower() in TABLES and self._table(node):
@@ -203,6 +202,11 @@ def _says_more(table: etree._Element) -> bool:
 
 def _letters(node: etree._Element) -> int:
     return len("".join(_flat(node).split()))
+
+
+def _is_unread(node: etree._Element) -> bool:
+    name = local(node).lower()
+    return name in NO_TEXT or (name == STROKE and not len(node) and not _flat(node))
 
 
 def _is_title(node: etree._Element) -> bool:
