@@ -67,3 +67,47 @@ def test_a_cue_of_damaged_times_is_read_where_it_stands_and_counted() -> None:
     )
     assert content.text == "00:00:01\n\nFirst & best. Second."
     assert content.notes == ("the times of 1 of its cues are damaged: they stand below those before them",)
+
+
+def srt(*cues: tuple[int, int, str]) -> str:
+    """Return cues from one second to another."""
+    return "\n\n".join(f"00:00:{start:02},000 --> 00:00:{end:02},000\n{text}" for start, end, text in cues)
+
+
+@pytest.mark.parametrize(
+    ("cues", "text"),
+    [
+        ([(1, 2, "不"), (8, 10, "不是他干的")], "不\n\n不是他干的"),
+        ([(1, 2, "No."), (8, 9, "No.")], "No.\n\nNo."),
+        ([(1, 2, "No."), (5, 6, "No.")], "No. No."),
+        ([(1, 2, "I"), (2, 4, "I'm fine.")], "I I'm fine."),
+        ([(1, 2, "Twenty"), (2, 4, "Twenty-five")], "Twenty Twenty-five"),
+        ([(1, 2, "x" * 1300), (2, 4, f"{'x' * 1300} y")], f"{'x' * 1300}\n\n{'x' * 1300} y"),
+    ],
+)
+def test_what_is_said_anew_is_read_anew(cues: list[tuple[int, int, str]], text: str) -> None:
+    assert read(srt(*cues)).text == f"00:00:01\n\n{text}"
+
+
+@pytest.mark.parametrize(
+    ("cues", "text"),
+    [
+        ([(1, 2, "The lamp"), (2, 3, "The lamp, so"), (3, 4, "The lamp, so dim.")], "The lamp, so dim."),
+        ([(1, 2, "灯塔"), (2, 3, "灯塔今天"), (3, 4, "灯塔今天不开放。")], "灯塔今天不开放。"),
+        ([(1, 2, "one\ntwo"), (2, 3, "two\nthree"), (3, 4, "three\nfour")], "one two three four"),
+        ([(1, 2, "灯塔\n今天"), (2, 3, "今天\n不开放")], "灯塔 今天不开放"),
+    ],
+)
+def test_what_captions_made_live_repeat_is_read_once(cues: list[tuple[int, int, str]], text: str) -> None:
+    assert read(srt(*cues)).text == f"00:00:01\n\n{text}"
+
+
+def test_a_cue_of_webvtt_may_begin_with_a_line_of_spaces() -> None:
+    cues = [
+        "00:01.000 --> 00:03.000 align:start\n \nthe<00:02.000><c> lamp</c>",
+        "00:03.000 --> 00:03.010\nthe lamp\n ",
+        "00:03.010 --> 00:05.000\nthe lamp\nis<c> out</c>",
+        "00:05.000 --> 00:05.010\nis out\n ",
+        "00:05.010 --> 00:07.000\nis out\ntoday",
+    ]
+    assert read("WEBVTT\n\n" + "\n\n".join(cues)).text == "00:00:01\n\nthe lamp is out today"

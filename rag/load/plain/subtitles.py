@@ -22,9 +22,11 @@ SPEAKER: Final = re.compile(r"<v(?:\.[^\s<>]*)?[ \t]+([^<>]{1,80})>")
 TAG: Final = re.compile(r"</?[a-zA-Z0-9][^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}")
 ENDS: Final = re.compile(r"[.!?。！？…][\"'”’」』)）]*$")
 BETWEEN_CJK: Final = re.compile(rf"[{CJK}\u3000-\u303f\uff00-\uffef]")
-WORD_START: Final = re.compile(r"\w")
+WORD_END: Final = re.compile(r"\s|[.,!?;:…。，！？；：]|$")
 SECTION: Final = 300  # seconds below one heading
 PAUSE: Final = 4  # seconds of silence that end a paragraph
+ROLLED: Final = (3, 2, 1)  # lines that captions made live show once more
+AT_ONCE: Final = 1  # seconds at most until a cue that repeats what it follows
 LONG: Final = 400  # characters from which on a paragraph ends with its sentence
 TOO_LONG: Final = 1200  # characters after which it ends anyway
 
@@ -33,8 +35,12 @@ TOO_LONG: Final = 1200  # characters after which it ends anyway
 class Cue:
     start: int  # seconds
     end: int
-    text: str
+    lines: tuple[str, ...]
     is_untimed: bool = False  # its times could not be read: they are those of the cue before it
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.lines)
 
 
 def read_subtitles(source: Source) -> Content:
@@ -79,11 +85,11 @@ def _cues(text: str) -> Iterator[Cue]:
         said = "" if line is None else line
         found = CUE.match(said)
         is_damaged = found is None and ARROW in said
-        if found or is_damaged or line is None or (blank_ends and not said.strip()):
+        if found or is_damaged or line is None or (blank_ends and _is_blank(said, lines)):
             if is_number and lines:
                 lines.pop()  # of the cue that begins here
             if times and lines:
-                yield Cue(*times, html.unescape(" ".join(lines)), is_untimed)
+                yield Cue(*times, tuple(map(html.unescape, lines)), is_untimed)
             lines = []
             last = times or last
             times = _times(found) if found else last if is_damaged else None
@@ -93,6 +99,11 @@ def _cues(text: str) -> Iterator[Cue]:
             lines += [spoken] if spoken else []
         is_number = after_blank and said.strip().isdigit()
         after_blank = not said.strip()
+
+
+def _is_blank(line: str, before: list[str]) -> bool:
+    """Say whether a line ends a cue of WebVTT: one of spaces may also begin it, as of captions made live."""
+    return not line or (not line.strip() and bool(before))
 
 
 def _times(cue: re.Match[str]) -> tuple[int, int]:
@@ -112,16 +123,15 @@ def _clock(seconds: int) -> str:
 
 
 def _paragraphs(cues: Iterator[Cue]) -> Iterator[tuple[int, str]]:
-    begun, last, text = 0, Cue(0, 0, ""), ""
+    begun, last, text = 0, Cue(0, 0, ()), ""
     for cue in cues:
-        said = _unsaid(last.text, cue.text)
         if text and (
             cue.start - last.end >= PAUSE or _is_full(text) or cue.start // SECTION > begun // SECTION
         ):
             yield begun, text
             text = ""
         begun = begun if text else cue.start
-        text = _joined(text, said)
+        text = _continued(text, last, cue)
         last = cue
     if text:
         yield begun, text
@@ -131,13 +141,23 @@ def _is_full(text: str) -> bool:
     return len(text) > TOO_LONG or (len(text) > LONG and bool(ENDS.search(text[-4:])))
 
 
-def _unsaid(before: str, text: str) -> str:
-    """Return what `text` adds to the cue before it, which captions made live repeat and go on."""
-    for said in filter(None, (before, before.partition(": ")[2])):
-        rest = text.removeprefix(said)
-        if rest != text and (WORD_START.match(rest) is None or BETWEEN_CJK.match(said[-1])):
-            return rest.strip()
-    return text
+def _continued(text: str, last: Cue, cue: Cue) -> str:
+    """Return a paragraph that ends with `last` as `cue` goes on with it, which may repeat what it follows."""
+    follows = text and cue.start - last.end <= AT_ONCE
+    rest = _unsaid(last, cue) if follows else cue.text
+    goes_on_within = rest != cue.text and not rest[:1].isspace()
+    return text + rest if goes_on_within else _joined(text, rest.strip())
+
+
+def _unsaid(last: Cue, cue: Cue) -> str:
+    """Return what `cue` adds to the last lines of the cue before it, as captions made live repeat them."""
+    for lines in (last.lines, *(last.lines[-count:] for count in ROLLED)):
+        shown = " ".join(lines)
+        for said in filter(None, (shown, shown.partition(": ")[2])):
+            rest = cue.text.removeprefix(said)
+            if rest != cue.text and (WORD_END.match(rest) or BETWEEN_CJK.match(said[-1])):
+                return rest
+    return cue.text
 
 
 def _joined(text: str, said: str) -> str:
