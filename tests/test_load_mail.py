@@ -403,6 +403,19 @@ def test_a_line_that_begins_with_from_within_a_text_parts_nothing() -> None:
     assert len(read_mail(data, "a.mbox").headings) == 1
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(
+    "said", [b"a@x.org Fri Mar  1 09:30:00 2024", b"a at x.org  Fri Mar 11 09:30:00 2024 +0100"]
+)
+def test_messages_without_an_empty_line_between_them_are_parted_by_a_date(said: bytes, end: bytes) -> None:
+    head = [b"From " + said, b"Subject: s", b"MIME-Version: 1.0", b"Content-Transfer-Encoding: base64"]
+    message = end.join([*head, b"", base64.b64encode(b"The lamp burns."), b""])
+    content = read_mail(message * 3, "a.mbox")
+    assert content.text == "\n\n".join(["s\n\nThe lamp burns."] * 3)
+    loose = message.replace(b"Fri ", b"last ") * 3
+    assert len(read_mail(loose, "a.mbox").headings) == 1
+
+
 def test_a_message_deleted_in_thunderbird_stays_deleted() -> None:
     data = mailbox([b"X-Mozilla-Status: 0009\nSubject: gone\n\ngone", b"Subject: here\n\nhere"])
     assert read_mail(data, "a.mbox").text == "here\n\nhere"

@@ -25,8 +25,13 @@ COUNT: Final = re.compile(
     rb"\s*(\d{1,12})[ \t]*\r?\n"
 )  # the first line of Apple's .emlx: bytes of the message
 ESCAPED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)  # mboxrd
-# A line that parts two messages of a mailbox: after an empty line, before a header (RFC 4155).
-FROM_LINE: Final = re.compile(rb"^From [^\r\n]{0,300}\r?\n(?=[!-9;-~]{1,80}:|>From )", re.MULTILINE)
+# A line that parts two messages of a mailbox: after an empty line or with a date, before a header (RFC 4155).
+FROM_LINE: Final = re.compile(rb"^From ([^\r\n]{0,300})\r?\n(?=[!-9;-~]{1,80}:|>From )", re.MULTILINE)
+DATED: Final = re.compile(  # as C's asctime writes it; some programs add the time zone
+    rb".{1,250} (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+    rb" [ \d]\d \d\d:\d\d(?::\d\d)?(?: [A-Z]{3,5}| [+-]\d{4})? \d{4}(?: [+-]\d{4})?\s*"
+)
+EMPTY_LINES: Final = (b"\n\n", b"\r\n\r\n")
 DELETED: Final = 0x8  # Thunderbird keeps what was deleted until the folder is compacted
 CHARSET: Final = re.compile(r'(?im)(charset\s*=\s*)"?utf-?(?:16|32)[\w-]*"?')
 
@@ -96,14 +101,10 @@ def _messages(data: bytes) -> Iterator[bytes]:
     for match in FROM_LINE.finditer(data):
         if start is None:
             start = match.end()
-        elif data[max(0, match.start() - 2) : match.start()] == b"\n\n" or _ends_crlf(data, match.start()):
+        elif data.endswith(EMPTY_LINES, 0, match.start()) or DATED.fullmatch(match[1]):
             yield data[start : match.start()]
             start = match.end()
     yield data[start or 0 :]
-
-
-def _ends_crlf(data: bytes, at: int) -> bool:
-    return data[max(0, at - 4) : at] == b"\r\n\r\n"
 
 
 def _is_deleted(message: Mail) -> bool:
