@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-DATE_LETTERS: Final = r"am/pm|a/p|上午/下午|y+|m+|d+|h+|s+(?:\.0+)?|aaaa?|e+|b{2,4}"
+DATE_LETTERS: Final = r"am/pm|a/p|上午/下午|y+|m+|d+|h+|s+(?:\.0+)?|aaaa?|e+|b{2,4}|g{1,3}e{1,2}"
 EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet's dates know no zone
+ERAS: Final = (  # of Japan: year, month and day of the first, name and letter
+    ((2019, 5, 1), "令和", "R"), ((1989, 1, 8), "平成", "H"), ((1926, 12, 25), "昭和", "S"),
+    ((1912, 7, 30), "大正", "T"), ((1868, 1, 25), "明治", "M"),
+)  # fmt: skip
 LEAP: Final = 60  # Excel counts a 29 February 1900, so that earlier days stand one off
+FIRST_YEAR: Final = 1900
+DAY_ZERO: Final = (1900, 1, 0)  # what Excel calls the day before the first
 LAST: Final = 2_958_466  # the day after 9999-12-31
 DAY: Final = 86_400  # seconds
 MONTHS: Final = (
@@ -89,22 +94,23 @@ def _seconds(text: str, when: datetime) -> str:
 
 def _date_piece(text: str, when: datetime) -> str:
     size = len(text)
+    year, month, day = (when.year, when.month, when.day) if when.year >= FIRST_YEAR else DAY_ZERO
     if text[0] in "ye":
-        return str(when.year) if size > 2 or text[0] == "e" else f"{when.year % 100:02}"  # noqa: PLR2004
+        return str(year) if size > 2 or text[0] == "e" else f"{year % 100:02}"  # noqa: PLR2004
     if text[0] == "b":
-        return str(when.year + 543)  # the Buddhist era
+        return str(year + 543)  # the Buddhist era
+    if text[0] == "g":
+        return _of_era(text, (year, month, day))
     if text[0] == "a":
         return ("星期" if size == FULL else "周") + CHINESE_DAYS[when.weekday()]
-    number, names = (when.month, MONTHS) if text[0] == "m" else (when.day, DAYS)
+    number, name = (month, MONTHS[month - 1]) if text[0] == "m" else (day, DAYS[when.weekday()])
     if size < SHORT:
         return str(number).zfill(size)
-    name = MONTHS[when.month - 1] if names is MONTHS else DAYS[when.weekday()]
     return name if size == FULL else name[: 1 if size > FULL else SHORT]
 
 
-def iso(value: float) -> str | None:
-    """Return a number of days as ISO 8601, without a time of 00:00:00; None when it is no date."""
-    when = moment(value)
-    if when is None:
-        return None
-    return re.sub(r" 00:00:00$", "", when.isoformat(sep=" "))
+def _of_era(text: str, day: tuple[int, int, int]) -> str:
+    """Return "令和6", or shorter "令6" and "R6", for a day of 2024."""
+    first, name, letter = next(era for era in ERAS if day >= era[0])
+    shown = {1: letter, 2: name[0]}.get(text.count("g"), name)
+    return f"{shown}{str(day[0] - first[0] + 1).zfill(text.count('e'))}"

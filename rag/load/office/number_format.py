@@ -32,7 +32,7 @@ BUILTIN: Final = {
 MAX_CODE: Final = 1000  # characters; Excel allows 255
 TOKEN: Final = re.compile(
     r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|_.|\*.|\[(?P<bracket>[^\]]*)\]'
-    rf"|(?P<exponent>E[+-]0*)|(?P<date>{DATE_LETTERS})|(?P<general>General)|(?P<digit>[0#?])|(?P<other>.)",
+    rf"|(?P<exponent>E[+-]0*)|(?P<general>General)|(?P<date>{DATE_LETTERS})|(?P<digit>[0#?])|(?P<other>.)",
     re.I | re.S,
 )
 CONDITION: Final = re.compile(r"(<=|>=|<>|<|>|=)\s*(-?[\d.]+)")
@@ -46,6 +46,7 @@ COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "<>": lambda value, limit: value != limit,
 }
 ELAPSED: Final = re.compile(r"h+|m+|s+", re.I)
+END: Final = re.compile(r"/[1-9]+|[,.]*")  # what belongs to a number behind its format's last place
 EXACT: Final = 1e15  # beyond it a float holds no whole number exactly
 SIGNED: Final = 2  # sections, of which the second is for negative numbers
 MAX_PLACES: Final = 30
@@ -149,13 +150,13 @@ def _number(tokens: Sequence[Token], size: float) -> str:
     places = [at for at, token in enumerate(tokens) if token.kind in {"digit", "exponent"}]
     if not places:
         return "".join(general(size) if token.kind == "general" else token.text for token in tokens).strip()
-    first, last = places[0], places[-1]
-    while last + 1 < len(tokens) and tokens[last + 1].text in {",", "."}:
-        last += 1
-    pattern = tokens[first : last + 1]
+    signs = "".join(token.text if token.kind == "other" else "0" for token in tokens)  # one a token
+    first = places[0] - signs[: places[0]].endswith(".")
+    last = next(END.finditer(signs, places[-1] + 1)).end()
+    pattern = tokens[first:last]
     percents = sum(token.kind == "other" and token.text == "%" for token in tokens)
     body = _digits(pattern, size * 100**percents)
-    before, after = ("".join(token.text for token in part) for part in (tokens[:first], tokens[last + 1 :]))
+    before, after = ("".join(token.text for token in part) for part in (tokens[:first], tokens[last:]))
     return f"{before}{body}{after}".strip()
 
 
@@ -233,16 +234,16 @@ def _fraction(texts: Sequence[str], size: float) -> str:
     slash = texts.index("/")
     below = "".join(texts[slash + 1 :]).strip()
     mixed = " " in texts[:slash]
-    limit = int(below) if below.isdecimal() and int(below) else 10 ** min(len(below), 3) - 1
-    whole = int(size) if mixed else 0
-    rest = size - whole
-    part = (
-        Fraction(round(rest * limit), limit) if below.isdecimal() else Fraction(rest).limit_denominator(limit)
-    )
-    if part == 1 and mixed:
-        whole, part = whole + 1, Fraction(0)
-    above, under = part.numerator, part.denominator
-    shown = f"{above * (limit // under)}/{limit}" if below.isdecimal() else f"{above}/{under}"
+    number = Decimal(repr(size))
+    whole = int(number) if mixed else 0
+    if below.isdecimal() and int(below):
+        under = int(below)
+        above = int(_rounded(float((number - whole) * under), 0))
+    else:
+        part = Fraction(number - whole).limit_denominator(10 ** min(len(below), 3) - 1)
+        above, under = part.numerator, part.denominator
+    if above == under and mixed:
+        whole, above = whole + 1, 0
     if mixed and not above:
         return str(whole)
-    return f"{whole} {shown}" if whole else shown
+    return f"{whole} {above}/{under}" if whole else f"{above}/{under}"
