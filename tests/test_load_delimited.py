@@ -141,3 +141,20 @@ def test_encoded_data_in_cells_is_left_out_and_that_is_said() -> None:
         f"name: Bo; mail: {addresses}",
     ]
     assert content.notes == ("3 blocks of encoded data left out",)
+
+
+@pytest.mark.parametrize("index", [("ann", "bob"), ("0", "1")])
+def test_the_corner_above_the_names_of_rows_may_be_empty(index: tuple[str, str]) -> None:
+    content = read(written([["", "city", "job"], [index[0], "Paris", "cook"], [index[1], "Rome", "judge"]]))
+    assert content.text == f"{index[0]}; city: Paris; job: cook\n{index[1]}; city: Rome; job: judge"
+    assert read(",2021,2022\nRev,1,2\nCost,3,4\n").text == "Rev; 2021: 1; 2022: 2\nCost; 2021: 3; 2022: 4"
+
+
+def test_a_form_tells_each_value_beside_its_label_and_ends_at_a_table() -> None:
+    form = "姓名：,张三,性别：,男\n生日：,1990-01-01,民族：,汉\n"
+    told = "姓名: 张三; 性别: 男\n生日: 1990-01-01; 民族: 汉"
+    assert read(form).text == told
+    assert read(form + "品名,数量,单价,金额\n笔,2,3,6\n").text == (
+        f"{told}\n品名: 笔; 数量: 2; 单价: 3; 金额: 6"
+    )
+    assert read("Name:,Ada\nCity:,London\nJob:,cook\n").text == "Name: Ada\nCity: London\nJob: cook"

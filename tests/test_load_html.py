@@ -62,6 +62,15 @@ def test_a_table_of_names_and_values_is_read_as_pairs() -> None:
     assert text(page) == "高度: 32 米\n建成: 1901"
 
 
+def test_headers_and_values_in_turn_are_a_form() -> None:
+    rows = (("姓名", "张三", "性别", "男"), ("生日", "1990-01-01", "民族", ""))
+    row = "<tr><th>{}</th><td>{}</td><th>{}</th><td>{}</td></tr>"
+    last = "<tr><th>地址</th><td colspan=3>北京</td></tr>"
+    assert text(f"<table>{''.join(row.format(*cells) for cells in rows)}{last}</table>") == (
+        "姓名: 张三; 性别: 男\n生日: 1990-01-01; 民族:\n地址: 北京"
+    )
+
+
 def test_a_first_row_of_words_over_values_names_the_columns() -> None:
     page = "<table><tr><td>Name</td><td>Age</td></tr><tr><td>Ada</td><td>36</td></tr></table>"
     assert text(page) == "Name: Ada; Age: 36"

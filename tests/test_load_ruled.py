@@ -60,6 +60,15 @@ def test_a_ruled_table_on_a_turned_page_is_read_alike(turn: int) -> None:
     assert content_of(placed(KEEPERS), drawn, page=f"/Rotate {turn}").text.split("\n") == TOLD
 
 
+def test_the_fields_of_a_form_are_told_beside_their_labels() -> None:
+    rows = [["Name:", "Ada", "Age:", "36"], ["City:", "London", "Job:", "cook"]]
+    xs = [50, 150, 250, 350, 450]
+    assert content_of(placed(rows, xs=xs), grid(xs, [702, 672, 642])).text.split("\n") == [
+        "Name: Ada; Age: 36",
+        "City: London; Job: cook",
+    ]
+
+
 def test_a_table_open_at_its_sides_is_one_too() -> None:
     across = "".join(line(50, y, 450, y) for y in (702, 672, 642, 612))
     upright = "".join(line(x, 702, x, 612) for x in (150, 300))

@@ -58,3 +58,39 @@ def test_a_merged_cell_is_told_once_below_one_name_and_once_across_the_table() -
     assert whole_table_text([["Title", Covered("Title"), "x"], ["a", "a", "b"]], header=False) == (
         "Title: x\na | a | b"
     )
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        (("姓名：|张三|性别：|男", "生日：|5月|民族：|汉"), ("姓名: 张三; 性别: 男", "生日: 5月; 民族: 汉")),
+        (("Name:|Ada", "City:|London"), ("Name: Ada", "City: London")),
+        (("Field|Value", "Name:|Ada", "City:|London"), ("Field: Value", "Name: Ada", "City: London")),
+        (("Name:||Age:|36", "City:|London||"), ("Name:; Age: 36", "City: London")),
+        (("Self|Name:|Ada|Age:|36", "|City:|Rome|Job:|"), ("Self; Name: Ada; Age: 36", "City: Rome; Job:")),
+        (("Name:||Age:|", "Name:|Ada|Age:|"), ("Name: | Age:", "Name: Ada; Age:")),
+    ],
+)
+def test_the_rows_of_a_form_tell_each_value_beside_its_label(
+    rows: tuple[str, ...], lines: tuple[str, ...]
+) -> None:
+    assert told(*rows) == "\n".join(lines)
+
+
+def test_a_form_has_no_header_though_its_first_row_be_marked_as_one() -> None:
+    form = [["Name:", "Ada", "Age:", "36"], ["City:", "London", "Job:", "-"]]
+    assert whole_table_text(form, header=True) == "Name: Ada; Age: 36\nCity: London; Job: -"
+    assert whole_table_text([["Name:", "Ada"], ["Age:", "36"]], header=True) == "Name: Ada\nAge: 36"
+
+
+def test_names_of_columns_may_end_in_colons() -> None:
+    assert told("Name:|Age:|City:", "Ada|36|London") == "Name: Ada; Age: 36; City: London"
+    assert told("Year:|2023|2024", "Tea|5|7") == "Year: Tea; 2023: 5; 2024: 7"
+    assert whole_table_text([["Item:", "Price"], ["Tea", "3"]], header=True) == "Item: Tea; Price: 3"
+
+
+def test_a_row_of_a_form_below_a_table_is_told_by_its_own_labels() -> None:
+    assert told("Item|Price|Left|Sold", "Tea|3|4|5", "Made:|Ada|Seen:|") == (
+        "Item: Tea; Price: 3; Left: 4; Sold: 5\nMade: Ada; Seen:"
+    )
+    assert told("Item|Price|Left", "Total:||4").endswith("Item: Total:; Left: 4")

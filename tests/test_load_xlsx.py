@@ -148,6 +148,55 @@ def test_a_list_of_names_and_values_has_no_header() -> None:
     assert content.text == "Data\n\nAuthor: Ada\nPages: 36\nTitle: On engines"
 
 
+def test_a_form_tells_each_value_beside_its_label() -> None:
+    content = written(
+        ["编号：", "A-1"], ["姓名：", "张三", "性别：", "男"], ["生日：", "5月", "民族：", "汉"]
+    )
+    assert content.text == "Data\n\n编号: A-1\n姓名: 张三; 性别: 男\n生日: 5月; 民族: 汉"
+
+
+def test_rows_of_a_form_stand_above_and_below_the_names_of_a_table() -> None:
+    content = written(
+        ["For:", "Sales", "Date:", "May"],
+        ["Item", "Qty", "Price", "Sum"],
+        ["Pen", 2, 3, 6],
+        ["Made:", "Ada", "Seen:"],
+    )
+    assert content.text == (
+        "Data\n\nFor: Sales; Date: May\nItem: Pen; Qty: 2; Price: 3; Sum: 6\nMade: Ada; Seen:"
+    )
+
+
+def test_a_list_below_a_table_does_not_take_its_names_and_a_total_does() -> None:
+    table: list[list[Any]] = [["Product", "Price", "Stock"], ["Pen", 3, 4], []]
+    told = "Data\n\nProduct: Pen; Price: 3; Stock: 4\n\n"
+    assert written(*table, ["Phone:", "555-1234"], ["Mail:", "a@b.c"]).text == (
+        f"{told}Phone: 555-1234\nMail: a@b.c"
+    )
+    assert written(*table, ["Total:", None, 4]).text.endswith("Product: Total:; Stock: 4")
+
+
+@pytest.mark.parametrize(("one", "two"), [(2022, 2023), ("2022", "2023"), ("Mon", "Tue")])
+@pytest.mark.parametrize("values", [(1, 2), ("red", "blue")])
+def test_the_corner_above_the_names_of_rows_may_be_empty(one: Any, two: Any, values: Any) -> None:
+    content = written([None, one, two], ["Rev", *values], ["Cost", *values])
+    told = f"{one}: {values[0]}; {two}: {values[1]}"
+    assert content.text == f"Data\n\nRev; {told}\nCost; {told}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "text"),
+    [
+        (["Smith", "Rome"], ["Cost", "Smith", "Paris"], "Smith: Rome\nCost | Smith | Paris"),
+        (["Smith", "Rome"], [None, "Jones", "Paris"], "Smith: Rome\nJones: Paris\nTea | 3rd | best"),
+        ([2000, 1950], [1, 2, 3], "2000: 1950\n1 | 2 | 3"),
+    ],
+)
+def test_values_beside_an_empty_corner_name_nothing(first: list[Any], second: list[Any], text: str) -> None:
+    rest = [["Tea", "3rd", "best"]] if "Tea" in text else []
+    assert written([None, *first], second, *rest).text == f"Data\n\n{text}"
+
+
 def test_bold_names_and_declared_tables_are_headers() -> None:
     def bold(workbook: Any) -> None:
         workbook.active.append(["Tea", "Hot"])

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 from typing import Final
 
+from rag.load.forms import are_labelled, begins_form, is_form, is_labelled, row_text
+
 PAIR: Final = 2  # columns of a table of names and values
 PERIOD: Final = re.compile(r"(?<![\d.,])(?:19|20)\d\d(?![.,]?\d)|\b[QH][1-4]\b|[1-4]季度|\b1?\d月")
 MAX_PERIOD: Final = 30  # characters of a year, a quarter or a month that names a column
@@ -19,7 +21,11 @@ class Covered(str):
 
 
 def whole_table_text(rows: Sequence[Sequence[str]], *, header: bool) -> str:
-    """Return `table_text`, below a line of all names where a name has no value to stand beside."""
+    """Return `table_text`, below a line of all names where a name has no value to stand beside.
+
+    The first row of a form names no columns, though it be marked as a header.
+    """
+    header = header and not begins_form(list(filter(None, map(_filled, rows))))
     text = table_text(rows, header=header)
     names, *records = [[cell.strip() for cell in row] for row in rows if any(map(str.strip, row))] or [[]]
     filled = {at for record in records for at, value in enumerate(record) if value}
@@ -38,7 +44,7 @@ def table_text(rows: Sequence[Sequence[str]], *, header: bool) -> str:
     if not rows:
         return ""
     if not header or len(rows) == 1:
-        return "\n".join(_plain(row) for row in rows)
+        return "\n".join(row_text(_filled(row)) for row in rows)
     names, *records = rows
     return "\n".join(_named(names, record) for record in records)
 
@@ -48,6 +54,8 @@ def looks_like_header(rows: Sequence[Sequence[str]]) -> bool:
     if len(rows) <= 1 or len(rows[0]) < PAIR:
         return False
     first, *others = rows
+    if is_labelled(_filled(first)) or are_labelled([_filled(row) for row in others], width=len(first)):
+        return False
     names = first if len(first) == PAIR or first[0].strip() else first[1:]  # a corner may be empty
     if len(others[0]) != len(first) or len(set(names)) < len(names) or not all(map(str.strip, names)):
         return False
@@ -74,18 +82,17 @@ def _on_one_line(cell: str) -> str:
     return Covered(text) if isinstance(cell, Covered) else text
 
 
-def _plain(row: Sequence[str]) -> str:
-    cells = [cell for cell in row if cell and not isinstance(cell, Covered)]
-    if len(cells) == PAIR:
-        return f"{cells[0].rstrip(':：')}: {cells[1]}"
-    return " | ".join(cells)
+def _filled(row: Sequence[str]) -> dict[int, str]:
+    return {at: cell for at, cell in enumerate(row) if cell.strip() and not isinstance(cell, Covered)}
 
 
 def _named(names: Sequence[str], record: Sequence[str]) -> str:
     if len(record) >= len(names) > 1 and all(isinstance(value, Covered) for value in record[1:]):
         return record[0]  # one cell across the table: it only titles other rows
+    if is_form(_filled(record)):
+        return row_text(_filled(record))
     told = zip_longest(names, record, fillvalue="")
     pairs = [(name, value) for name, value in told if value]
     again = [isinstance(value, Covered) and name == before for (before, _), (name, value) in pairwise(pairs)]
     shown = [pair for pair, is_again in zip(pairs, [False, *again], strict=False) if not is_again]
-    return "; ".join(f"{name}: {value}" if name else value for name, value in shown)
+    return "; ".join(f"{name.rstrip(':：')}: {value}" if name else value for name, value in shown)

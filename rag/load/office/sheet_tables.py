@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
 
+from rag.load.forms import are_labelled, is_labelled
+
 MAX_NESTING: Final = 4  # how often a block is cut again by columns and rows
 MAX_TITLES: Final = 10  # rows of one cell above a table
 MAX_HEADER_ROWS: Final = 4
@@ -27,6 +29,9 @@ class Cell(NamedTuple):
 class Row(NamedTuple):
     number: int  # from 1
     cells: Mapping[int, Cell]  # by column from 0, none of them empty, in order
+
+    def texts(self) -> dict[int, str]:
+        return {column: cell.text for column, cell in self.cells.items()}
 
 
 Merge: TypeAlias = tuple[int, int, int, int]  # first row, first column, last row, last column
@@ -162,12 +167,16 @@ def _goes_on(before: Table, table: Table) -> bool:
     """Say whether a block is the rest of the table above it, set off by empty rows."""
     if table.names or table.titles or not before.names or table.width < PAIR:
         return False
-    return all(column in before.names for row in table.rows for column in row.cells)
+    columns = sorted({column for row in table.rows for column in row.cells})
+    is_narrow = len(columns) < before.width and len(_runs(columns)) == 1
+    if is_narrow and all(is_labelled(row.texts()) for row in table.rows):
+        return False
+    return before.names.keys() >= set(columns)
 
 
 def _table(block: Sequence[Row], sheet: Sheet) -> Table:
     width = len({column for row in block for column in row.cells})
-    first = _first_full_row(block, width)
+    first = _first_full_row(block, sheet.header_rows, width)
     body = block[first:]
     if not body or not (body[0].number in sheet.header_rows or _looks_like_header(body, width)):
         return Table(titles=(), names={}, rows=block, width=width)
@@ -177,12 +186,12 @@ def _table(block: Sequence[Row], sheet: Sheet) -> Table:
     return Table(titles=block[:first], names=names, rows=body[height:], width=width)
 
 
-def _first_full_row(block: Sequence[Row], width: int) -> int:
-    """Return how many rows of one cell stand above the table's first row."""
+def _first_full_row(block: Sequence[Row], sure: Collection[int], width: int) -> int:
+    """Return how many rows of one cell or of a form stand above the table's first row."""
     if width < PAIR:
         return 0
     for at, row in enumerate(block[:MAX_TITLES]):
-        if len(row.cells) > 1:
+        if len(row.cells) > 1 and (row.number in sure or not is_labelled(row.texts())):
             return at
     return 0
 
@@ -192,7 +201,10 @@ def _looks_like_header(body: Sequence[Row], width: int) -> bool:
     names = [cell.text for cell in head.values()]
     if not below or width < PAIR or len(names) * 2 < width or len(set(names)) < len(names):
         return False
-    if not _are_names(list(head.values())) or max(map(len, names)) > MAX_NAME:
+    if is_labelled(body[0].texts()) or are_labelled([row.texts() for row in below], width=width):
+        return False
+    is_corner_empty = _is_corner_empty(body[0], below, width)
+    if not _are_names(list(head.values()), all_years=is_corner_empty) or max(map(len, names)) > MAX_NAME:
         return False
     if all(cell.is_bold for cell in head.values()) and not all(
         cell.is_bold for cell in below[0].cells.values()
@@ -200,14 +212,26 @@ def _looks_like_header(body: Sequence[Row], width: int) -> bool:
         return True
     if width == PAIR:
         return _names_two(body, below)
-    return any(cell.is_value for row in below for cell in row.cells.values()) or len(names) == width
+    has_values = any(cell.is_value for row in below for cell in row.cells.values())
+    return has_values or is_corner_empty or len(names) == width
 
 
-def _are_names(cells: Sequence[Cell]) -> bool:
-    """Say whether cells are text, years among them borne."""
+def _is_corner_empty(head: Row, below: Sequence[Row], width: int) -> bool:
+    """Say whether every column bears a name, above what differs from it, but the first: it names the rows."""
+    first = min(column for row in below for column in row.cells)
+    return (
+        first < min(head.cells)
+        and len(head.cells) == width - 1
+        and all(first in row.cells and not row.cells[first].is_value for row in below)
+        and all(row.cells.get(column) != cell for row in below for column, cell in head.cells.items())
+    )
+
+
+def _are_names(cells: Sequence[Cell], *, all_years: bool) -> bool:
+    """Say whether cells are text, years among them or, with `all_years`, alone borne."""
     values = [cell.text for cell in cells if cell.is_value]
     are_years = all(text.isdecimal() and int(text) in YEARS for text in values)
-    return are_years and (len(values) < len(cells) or not values)
+    return are_years and (all_years or len(values) < len(cells) or not values)
 
 
 def _names_two(body: Sequence[Row], below: Sequence[Row]) -> bool:
@@ -231,7 +255,7 @@ def _header_height(
         row = body[height - 1]
         spans = [merges.get((row.number, column), column) > column for column in row.cells]
         following = list(body[height].cells.values())
-        if not any(spans) or len(row.cells) == 1 < width or not _are_names(following):
+        if not any(spans) or len(row.cells) == 1 < width or not _are_names(following, all_years=False):
             break
         if body[height].number in sure and row.number in sure:
             break

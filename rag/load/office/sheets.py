@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from rag.load.content import Content, ContentBuilder
+from rag.load.forms import is_form, row_text
 from rag.load.office.sheet_tables import Row, Sheet, Table, tables
 
 MAX_CELLS: Final = 1_000_000  # of one workbook; as text they are about as long as twenty novels
@@ -91,17 +92,15 @@ def _add_table(builder: ContentBuilder, table: Table) -> None:
 
 def _named(row: Row, table: Table) -> str:
     """Write each value beside its column's name; a row of one cell in a wide table titles those below it."""
-    if not table.names or (len(row.cells) == 1 and table.width > PAIR and min(row.cells) == min(table.names)):
+    is_title = len(row.cells) == 1 and table.width > PAIR and min(row.cells) == min(table.names, default=0)
+    if not table.names or is_title or is_form(row.texts()):
         return _plain(row)
     pairs = ((table.names.get(column, ""), _line(cell.text)) for column, cell in row.cells.items())
     return "; ".join(f"{_line(name).rstrip(':：')}: {text}" if name else text for name, text in pairs)
 
 
 def _plain(row: Row) -> str:
-    texts = [_line(cell.text) for cell in row.cells.values()]
-    if len(texts) == PAIR:
-        return f"{texts[0].rstrip(':：')}: {texts[1]}"
-    return " | ".join(texts)
+    return row_text({column: _line(cell.text) for column, cell in row.cells.items()})
 
 
 def _line(text: str) -> str:

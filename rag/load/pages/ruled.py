@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
+from rag.load.forms import is_form, row_text
 from rag.load.pages.lines import compounds_of, flowing
 from rag.load.pages.pieces import Line, Piece, as_rows, line_of
 from rag.load.pages.rules import Cell, Grid, Ruling
@@ -177,7 +178,8 @@ def _told_of(row: _Row, texts: Sequence[str], names: Sequence[str]) -> str:
     if len(row.cells) == PAIR:
         return table_text([texts], header=False)
     said = dict(zip(row.owners, texts, strict=True)).values()
-    return " | ".join(text for text in said if text)
+    filled = {at: text for at, text in enumerate(said) if text}
+    return row_text(filled) if is_form(filled) else " | ".join(filled.values())
 
 
 def _header_size(first: _Row) -> int:
@@ -191,6 +193,8 @@ def _is_header(
 ) -> bool:
     used = [at for at in range(len(names)) if names[at] or any(row[at] for row in texts)]
     if len(used) < PAIR or any(len(names[at]) > LONGEST_NAME for at in used):
+        return False
+    if is_form({at: names[at] for at in used if names[at]}):
         return False
     if all(row.is_bold for row in head) and not all(row.is_bold for row in body):
         return sum(bool(names[at]) for at in used) > MOSTLY * len(used)

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Final
 
 from rag.load.content import NEWLINES, Content, ContentBuilder
+from rag.load.forms import are_labelled, is_labelled
 from rag.load.office.sheet_tables import Cell, Row, Sheet
 from rag.load.office.sheets import MAX_CELLS, sheet_content
 from rag.load.plain.blobs import Sieve
@@ -22,6 +23,7 @@ BY_SUFFIX: Final = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
 SAID: Final = re.compile(r"\ufeff?sep=(.)\r?\n", re.I)  # Excel's own first line
 SAMPLE: Final = 100_000  # characters that tell the delimiter
 SAMPLE_ROWS: Final = 200
+PAIR: Final = 2
 LIKELY: Final = 0.8  # part of the rows that have as many columns as most
 MAX_FIELD: Final = 2_000_000  # characters; a longer one is an opened quote that nobody closed
 TITLES: Final = 10  # rows above the header
@@ -54,17 +56,25 @@ def read_delimited(source: Source) -> Content:
 def _header(rows: list[Row]) -> set[int]:
     """Return the number of the row that names the columns: the first one, unless it speaks against it."""
     width = max((len(row.cells) for row in rows[:SAMPLE_ROWS]), default=0)
-    first = next((row for row in rows[:TITLES] if len(row.cells) == width), None)
+    first = next((row for row in rows[:TITLES] if _is_full(row, width)), None)
     if first is None or width == 1 or first is rows[-1]:
         return set()
     below = [row for row in rows[:SAMPLE_ROWS] if row.number > first.number and row.cells != first.cells]
+    if are_labelled([row.texts() for row in below], width=width):
+        return set()
     names = []
     for column, cell in first.cells.items():
         values = [row.cells[column].text for row in below if column in row.cells]
         if not cell.is_value and len(cell.text) <= LONGEST_NAME and not _is_among(cell.text, values):
             names.append(cell.text)
-    is_header = len(names) == width and 2 * len(set(names)) > width  # a few names may stand twice
+    is_header = len(names) == len(first.cells) and 2 * len(set(names)) > width  # a few names may stand twice
     return {first.number} if is_header else set()
+
+
+def _is_full(row: Row, width: int) -> bool:
+    """Say whether a row that is of no form fills every column, or all but the first, which names the rows."""
+    is_corner_empty = len(row.cells) == width - 1 >= PAIR and list(row.cells) == list(range(1, width))
+    return (is_corner_empty or len(row.cells) == width) and not is_labelled(row.texts())
 
 
 def _is_among(text: str, values: Sequence[str]) -> bool:

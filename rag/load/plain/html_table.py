@@ -13,6 +13,7 @@ from rag.load.tables import Covered, looks_like_header, whole_table_text
 Cells: TypeAlias = list[etree._Element]
 MAX_SPAN: Final = 1000  # the limit browsers keep (HTML Standard, 4.9.11)
 MAX_CELLS: Final = 200_000  # of one table, after which no cell spans others any more
+PAIR: Final = 2
 MAX_HEADER: Final = 4  # rows that name the columns together
 LAYOUT_INSIDE: Final = "table h1 h2 h3 h4 h5 h6 pre form article section"
 
@@ -24,7 +25,8 @@ def data_text(table: etree._Element, text_of: Callable[[etree._Element], str]) -
     if any(table.find(f".//{tag}") is not None for tag in LAYOUT_INSIDE.split()):
         return ""
     rows = _rows(table)
-    grid = _grid(rows, text_of)
+    labels = {cell for row in rows if _is_form(row) for cell in row[::PAIR]}
+    grid = _grid(rows, lambda cell: f"{text_of(cell)}:" if cell in labels else text_of(cell))
     if max(map(len, grid), default=0) <= 1:
         return ""
     titles = [text_of(caption) for caption in table.iter("caption")]
@@ -57,7 +59,13 @@ def _header_height(rows: Sequence[Cells]) -> int:
     if height == len(rows):
         return min(1, height)
     first = [cell.tag for cell in rows[0]]
-    return height or int(first.count("th") > 1)
+    return height or int(first.count("th") > 1 and not _is_form(rows[0]))
+
+
+def _is_form(cells: Cells) -> bool:
+    """Say whether headers and values stand in turn, more than once."""
+    pairs, rest = divmod(len(cells), PAIR)
+    return pairs > 1 and not rest and [cell.tag for cell in cells] == ["th", "td"] * pairs
 
 
 def _is_header(cells: Cells) -> bool:
