@@ -158,3 +158,38 @@ def test_a_form_tells_each_value_beside_its_label_and_ends_at_a_table() -> None:
         f"{told}\n品名: 笔; 数量: 2; 单价: 3; 金额: 6"
     )
     assert read("Name:,Ada\nCity:,London\nJob:,cook\n").text == "Name: Ada\nCity: London\nJob: cook"
+
+
+def test_quotation_marks_behind_backslashes_do_not_end_their_cell() -> None:
+    content = read(
+        'id,said,city\n1,"He said \\"hi\\", then left",Paris\n2,"it\\\\",Rome\n3,C:\\new,"""Bath"""\n'
+        '4,"a\\\nb",X\n'
+    )
+    assert content.text.split("\n") == [
+        'id: 1; said: He said "hi", then left; city: Paris',
+        "id: 2; said: it\\; city: Rome",
+        'id: 3; said: C:\\new; city: "Bath"',
+        "id: 4; said: a b; city: X",
+    ]
+    assert content.notes == ()
+
+
+def test_a_quotation_mark_between_even_tabs_is_text() -> None:
+    rows = ["Name\tNote", 'Bob\t"unclosed start', "Cid\tfine", 'Dan\t"again" yes', '"Eve"\t"a ""b"" c"']
+    content = read("\n".join(rows), "a.tsv")
+    assert content.text.split("\n") == [
+        'Name: Bob; Note: "unclosed start',
+        "Name: Cid; Note: fine",
+        'Name: Dan; Note: "again" yes',
+        'Name: Eve; Note: a "b" c',
+    ]
+    assert content.notes == ()
+
+
+def test_quoted_tabs_and_newlines_stay_in_their_cell_though_another_is_quoted_badly() -> None:
+    content = read('Name\tNote\nAda\t"two\nlines"\nBob\t"5" pipe\nCid\t"a\tb"\n', "a.tsv")
+    assert content.text.split("\n") == [
+        "Name: Ada; Note: two lines",
+        "Name: Bob; Note: 5 pipe",
+        "Name: Cid; Note: a b",
+    ]

@@ -6,7 +6,8 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Final
 
@@ -34,6 +35,8 @@ VALUE: Final = re.compile(
     re.I,
 )
 LONGEST_VALUE: Final = 40  # characters
+ESCAPED: Final = re.compile(r'\\([\\"\n])')
+QUOTED: Final = re.compile(r'"([^"]*(?:""[^"]*)*)"')
 ADDRESS: Final = re.compile(r"\S@\S+\.\w|\w://\w")
 
 
@@ -126,6 +129,11 @@ def _rows(text: str, delimiter: str) -> tuple[list[Row], list[str]]:
         return _read(_reader(text, delimiter, strict=True))
     except csv.Error as exc:
         unclosed = "unexpected end" in str(exc) or "field larger" in str(exc)
+    if '\\"' in text:  # MySQL and Spark
+        with suppress(csv.Error):
+            return _read(_reader(ESCAPED.sub(_doubled, text), delimiter, strict=True))
+    if delimiter == "\t" and _is_even(text):
+        return _read([_bare(cell) for cell in line.split("\t")] for line in text.splitlines())
     try:
         rows, notes = _read(_reader(text, delimiter, quoted=not unclosed))
     except csv.Error:  # a line longer than any cell may be
@@ -146,7 +154,22 @@ def _reader(text: str, delimiter: str, *, quoted: bool = True, strict: bool = Fa
     )
 
 
-def _read(records: Iterator[list[str]]) -> tuple[list[Row], list[str]]:
+def _doubled(escaped: re.Match[str]) -> str:
+    return '""' if escaped[1] == '"' else escaped[1]
+
+
+def _is_even(text: str) -> bool:
+    """Say whether all lines hold as many tabs, so that no cell needs quotation marks."""
+    return len({line.count("\t") for line in text.splitlines() if line.strip()}) == 1
+
+
+def _bare(cell: str) -> str:
+    """Return a cell without the quotation marks around it."""
+    quoted = QUOTED.fullmatch(cell.strip())
+    return quoted[1].replace('""', '"') if quoted else cell
+
+
+def _read(records: Iterable[list[str]]) -> tuple[list[Row], list[str]]:
     rows: list[Row] = []
     sieve = Sieve()
     left = MAX_CELLS
