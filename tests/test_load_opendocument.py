@@ -168,6 +168,38 @@ def test_sheets_show_what_a_person_sees_and_know_their_cells() -> None:
     assert content.notes == ('the sheet "数据" is hidden in the workbook; it was read like the others',)
 
 
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ('value-type="time" office:time-value="PT36H05M07S"', "36:05:07"),
+        ('value-type="time" office:time-value="-P1DT90M"', "-25:30:00"),
+        ('value-type="time" office:time-value="soon"', "soon"),
+        ('value-type="boolean" office:boolean-value="true"', "TRUE"),
+        ('value-type="string" office:string-value="words"', "words"),
+        ('value-type="percentage" office:value="0.07"', "7%"),
+        ('value-type="float" office:value="3.1400000000000001"', "3.14"),
+        ('value-type="float" office:value="n/a"', "n/a"),
+        ('value-type="currency" office:currency="EUR" office:value="5.5"', "5.5 EUR"),
+        ('value-type="date" office:date-value="2024-02-29"', "2024-02-29"),
+    ],
+)
+def test_a_cell_without_text_shows_its_value(stored: str, shown: str) -> None:
+    rows = row(cell("Ada"), f"<table:table-cell office:{stored}/>")
+    body = f'<table:table table:name="Data">{rows}</table:table>'
+    assert read_spreadsheet(Source(data=packed("spreadsheet", body))).text == f"Data\n\nAda: {shown}"
+
+
+def test_a_formula_without_a_result_is_told_and_an_empty_text_is_a_result() -> None:
+    formula = '<table:table-cell table:formula="of:=SUM([.A1:.B2])*[$Old.C1]*0.5" {}/>'
+    rows = row(cell("Sum"), formula.format("")) + row(
+        cell("None"), formula.format('office:value-type="string"')
+    )
+    body = f'<table:table table:name="Data">{rows}</table:table>'
+    content = read_spreadsheet(Source(data=packed("spreadsheet", body)))
+    assert content.text == "Data\n\nSum: =SUM(A1:B2)*$Old.C1*0.5\nNone"
+    assert content.notes[0].startswith("1 formula has no stored result")
+
+
 def test_charts_and_formulas_are_told_once_and_not_by_their_pictures() -> None:
     figures = row(cell(""), cell("Tea")) + row(cell("2023"), cell("5")) + row(cell("2024"), cell("7"))
     parts = {

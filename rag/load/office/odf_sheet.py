@@ -8,13 +8,20 @@ from typing import Final
 from lxml import etree
 
 from rag.load.content import Content, ContentBuilder
+from rag.load.office.odf_cell import shown_cell, unsolved
 from rag.load.office.odf_package import CONTENT, DRAW, OFFICE, STYLE, TABLE, TEXT, OdfPackage
 from rag.load.office.odf_text import OdfBlocks, inline_text
 from rag.load.office.ooxml import DAMAGES
 from rag.load.office.sheet_tables import Cell, Merge, Row, Sheet
-from rag.load.office.sheets import MAX_COLUMNS, Allowance, column_letters, hidden_note, sheet_content
+from rag.load.office.sheets import (
+    MAX_COLUMNS,
+    Allowance,
+    column_letters,
+    hidden_note,
+    sheet_content,
+    unsolved_notes,
+)
 
-VALUES: Final = frozenset({"float", "percentage", "currency", "date", "time", "boolean"})
 MAX_ROW: Final = 1_048_576
 EVENTS: Final = ("start", "end")
 
@@ -27,6 +34,7 @@ class OdfSheets:
         self._blocks = blocks
         self._allowance = Allowance()
         self._hidden: set[str] = set()  # table styles
+        self._unsolved = 0  # formulas without a stored result
 
     def read(self) -> Content:
         """Return every sheet as a page below its name."""
@@ -39,7 +47,7 @@ class OdfSheets:
             elif event == "start" and node.tag == TABLE + "table":
                 number += 1
                 self._add_sheet(builder, number, node, walk)
-        for sentence in self._allowance.notes:
+        for sentence in (*self._allowance.notes, *unsolved_notes(self._unsolved)):
             builder.note(sentence)
         return builder.build()
 
@@ -81,6 +89,7 @@ class OdfSheets:
             elif event == "end" and node.tag == TABLE + "table-row" and not is_foreign:
                 grid.add_row(node)
                 node.clear(keep_tail=False)
+        self._unsolved += grid.unsolved
         sheet = Sheet(name=name, rows=grid.rows, merges=grid.merges)
         content = sheet_content(sheet, below=(grid.comments.build(), grid.drawings.build()))
         builder.add_page(number, content, unit="sheet")
@@ -94,6 +103,7 @@ class _Grid:
         self.merges: list[Merge] = []
         self.comments = ContentBuilder()
         self.drawings = ContentBuilder()
+        self.unsolved = 0  # formulas without a stored result
         self._blocks = blocks
         self._name = name
         self._allowance = allowance
@@ -118,13 +128,19 @@ class _Grid:
         for node in row:
             count = _count(node, TABLE + "number-columns-repeated")
             if node.tag == TABLE + "table-cell":
-                cell = _cell(node)
+                cell = self._cell(node)
                 self._keep_span(node, column)
                 self._keep_comment(node, column)
                 self._blocks.add(self.drawings, (each for each in node if str(each.tag).startswith(DRAW)))
                 if cell.text.strip():
                     yield from ((at, cell) for at in range(column, min(column + count, MAX_COLUMNS)))
             column += count
+
+    def _cell(self, node: etree._Element) -> Cell:
+        cell = shown_cell(node)
+        formula = "" if cell.text else unsolved(node)
+        self.unsolved += bool(formula)
+        return Cell(formula, is_value=True) if formula else cell
 
     def _keep_span(self, node: etree._Element, column: int) -> None:
         across = _count(node, TABLE + "number-columns-spanned")
@@ -137,13 +153,6 @@ class _Grid:
             text = " ".join(inline_text(each) for each in comment.iter(TEXT + "p"))
             place = f"{column_letters(column)}{self._next}"
             self.comments.add_region(f"{place}: Comment: {text}", cells=place)
-
-
-def _cell(node: etree._Element) -> Cell:
-    kind = node.get(OFFICE + "value-type", "")
-    text = " ".join(filter(None, (inline_text(each) for each in node.iterfind(TEXT + "p"))))
-    stored = node.get(OFFICE + "value") or node.get(OFFICE + "date-value") or ""
-    return Cell(text or (stored if kind in VALUES else ""), is_value=kind in VALUES)
 
 
 def _count(node: etree._Element, name: str) -> int:

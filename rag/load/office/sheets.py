@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -55,6 +55,17 @@ def sheet_content(sheet: Sheet, *, below: Iterable[Content] = ()) -> Content:
 
 def hidden_note(name: str) -> str:
     return f'the sheet "{name}" is hidden in the workbook; it was read like the others'
+
+
+def unsolved_notes(formulas: int) -> Iterator[str]:
+    """Say how many formulas have no stored result, if any."""
+    if formulas:
+        is_one = formulas == 1
+        yield (
+            f"{formulas:,} formula{' has' if is_one else 's have'} no stored result: "
+            "open it in a spreadsheet program and save it, "
+            f"so that {'its value' if is_one else 'their values'} can be read"
+        )
 
 
 def column_letters(column: int) -> str:

@@ -11,7 +11,7 @@ from rag.load.office.drawings import drawn_text
 from rag.load.office.objects import SHEET_DRAWING, Objects
 from rag.load.office.ooxml import Package
 from rag.load.office.sheet_tables import Cell, Merge, Row, Sheet
-from rag.load.office.sheets import Allowance, hidden_note, sheet_content
+from rag.load.office.sheets import Allowance, hidden_note, sheet_content, unsolved_notes
 from rag.load.source import Source
 
 
@@ -32,7 +32,7 @@ class Workbook(ABC):
         self._relations = package.relations(main)
         self._allowance = Allowance()
         self._objects = Objects(source, package)
-        self._without_result = 0  # formulas
+        self._unsolved = 0  # formulas without a stored result
 
     def read(self) -> Content:
         """Return the rows of every sheet with their cells; then its comments, charts and pictures."""
@@ -71,13 +71,7 @@ class Workbook(ABC):
 
     def _notes(self) -> Iterator[str]:
         yield from (*self._package.notes, *self._allowance.notes, *self._objects.notes())
-        if self._without_result:
-            count = self._without_result
-            yield (
-                f"{count:,} formula{' has' if count == 1 else 's have'} no stored result: open it in a "
-                "spreadsheet program and save it, so that "
-                f"{'its value' if count == 1 else 'their values'} can be read"
-            )
+        yield from unsolved_notes(self._unsolved)
 
     def _sheet(self, name: str, part: str) -> Content:
         grid = Grid(name, self._allowance)

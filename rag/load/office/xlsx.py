@@ -128,5 +128,5 @@ class _XmlWorkbook(Workbook):
         formula = node.findtext(S + "f")
         if not formula or node.get("t") == "str":  # a text that is empty
             return None
-        self._without_result += 1
+        self._unsolved += 1
         return Cell(f"={formula}", is_value=True)
