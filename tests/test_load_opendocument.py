@@ -110,6 +110,16 @@ def test_tables_notes_comments_and_margins_stand_in_their_place() -> None:
     )
 
 
+def test_notes_and_comments_in_a_table_stand_below_it_and_not_in_its_cells() -> None:
+    note = "<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>without tax</text:p>"
+    comment = "<office:annotation><dc:creator>Bo</dc:creator><text:p>check</text:p></office:annotation>"
+    rows = row(cell("Item"), cell(f"Price{note}</text:note-body></text:note>"))
+    rows += row(cell(f"Pen{comment}"), cell("3"))
+    assert text_of(f"<table:table>{rows}</table:table>") == (
+        "Item: Pen; Price[1]: 3\n[1] without tax\n[Comment by Bo: check]"
+    )
+
+
 def test_a_cell_merged_over_columns_covers_them_and_not_those_above() -> None:
     covered = "<table:covered-table-cell/>"
     body = "<table:table>" + row(cell("Item"), cell("North"), cell("South"))

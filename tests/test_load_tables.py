@@ -22,6 +22,10 @@ def test_a_year_or_a_quarter_above_figures_names_its_column(one: str, two: str) 
     assert told(f"Item|{one}|{two}", "Tea|1,200|3%", "Milk|7|n/a") == want
 
 
+def test_the_mark_of_a_note_does_not_make_a_name_a_value() -> None:
+    assert told("Item|Price[1]", "Tea|3") == "Item: Tea; Price[1]: 3"
+
+
 def test_the_corner_above_the_names_of_rows_may_be_empty() -> None:
     assert told("|2023|2024", "Tea|1|2") == "Tea; 2023: 1; 2024: 2"
 

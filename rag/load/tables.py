@@ -11,6 +11,7 @@ from rag.load.forms import are_labelled, begins_form, is_form, is_labelled, row_
 
 PAIR: Final = 2  # columns of a table of names and values
 PERIOD: Final = re.compile(r"(?<![\d.,])(?:19|20)\d\d(?![.,]?\d)|\b[QH][1-4]\b|[1-4]季度|\b1?\d月")
+NOTE: Final = re.compile(r"\[\d{1,3}\]")  # the mark of one
 MAX_PERIOD: Final = 30  # characters of a year, a quarter or a month that names a column
 
 
@@ -59,7 +60,7 @@ def looks_like_header(rows: Sequence[Sequence[str]]) -> bool:
     names = first if len(first) == PAIR or first[0].strip() else first[1:]  # a corner may be empty
     if len(others[0]) != len(first) or len(set(names)) < len(names) or not all(map(str.strip, names)):
         return False
-    dated = [at for at, cell in enumerate(first) if any(map(str.isdigit, cell))]
+    dated = [at for at, cell in enumerate(first) if any(map(str.isdigit, NOTE.sub("", cell)))]
     if not dated:
         return True
     return len(first) > PAIR and 0 not in dated and all(_is_period(rows, at) for at in dated)

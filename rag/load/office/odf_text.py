@@ -161,7 +161,7 @@ class OdfBlocks:
                 self.add(builder, cell)
             return
         builder.add(whole_table_text(rows, header=marked or looks_like_header(rows)))
-        for paragraph in table.iter(TEXT + "p"):
+        for paragraph in _paragraphs(table):
             self._add_below(builder, paragraph)
 
 
@@ -202,10 +202,18 @@ def _pieces(node: etree._Element) -> Iterator[str]:
 
 
 def _joined(node: etree._Element | None) -> str:
-    """Return all paragraphs below `node` in one line."""
-    if node is None:
-        return ""
-    return " ".join(filter(None, (inline_text(each).strip() for each in node.iter(TEXT + "p", TEXT + "h"))))
+    """Return all paragraphs below `node` in one line, without its notes and comments."""
+    paragraphs = () if node is None else _paragraphs(node)
+    return " ".join(filter(None, (inline_text(each).strip() for each in paragraphs)))
+
+
+def _paragraphs(node: etree._Element) -> Iterator[etree._Element]:
+    for child in node:
+        if child.tag in SKIPPED:
+            continue
+        if child.tag in {TEXT + "p", TEXT + "h"}:
+            yield child
+        yield from _paragraphs(child)
 
 
 def _outermost(node: etree._Element, namespace: str) -> Iterator[etree._Element]:
