@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from lxml import etree
 
+from rag.load.office.numbered import (
+    Counts,
+    Level,
+    Levels,
+    Write,
+    chinese,
+    circled,
+    formal,
+    letters,
+    next_label,
+    nothing,
+    roman,
+    stems,
+)
 from rag.load.office.wordml import W, number, value
 
 HEADING: Final = re.compile(r"heading ([1-9])")
 BODY_TEXT: Final = 9  # the outline level of what is no heading
 PLACE: Final = re.compile(r"%([1-9])")
 MAX_BASES: Final = 20  # a style based on itself must not hang the reader
-DIGITS: Final = "零一二三四五六七八九"
-CHINESE_END: Final = 100  # longer lists go on in digits
-ROMAN_END: Final = 40
-ROMAN: Final = ((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +75,14 @@ class Numbering:
     """Counts the items of every list, as the word processor would."""
 
     def __init__(self, root: etree._Element | None) -> None:
-        self._levels: dict[str, dict[int, etree._Element]] = {}
+        self._levels: dict[str, Levels] = {}
         self._abstract: dict[str, str] = {}
-        self._counts: dict[str, dict[int, int]] = {}
+        self._counts: dict[str, Counts] = {}
         self._restarts: dict[tuple[str, int], int] = {}  # a list's level -> the number it begins anew with
         if root is None:
             return
         for node in root.findall(W + "abstractNum"):
-            levels = {int(level.get(W + "ilvl")): level for level in node.findall(W + "lvl")}
+            levels = {int(level.get(W + "ilvl")): _level(level) for level in node.findall(W + "lvl")}
             self._levels[node.get(W + "abstractNumId")] = levels
         for node in root.findall(W + "num"):
             name = node.get(W + "numId")
@@ -86,27 +96,15 @@ class Numbering:
         """Count one more paragraph of `style`; return what is printed before it, "" when it is in no list."""
         abstract = self._abstract.get(style.list_id or "")
         levels = self._levels.get(abstract or "", {})
-        level = levels.get(style.list_level)
-        if abstract is None or level is None:
+        if abstract is None or style.list_level not in levels:
             return ""
+        counts = self._counts.setdefault(abstract, {})
         restart = self._restarts.pop((style.list_id or "", style.list_level), None)
         if restart is not None:
-            self._counts.setdefault(abstract, {})[style.list_level] = restart - 1
+            counts[style.list_level] = restart - 1
+        label = next_label(levels, counts, style.list_level)
         indent = "  " * style.list_level if style.level is None else ""
-        count = self._count(abstract, style.list_level, levels)
-        if value(level.find(W + "numFmt")) in {"bullet", None}:
-            return indent + "- "
-        pattern = value(level.find(W + "lvlText")) or ""
-        text = PLACE.sub(lambda match: _format(levels, count, int(match[1]) - 1), pattern)
-        return f"{indent}{text} " if text.strip() else ""
-
-    def _count(self, abstract: str, at: int, levels: Mapping[int, etree._Element]) -> dict[int, int]:
-        counts = self._counts.setdefault(abstract, {})
-        for deeper in [level for level in counts if level > at]:
-            del counts[deeper]
-        start = number(levels[at].find(W + "start"))
-        counts[at] = counts[at] + 1 if at in counts else (1 if start is None else start)
-        return counts
+        return f"{indent}{label} " if label else ""
 
 
 def _read(properties: etree._Element) -> Style:
@@ -134,43 +132,30 @@ def _named_level(style: etree._Element) -> int | None:
     return int(match[1]) if match else (0 if name == "title" else None)
 
 
-def _format(levels: Mapping[int, etree._Element], counts: Mapping[int, int], at: int) -> str:
-    name = value(levels[at].find(W + "numFmt")) if at in levels else None
-    return FORMATS.get(name or "decimal", str)(counts.get(at, 1))
+def _level(node: etree._Element) -> Level:
+    name = value(node.find(W + "numFmt"))
+    pattern = value(node.find(W + "lvlText")) or ""
+    start = number(node.find(W + "start"))
+    return Level(
+        parts=() if name in {"bullet", None} else tuple(PLACE.split(pattern)),
+        write=FORMATS.get(name or "", str),
+        start=1 if start is None else start,
+    )
 
 
-def _letters(count: int) -> str:
-    return chr(ord("a") + (count - 1) % 26) * ((count - 1) // 26 + 1)
-
-
-def roman(count: int) -> str:
-    if count >= ROMAN_END:
-        return str(count)
-    text = ""
-    for size, letters in ROMAN:
-        text += letters * (count // size)
-        count %= size
-    return text
-
-
-def _chinese(count: int) -> str:
-    if count >= CHINESE_END:
-        return str(count)
-    tens, ones = divmod(count, 10)
-    if not tens:
-        return DIGITS[ones]
-    return ("" if tens == 1 else DIGITS[tens]) + "十" + (DIGITS[ones] if ones else "")
-
-
-FORMATS: Final[Mapping[str, Callable[[int], str]]] = {
-    "chineseCounting": _chinese,
-    "chineseCountingThousand": _chinese,
-    "japaneseCounting": _chinese,
-    "ideographDigital": _chinese,
-    "lowerLetter": _letters,
-    "upperLetter": lambda count: _letters(count).upper(),
+FORMATS: Final[Mapping[str, Write]] = {
+    "chineseCounting": chinese,
+    "chineseCountingThousand": chinese,
+    "chineseLegalSimplified": formal,
+    "japaneseCounting": chinese,
+    "ideographDigital": chinese,
+    "ideographTraditional": stems,
+    "decimalEnclosedCircle": circled,
+    "decimalEnclosedCircleChinese": circled,
+    "lowerLetter": letters,
+    "upperLetter": lambda count: letters(count).upper(),
     "lowerRoman": roman,
     "upperRoman": lambda count: roman(count).upper(),
     "decimalZero": lambda count: f"{count:02}",
-    "none": lambda _count: "",
+    "none": nothing,
 }

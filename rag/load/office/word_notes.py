@@ -8,7 +8,7 @@ from typing import Final
 
 from lxml import etree
 
-from rag.load.office.docx_styles import roman
+from rag.load.office.numbered import roman
 from rag.load.office.ooxml import Package
 from rag.load.office.word_text import MARK, block_text
 from rag.load.office.wordml import W
