@@ -31,6 +31,7 @@ NAMESPACES = " ".join(
     }.items()
 )
 XLINK = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
+LOEXT = 'xmlns:loext="urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0"'
 DC = 'xmlns:dc="http://purl.org/dc/elements/1.1/"'
 MIMETYPE = "application/vnd.oasis.opendocument."
 
@@ -47,7 +48,7 @@ def packed(
             f"</office:{kind}></office:body></office:document-content>",
         )
         package.writestr(
-            "styles.xml", f"<office:document-styles {NAMESPACES}>{styles}</office:document-styles>"
+            "styles.xml", f"<office:document-styles {NAMESPACES} {LOEXT}>{styles}</office:document-styles>"
         )
         for name, data in (parts or {}).items():
             package.writestr(name, data)
@@ -380,3 +381,111 @@ def test_a_list_goes_on_where_it_says_so() -> None:
     )
     text = text_of(f"{first}<text:p>-</text:p>{on}{anew}", styles=styles)
     assert text.split("\n") == ["1. a", "2. b", "", "-", "3. c", "7. d", "8. e"]
+
+
+def level(at: int, more: str, kind: str = "list-level-style-number") -> str:
+    return f'<text:{kind} text:level="{at}" {more}/>'
+
+
+def numbered(style: str, *blocks: str, more: str = "") -> str:
+    items = (
+        block if block.startswith("<text:list-") else f"<text:list-item>{block}</text:list-item>"
+        for block in blocks
+    )
+    return f'<text:list text:style-name="{style}" {more}>{"".join(items)}</text:list>'
+
+
+def styled(style: str, *levels: str) -> str:
+    return f'<text:list-style style:name="{style}">{"".join(levels)}</text:list-style>'
+
+
+def test_list_items_bear_the_numbers_that_are_printed() -> None:
+    letters = level(1, 'style:num-prefix="(" style:num-suffix=")" style:num-format="1" text:start-value="5"')
+    letters += level(2, 'style:num-suffix=")" style:num-format="a"')
+    letters += level(3, 'style:num-format="i" text:display-levels="3" style:num-suffix="."')
+    clauses = level(1, 'style:num-prefix="第" style:num-suffix="条" style:num-format="一, 二, 三, ..."')
+    clauses += level(2, 'loext:num-list-format="%1%-%2%" style:num-format="①, ②, ③, ..."')
+    mixed = (
+        level(1, "", "list-level-style-bullet")
+        + level(2, 'style:num-format="A"')
+        + level(3, 'style:num-format=""')
+    )
+    deep = numbered("L", "<text:p>bb</text:p>" + numbered("L", "<text:p>deep</text:p>"))
+    body = numbered(
+        "L",
+        "<text:p>a</text:p>" + numbered("L", "<text:p>aa</text:p>") + deep,
+        "<text:p/>",
+        "<text:p>c</text:p>",
+    )
+    body += numbered(
+        "C", "<text:p>押金</text:p>", "<text:p>钥匙</text:p>" + numbered("C", "<text:p>访客</text:p>")
+    )
+    body += numbered(
+        "M", "<text:p>x</text:p>" + numbered("M", "<text:p>y</text:p>" + numbered("M", "<text:p>z</text:p>"))
+    )
+    styles = styled("L", letters) + styled("C", clauses) + styled("M", mixed)
+    assert text_of(body, styles=styles).split("\n") == [
+        *("(5) a", "  a) aa", "  a) bb", "    5.a.i. deep", "(7) c"),
+        *("第一条 押金", "第二条 钥匙", "  二-① 访客"),
+        *("- x", "  A y", "    z"),
+    ]
+
+
+def test_headings_bear_the_numbers_of_the_outline() -> None:
+    def heading(at: int, text: str, more: str = "") -> str:
+        return f'<text:h text:outline-level="{at}" {more}>{text}</text:h>'
+
+    outline = level(
+        1, 'style:num-prefix="Part " style:num-suffix="." style:num-format="I"', "outline-level-style"
+    )
+    outline += level(2, 'style:num-format="1" text:display-levels="2"', "outline-level-style")
+    outline += level(3, 'style:num-format=""', "outline-level-style")
+    styles = f'<text:outline-style style:name="Outline">{outline}</text:outline-style>'
+    styles += '<style:style style:name="Off" style:family="paragraph" style:list-style-name=""/>'
+    styles += '<style:style style:name="P1" style:family="paragraph" style:parent-style-name="Off"/>'
+    body = heading(1, "General") + heading(2, "Scope") + heading(3, "Deep") + heading(2, "")
+    body += heading(2, "Plain", 'text:is-list-header="true"') + heading(1, "Off", 'text:style-name="P1"')
+    body += heading(2, "Terms") + heading(1, "Seven", 'text:restart-numbering="true" text:start-value="7"')
+    body += (
+        numbered("Outline", heading(1, "Eight")) + f"<table:table>{row(cell('a'), cell('b'))}</table:table>"
+    )
+    content = read_text_document(Source(data=packed("text", body, styles=styles)))
+    assert [each.title for each in content.headings] == [
+        *("Part I. General", "I.1 Scope", "Deep", "Plain", "Off", "I.3 Terms"),
+        *("Part VII. Seven", "Part VIII. Eight"),
+    ]
+
+
+def test_headings_in_lists_go_on_where_they_say_so() -> None:
+    def item(text: str) -> str:
+        return f'<text:h text:outline-level="1">{text}</text:h>'
+
+    levels = level(1, 'style:num-format="1" style:num-suffix="."') + level(
+        2, 'style:num-format="1" text:display-levels="2"'
+    )
+    on = 'text:continue-numbering="true"'
+    body = numbered("L", item("one"), more='xml:id="l1"')
+    body += numbered("L", numbered("L", item("sub")), more=on) + numbered(
+        "L", numbered("L", item("sub")), more=on
+    )
+    body += numbered("L", item("other")) + numbered(
+        "L", item("two"), more='text:continue-list="l1" xml:id="l2"'
+    )
+    body += numbered("L", numbered("L", item("sub")), more='text:continue-list="l2"')
+    assert text_of(body, styles=styled("L", levels)).split("\n\n") == [
+        *("1. one", "1.1 sub", "1.2 sub", "1. other", "2. two", "2.1 sub"),
+    ]
+
+
+def test_numbers_that_are_counted_in_cells_are_read() -> None:
+    styles = styled("L", level(1, 'style:num-format="1" style:num-suffix="."'))
+    steps = numbered("L", "<text:p>Mix</text:p>", "<text:p>Bake</text:p>")
+    body = row(cell("Step"), cell("Time"))
+    body += row(
+        f"<table:table-cell>{steps}</table:table-cell>",
+        f"<table:table-cell>{numbered('B', '<text:p>5</text:p>')}</table:table-cell>",
+    )
+    body = f"<table:table>{body}</table:table>" + numbered(
+        "L", "<text:p>Eat</text:p>", more='text:continue-numbering="true"'
+    )
+    assert text_of(body, styles=styles) == "Step: 1. Mix 2. Bake; Time: 5\n3. Eat"

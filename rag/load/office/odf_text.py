@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 from lxml import etree
 
 from rag.load.content import ContentBuilder
+from rag.load.office.numbered import BULLET
+from rag.load.office.odf_numbering import OdfNumbering
 from rag.load.office.odf_package import CHART, CONTENT, DC, DRAW, OFFICE, SVG, TABLE, TEXT, XLINK, OdfPackage
 from rag.load.pages.pictures import Pictures, alt_text
 from rag.load.tables import Covered, looks_like_header, whole_table_text
@@ -46,26 +49,22 @@ CONTAINERS: Final = frozenset(
 class OdfBlocks:
     """Adds blocks of OpenDocument text to a builder."""
 
-    def __init__(self, package: OdfPackage, pictures: Pictures, numbered: frozenset[str]) -> None:
-        """`numbered` names the list styles whose items bear numbers."""
+    def __init__(self, package: OdfPackage, pictures: Pictures, numbering: OdfNumbering) -> None:
         self._package = package
         self._pictures = pictures
-        self._numbered = numbered
+        self._numbering = numbering
         self._seen: set[str] = set()  # objects
-        self._counted: dict[tuple[str, int], int] = {}  # a list's style and depth -> its last number
 
     def add(self, builder: ContentBuilder, parent: Iterable[etree._Element]) -> None:
         """Add everything below `parent` in reading order."""
         for block in parent:
             if block.tag == TEXT + "h":
-                level = block.get(TEXT + "outline-level", "1")
-                builder.add_heading(int(level) if level.isdecimal() else 1, inline_text(block).strip())
-                self._add_below(builder, block)
+                self._add_heading(builder, block, self._numbering.heading(block))
             elif block.tag == TEXT + "p":
                 builder.add(inline_text(block))
                 self._add_below(builder, block)
             elif block.tag == TEXT + "list":
-                self._add_list(builder, block, 0, "")
+                self._add_list(builder, block)
             elif block.tag == TABLE + "table":
                 self._add_table(builder, block)
             elif block.tag in CONTAINERS:
@@ -125,51 +124,65 @@ class OdfBlocks:
             if content is not None:
                 builder.add_content(content)
 
-    def _add_list(self, builder: ContentBuilder, node: etree._Element, depth: int, style: str) -> None:
-        style = node.get(TEXT + "style-name", style)
-        goes_on = node.get(TEXT + "continue-numbering") == "true" or TEXT + "continue-list" in node.attrib
-        number = self._counted.get((style, depth), 0) if goes_on else 0
-        for item in node:
-            if item.tag not in (TEXT + "list-item", TEXT + "list-header"):
-                continue
-            start = item.get(TEXT + "start-value", "")
-            number = int(start) if start.isdecimal() else number + (item.tag == TEXT + "list-item")
-            self._counted[style, depth] = number
-            label = f"{number}. " if style in self._numbered else "- "
-            self._add_item(builder, item, depth, style, label if item.tag == TEXT + "list-item" else "")
+    def _add_heading(self, builder: ContentBuilder, node: etree._Element, label: str) -> None:
+        level = node.get(TEXT + "outline-level", "1")
+        title = inline_text(node).strip()
+        builder.add_heading(int(level) if level.isdecimal() else 1, _labelled(label, title))
+        self._add_below(builder, node)
 
-    def _add_item(
-        self, builder: ContentBuilder, item: etree._Element, depth: int, style: str, label: str
-    ) -> None:
-        indent = "  " * min(depth, MAX_INDENT)
-        for block in item:
-            if block.tag == TEXT + "list":
-                self._add_list(builder, block, depth + 1, style)
-            elif block.tag == TEXT + "h":
-                self.add(builder, [block])
-            elif block.tag == TEXT + "p":
-                text = inline_text(block).strip()
-                builder.add(f"{indent}{label}{text}" if text else "", separator="\n")
-                self._add_below(builder, block)
-                label = ""
+    def _add_list(self, builder: ContentBuilder, node: etree._Element) -> None:
+        for block, label, depth in self._numbering.listed(node):
+            if block.tag == TEXT + "h":
+                self._add_heading(builder, block, _number(label))
+                continue
+            text = _labelled(label, inline_text(block).strip())
+            indent = "  " * min(depth, MAX_INDENT)
+            builder.add(f"{indent}{text}" if text else "", separator="\n")
+            self._add_below(builder, block)
 
     def _add_table(self, builder: ContentBuilder, table: etree._Element) -> None:
-        rows = list(_rows(table))
-        marked = table.find(TABLE + "table-header-rows") is not None
-        if max(map(len, rows), default=0) == 1:  # a frame around text
+        if _width(table) == 1:  # a frame around text
             for cell in table.iter(TABLE + "table-cell"):
                 self.add(builder, cell)
             return
+        rows = list(_rows(table, self._cell_text))
+        marked = table.find(TABLE + "table-header-rows") is not None
         builder.add(whole_table_text(rows, header=marked or looks_like_header(rows)))
         for paragraph in _paragraphs(table):
             self._add_below(builder, paragraph)
+
+    def _cell_text(self, cell: etree._Element) -> str:
+        """Return a cell's paragraphs in one line, with the numbers that the word processor counts."""
+        pieces = (
+            (_labelled(label, inline_text(block).strip()), _joined(block))
+            for block, label in self._inside(cell)
+        )
+        return " ".join(filter(None, chain.from_iterable(pieces)))
+
+    def _inside(self, node: etree._Element) -> Iterator[tuple[etree._Element, str]]:
+        """Yield the paragraphs and headings below `node`, each with its number."""
+        for child in node:
+            if child.tag == TEXT + "list":
+                yield from ((block, _number(label)) for block, label, _ in self._numbering.listed(child))
+            elif child.tag in {TEXT + "p", TEXT + "h"}:
+                yield child, self._numbering.heading(child) if child.tag == TEXT + "h" else ""
+            elif child.tag not in SKIPPED:
+                yield from self._inside(child)
+
+
+def _number(label: str) -> str:
+    return "" if label == BULLET else label
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label} {text}" if label and text else text
 
 
 def _chart_text(chart: etree._Element) -> str:
     """Return a chart's titles, and its figures as a table."""
     titles = (_joined(title) for title in chart.iter(*(CHART + name for name in ("title", "subtitle"))))
     table = chart.find(TABLE + "table")
-    figures = "" if table is None else whole_table_text(list(_rows(table)), header=True)
+    figures = "" if table is None else whole_table_text(list(_rows(table, _joined)), header=True)
     return "\n".join(filter(None, [*titles, figures]))
 
 
@@ -227,18 +240,30 @@ def _outermost(node: etree._Element, namespace: str) -> Iterator[etree._Element]
             yield from _outermost(child, namespace)
 
 
-def _rows(table: etree._Element) -> Iterator[list[str]]:
+def _own_rows(table: etree._Element) -> Iterator[etree._Element]:
+    """Yield the rows of a table but those of tables within its cells."""
+    for row in table.iter(TABLE + "table-row"):
+        if next(row.iterancestors(TABLE + "table")) is table:
+            yield row
+
+
+def _width(table: etree._Element) -> int:
+    """Return the cells of the longest row."""
+    return max(
+        (sum(_count(cell, "number-columns-repeated") for cell in row) for row in _own_rows(table)), default=0
+    )
+
+
+def _rows(table: etree._Element, text_of: Callable[[etree._Element], str]) -> Iterator[list[str]]:
     """Yield the rows of a table; a merged or repeated cell stands in each place it covers."""
     above: dict[int, str] = {}  # column -> the cell that may cover the rows below it
-    for row in table.iter(TABLE + "table-row"):
-        if next(row.iterancestors(TABLE + "table")) is not table:
-            continue
+    for row in _own_rows(table):
         texts: list[str] = []
         across = 0  # places right of the cell at hand that it covers
         for cell in row:
             count = _count(cell, "number-columns-repeated")
             if cell.tag == TABLE + "table-cell":
-                text, across = _joined(cell), _count(cell, "number-columns-spanned") - 1
+                text, across = text_of(cell), _count(cell, "number-columns-spanned") - 1
                 above |= dict.fromkeys(range(len(texts) + 1, len(texts) + 1 + across), Covered(text))
                 above |= dict.fromkeys(range(len(texts), len(texts) + count), text)
                 texts += [text] * count

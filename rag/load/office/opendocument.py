@@ -7,6 +7,7 @@ from typing import Final
 from lxml import etree
 
 from rag.load.content import Content, ContentBuilder
+from rag.load.office.odf_numbering import OdfNumbering
 from rag.load.office.odf_package import CONTENT, DRAW, PRESENTATION, STYLE, STYLES, TEXT, OdfPackage
 from rag.load.office.odf_sheet import OdfSheets
 from rag.load.office.odf_text import OdfBlocks, inline_text
@@ -55,32 +56,21 @@ def read_spreadsheet(source: Source) -> Content:
     """
     package = OdfPackage(source)
     pictures = Pictures(source)
-    sheets = OdfSheets(package, OdfBlocks(package, pictures, frozenset()))
+    sheets = OdfSheets(package, OdfBlocks(package, pictures, OdfNumbering(())))
     builder = ContentBuilder()
     builder.add_content(sheets.read())
     return _noted(builder, package, pictures)
 
 
 def _blocks(package: OdfPackage, pictures: Pictures) -> OdfBlocks:
-    return OdfBlocks(package, pictures, _numbered_lists(package))
+    roots = (package.parse(part) for part in (STYLES, CONTENT))
+    return OdfBlocks(package, pictures, OdfNumbering(root for root in roots if root is not None))
 
 
 def _noted(builder: ContentBuilder, package: OdfPackage, pictures: Pictures) -> Content:
     for sentence in (*package.notes, *pictures.all_notes()):
         builder.note(sentence)
     return builder.build()
-
-
-def _numbered_lists(package: OdfPackage) -> frozenset[str]:
-    """Return the list styles whose items bear numbers."""
-    names = set()
-    for part in (CONTENT, STYLES):
-        root = package.parse(part)
-        for style in () if root is None else root.iter(TEXT + "list-style"):
-            first = next(iter(style), None)
-            if first is not None and first.tag == TEXT + "list-level-style-number":
-                names.add(style.get(STYLE + "name", ""))
-    return frozenset(names)
 
 
 def _add_margins(builder: ContentBuilder, styles: etree._Element | None) -> None:
