@@ -29,7 +29,9 @@ SEVERAL: Final = re.compile(
     re.IGNORECASE,
 )
 JOINS: Final = re.compile(
-    r"\b(?:and|or|both|than|versus|vs)\b|[和与及或跟、]|还是|以及|同时|相比", re.IGNORECASE
+    r"\b(?:and|or|both|than|versus|vs|plus|over|compared|as \w+ as)\b|[和与及或跟同比加、，,&＋+]"
+    r"|还是|以及|不如|[高低大小]于|有.+[吗么]|从.+到|[？?].*\w",
+    re.IGNORECASE,
 )
 
 

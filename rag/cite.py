@@ -23,7 +23,7 @@ from rag.quantities import counts
 from rag.refuse import refusal, refuses
 
 UNFINISHED: Final = re.compile(r"(?:\s+|\s*[\[［【][\d\s,，、]{0,20})\Z")
-ROW_END: Final = re.compile(r"\s*\|\s*\Z")  # a marker of the row goes before it
+ROW_END: Final = re.compile(r"(?<!\s)\s*\|\s*\Z")  # a marker of the row goes before it
 WIDE_ENDS: Final = "。！？；”」』）"  # no space belongs after these
 UNSUPPORTED: Final = "[?]"  # after a sentence that no passage holds
 LEAST: Final = 0.3  # share of a sentence's words below which a marker is wrong, if another passage has enough
@@ -85,15 +85,19 @@ class Citer:
         """Return what is left when the answer has ended."""
         end = ROW_END.search(self._held)
         text, self._held = UNFINISHED.sub("", ROW_END.sub("", self._held)), ""
-        return self._pass_on(text) + self._ended(self._sentence) + (end.group().rstrip() if end else "")
+        said = self._pass_on(text)
+        closing = "\n```" if self._fence.flush() else ""
+        if closing:
+            return said + closing + self._source_of(self._fence.take())
+        return said + self._ended(self._sentence) + (end.group().rstrip() if end else "")
 
     def _feed(self, character: str) -> str:
         if self._ahead and character.isspace() and not self._held and not WORD.search(self._sentence):
             return ""  # the space after a marker that has been taken out
         self._held += character
-        self._code ^= character == "`"
         self._fence.feed(character)
-        if self._code:
+        self._code = not self._fence.is_open and self._code != (character == "`")
+        if self._code or self._fence.is_open:
             return self._release()
         found = MARKER.search(self._held)
         if found and not self._points(found):
@@ -141,10 +145,10 @@ class Citer:
         plain = unmarked(sentence, self._points)
         heads = not self._row
         self._row = ROW.match(sentence) is not None
-        if self._fence.is_open or (self._row and heads):
+        if self._fence.is_open or (self._row and heads and not counts(sentence)):
             return ""
-        if block := self._fence.closed():
-            return "".join(f"\n\n[{number}]" for number in self._best(block))
+        if block := self._fence.take():
+            return self._source_of(block)
         bare = self._alone and is_yes_or_no(plain, self._question)
         marked = marked or (self._code and MARKER.search(sentence) is not None)
         if marked or not WORD.search(sentence) or refuses(sentence):
@@ -160,6 +164,15 @@ class Citer:
             return ""
         self.unsupported.append(plain.strip())
         return space + UNSUPPORTED
+
+    def _source_of(self, block: str) -> str:
+        """Return what must follow a block of code."""
+        if numbers := self._best(block, whole=True):
+            return "".join(f"\n\n[{number}]" for number in numbers)
+        if not self._claims(block, whole=True):
+            return ""
+        self.unsupported.append(block.strip())
+        return f"\n\n{UNSUPPORTED}"
 
     def _holding(self, numbers: list[int], sentence: str) -> list[int]:
         """Return those of `numbers` whose passage may hold the sentence, else the one that surely does."""
@@ -178,11 +191,11 @@ class Citer:
             return score >= ENOUGH if said < FEWEST_FEATURES else 0 < score >= least
         return score >= least
 
-    def _best(self, sentence: str) -> list[int]:
+    def _best(self, sentence: str, *, whole: bool = False) -> list[int]:
         """Return the passage, if any, that surely holds the sentence."""
         said = self._itself(sentence)
         short = len(features(said)) < FEWEST_FEATURES
-        if short and not self._is_whole(sentence):
+        if short and not (whole or self._is_whole(sentence)):
             return []
         sentence = said if short else sentence
         least = ALL if short else ENOUGH
@@ -227,9 +240,9 @@ class Citer:
         """Tell whether a short sentence says something by itself."""
         return self._alone or LISTED.match(sentence) is not None or counts(sentence)
 
-    def _claims(self, sentence: str) -> bool:
+    def _claims(self, sentence: str, *, whole: bool = False) -> bool:
         """Tell whether the sentence says what should stand in a passage, as far as words can tell."""
-        fewest = 1 if self._is_whole(sentence) else FEWEST_FEATURES
+        fewest = 1 if whole or self._is_whole(sentence) else FEWEST_FEATURES
         if self._code or claims_nothing(sentence) or len(features(unnumbered(sentence))) < fewest:
             return False
         spoken = any(held.speaks(sentence) for held in self.held.values())

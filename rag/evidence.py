@@ -29,6 +29,7 @@ from typing import Final, TypeAlias
 from rag.features import COUNTING, features
 from rag.index.lexical import plain
 from rag.index.small_words import SMALL
+from rag.names import JOINTS, folded_names, latin_names, names
 from rag.negation import denies_otherwise
 from rag.prompt import Language, language
 from rag.quantities import (
@@ -52,9 +53,6 @@ ENDS: Final = " \t\n.。!！"
 PAIR_COST: Final = 0.15  # a second sentence must add more than this to be quoted, too
 ORDINAL: Final = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
 NUMBERED: Final = re.compile(r"\A\s*\(?\d{1,2}(?:\.(?!\d)|[)、）])\s*")  # of a list
-NAME: Final = re.compile(r"(?<![^\W\d_\u3400-\u9fff])[A-Z](?:[^\W\u3400-\u9fff]|[’'-])*[^\W_\u3400-\u9fff]")
-LATIN_NAME: Final = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z'’-]*[A-Za-z]")  # in Chinese text
-TITLE: Final = re.compile(r"《([^《》]{1,60})》")
 # The nearness of a text in this language below which it is far: so are 0 | 1 of the 60 right ones above, and
 # 54 | 51 of 60 over a paragraph about something else.
 FAR: Final[dict[Language, float]] = {"en": 0.055, "zh": 0.03}
@@ -97,8 +95,19 @@ class Held:
         pairs = [
             (start, end) for (start, at), (_, end) in pairwise(ones) if CELL_ENDS not in self.text[start:at]
         ]
-        costs = [*((span, 0.0) for span in ones), *((span, PAIR_COST) for span in pairs)]
-        return [(start, end, cost, features(self.text[start:end])) for (start, end), cost in costs]
+        alone = [
+            (start, end, 0.0, held) for (start, end), held in zip(ones, self._read_rows(ones), strict=True)
+        ]
+        return [*alone, *((start, end, PAIR_COST, features(self.text[start:end])) for start, end in pairs)]
+
+    def _read_rows(self, spans: Sequence[tuple[int, int]]) -> Iterator[frozenset[str]]:
+        """Yield the words of each sentence, a row's with those of the first row, which names its columns."""
+        names: frozenset[str] = frozenset()
+        for start, end in spans:
+            held = features(self.text[start:end])
+            is_row = CELL_ENDS in self.text[start:end] or self.text[start] == "|"
+            names = (names or held) if is_row else frozenset()
+            yield held | names
 
     @cached_property
     def _numbers(self) -> frozenset[str]:
@@ -119,6 +128,10 @@ class Held:
     @cached_property
     def _folded(self) -> str:
         return plain(f"{self._title} {self.text}").casefold()
+
+    @cached_property
+    def _joined(self) -> str:
+        return JOINTS.sub("", self._folded)
 
     @cached_property
     def _beginnings(self) -> frozenset[str]:
@@ -163,9 +176,9 @@ class Held:
 
     def _facts(self, sentence: str) -> frozenset[str]:
         """Return what must stand in this text: the sentence's numbers and the names both languages share."""
-        names = {name for name in _latin_names(sentence) if name in self._folded or not self._is_chinese}
+        names = {name for name in folded_names(sentence) if name in self._folded or not self._is_chinese}
         claimed = {*claimed_across(sentence), *names} - TOO_COMMON
-        return frozenset(claimed - {*told_across(self._title), *_latin_names(self._title)})
+        return frozenset(claimed - {*told_across(self._title), *folded_names(self._title)})
 
     def speaks(self, sentence: str) -> bool:
         """Tell whether the text is in the sentence's language."""
@@ -193,8 +206,8 @@ class Held:
         claimed = tuple(number for number in missing if number not in TOO_COMMON)
         if self._is_chinese and not self.speaks(body):
             return claimed
-        names = _names(body) if self.speaks(body) else LATIN_NAME.findall(plain(body))
-        return (*claimed, *(name for name in names if not self._names(plain(name).casefold())))
+        found = names(body) if self.speaks(body) else latin_names(plain(body))
+        return (*claimed, *(name for name in found if not self._names(plain(name).casefold())))
 
     def _denies(self, sentence: str) -> bool:
         span = self.best_span(sentence)
@@ -249,7 +262,7 @@ class Held:
         return frozenset(word[:PREFIX] for word in _long_words(self.text))
 
     def _names(self, name: str) -> bool:
-        if name in self._folded:
+        if name in self._folded or JOINTS.sub("", name) in self._joined:
             return True
         return len(name) > PREFIX and name[:PREFIX] in self._beginnings
 
@@ -270,19 +283,6 @@ def _verbatim(sentence: str) -> re.Pattern[str]:
     before = f"(?<![{COUNTING}])" if said[:1] in COUNTING else r"(?<![A-Za-z0-9])(?<!\d[.,])"
     after = f"(?![{COUNTING}])" if said[-1:] in COUNTING else r"(?![A-Za-z0-9]|[.,]\d)"
     return re.compile(before + re.escape(said) + after)
-
-
-def _names(sentence: str) -> Iterator[str]:
-    """Yield what is written like a name; a sentence's first word says nothing by its capital."""
-    first = len(sentence) - len(sentence.lstrip("\"'“‘([*_# "))
-    for found in NAME.finditer(sentence):
-        if found.start() > first and found.group().casefold() not in SMALL:
-            yield re.sub(r"['’]s?$", "", found.group())
-    yield from TITLE.findall(sentence)
-
-
-def _latin_names(text: str) -> set[str]:
-    return {name.casefold() for name in LATIN_NAME.findall(plain(text))}
 
 
 def _facts_told(text: str) -> set[str]:

@@ -14,7 +14,7 @@ Pointing: TypeAlias = Callable[[re.Match[str]], bool]  # whether a number in bra
 MARKER: Final = re.compile(r"[\[［【]\s*(\d+(?:\s*[,，、]\s*\d+)*)\s*[\]］】]")
 TRAILING_MARKERS: Final = re.compile(rf"(?:\s*{MARKER.pattern})*[.。]?")
 CODE: Final = re.compile(r"`[^`]*`")
-FENCE: Final = "```"  # a line that begins and ends a block of code
+FENCE: Final = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}|~{3,})[^`]*")  # begins a block of code
 YEAR: Final = 1000  # a number in brackets from here on is never a marker: [2015], 〔2023〕
 WORD: Final = re.compile(r"\w")
 
@@ -85,18 +85,32 @@ class Fence:
     """Follows the lines of an answer through blocks of code, which a marker would break."""
 
     def __init__(self) -> None:
-        self.is_open = False
+        self._mark = ""  # that ends the block which is open
         self._line = self._block = ""
 
-    def feed(self, character: str) -> None:
-        self._line = "" if character == "\n" else self._line + character
-        if self._line.strip() == FENCE:
-            self.is_open = not self.is_open
-            self._block = "" if self.is_open else self._block
-        elif self.is_open:
-            self._block += character
+    @property
+    def is_open(self) -> bool:
+        return bool(self._mark)
 
-    def closed(self) -> str:
-        """Return the code of the block that has just ended, once."""
+    def feed(self, character: str) -> None:
+        if character != "\n":
+            self._line += character
+            return
+        line, self._line = self._line, ""
+        opening = FENCE.fullmatch(line)
+        if not self._mark:
+            self._mark = opening[1] if opening else ""
+        elif line.strip().startswith(self._mark) and not line.strip(f"{self._mark[0]} \t"):
+            self._mark = ""
+        else:
+            self._block += f"{line}\n"
+
+    def flush(self) -> bool:
+        """End the last line; tell whether a block is left open."""
+        self.feed("\n")
+        return self.is_open
+
+    def take(self) -> str:
+        """Return the code of the block that has ended, once."""
         block, self._block = self._block, ""
         return block

@@ -72,7 +72,7 @@ TURN_CHARACTERS: Final = 400  # of each question and answer
 
 HAN: Final = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 MARKERS: Final = re.compile(r"\s*\[[\d?]+\]")
-LATIN_WORD: Final = re.compile(r"[A-Za-z]{2,}")  # a letter alone is a name in either
+LATIN_WORD: Final = re.compile(r"[A-Za-z]{2,}|\b[aI]\b")  # another letter alone is a name in either
 
 CountTokens: TypeAlias = Callable[[Prompt], int]
 

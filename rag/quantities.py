@@ -96,7 +96,9 @@ MEASURED: Final = re.compile(rf"({ARABIC.pattern})(?:[\s-]?((?:{UNIT})(?![a-z]))
 TOO_COMMON: Final = frozenset({"0", "1"})  # "one of them" is no number
 
 ENGLISH_AMOUNT: Final = re.compile(rf"({ARABIC.pattern})[\s-]?({WORTHS})\b", re.IGNORECASE)
-CHINESE_AMOUNT: Final = re.compile(rf"(?:{ARABIC.pattern}(?:[百千]?| )[万亿]{{1,2}}|{ARABIC.pattern}[百千])+")
+CHINESE_AMOUNT: Final = re.compile(
+    rf"(?:{ARABIC.pattern}(?:[百千]?[万亿]{{1,2}}| [万亿]{{1,2}}(?![科达象豪国圣]))|{ARABIC.pattern}[百千])+"
+)
 TERM: Final = re.compile(rf"({ARABIC.pattern}) ?([百千万亿]+)")
 WORTH: Final = {"百": 10**2, "千": 10**3, "万": 10**4, "亿": 10**8}
 DECADE: Final = re.compile(rf"(\d{{1,2}}|[{NUMERALS}十]{{1,3}})世纪(\d0|[{NUMERALS}]十)年代")

@@ -56,7 +56,10 @@ def _is_wrapped(text: str, start: int, end: int) -> bool:
 def _is_row(text: str, start: int, end: int) -> bool:
     """Say whether a line is one of a table's, or names what it tells as the next line does."""
     label = LABEL.match(text, start, end)
-    return text.find(CELL_ENDS, start, end) >= 0 or bool(label and text.startswith(label.group(), end + 1))
+    after = text.find("\n", end + 1)
+    both = CELL_ENDS in text[start:end] and CELL_ENDS in text[end : after if after >= 0 else len(text)]
+    many = text.count(CELL_ENDS, start, end) > 1
+    return both or many or bool(label and text.startswith(label.group(), end + 1))
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:

@@ -39,7 +39,7 @@ LAYERS = [
         "tokenizer",
         "weights",
     },
-    {"claims", "evidence", "features", "negation", "quantities", "refuse"},
+    {"claims", "evidence", "features", "names", "negation", "quantities", "refuse"},
     {
         "as_written",
         "citations",

@@ -211,8 +211,10 @@ def test_of_equal_passages_the_one_that_was_asked_for_is_cited() -> None:
         ("两种润滑脂可以混着用吗？", "可以", "可以 [?]"),
         ("Do the members get a key?", "Yes", "Yes [1]"),
         ("May the guests stay?", "Yes.", "Yes. [?]"),
+        ("Do the guests get a key?", "Yes", "Yes [1]"),  # a clause that tells of it has no not
         ("May the guests stay?", "No.", "No. [1]"),
         ("May the guests not stay?", "Yes.", "Yes. [1]"),
+        ("Do the guests get a key on Sunday?", "No.", "No. [1]"),  # it tells of no Sunday
     ],
 )
 def test_a_yes_that_is_the_reverse_of_what_stands_there_is_marked(
@@ -247,6 +249,22 @@ TOOL = (
         (
             "```sh\nfrob --initialise\n```\nLarge ones cost 19 crowns.",
             "```sh\nfrob --initialise\n```\n\n[1]\nLarge ones cost 19 crowns. [1]",
+        ),
+        (
+            "```sh\nfrob --initialise",  # cut off
+            "```sh\nfrob --initialise\n```\n\n[1]",
+        ),
+        (
+            "```\nrm -rf everything\n```\nThe moon is made of green cheese.",
+            "```\nrm -rf everything\n```\n\n[?]\nThe moon is made of green cheese. [?]",
+        ),
+        (
+            "```frob --initialise```\nThe moon is made of green cheese.",
+            "```frob --initialise```\nThe moon is made of green cheese. [?]",
+        ),
+        (
+            "- ```\n  frob --start now\n  ```\nThe moon is made of green cheese.",
+            "- ```\n  frob --start now\n  ```\n\n[1]\nThe moon is made of green cheese. [?]",
         ),
         (
             "| Ones | Price |\n|---|---|\n| small, red | 12 crowns |\n| large, blue | 19 |",

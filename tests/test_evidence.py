@@ -55,8 +55,10 @@ def test_of_equal_sentences_the_one_that_was_asked_for_is_quoted() -> None:
 
 
 def test_two_rows_of_a_table_hold_no_sentence_together() -> None:
-    rows = "| The red one | small |\n| The blue one | large |"
+    rows = "| One | Size |\n| red | small |\n| blue | large |"
     assert Held(rows).best_span("red and large").score == 0.5
+    named = Held("| Model | KJ-300 | KJ-500 |\n|---|---|---|\n| Weight | 5.4 kg | 8.1 kg |")
+    assert named.best_span("KJ-300 weight 5.4 kg").score == 1.0
     assert Held(rows.replace(" | ", ", ").replace("|", "")).best_span("red and large").score == 1.0
 
 
@@ -125,6 +127,9 @@ def test_chinese_numbers_and_titles_must_agree_too(sentence: str, lacking: tuple
         ("公司的注册资本为三万元。", "注册资本为3亿元", ("3",)),
         ("总预算 3.2 万元。", "总预算三万二千元", ()),
         ("KJ-300净重5.4 kg，KJ-500净重8.1 kg。", "KJ-300是5.4 kg，KJ-500是8.1 kg。", ()),
+        ("手机支持WIFI。", "手机支持Wi-Fi", ()),
+        ("处理器为8核。", "它的CPU是8核", ()),
+        ("2020年万科销售额第一。", "2020 万科销售额第一。", ()),
         ("KJ-300净重5.4 kg，KJ-500净重8.1 kg。", "KJ-300是5.4 kg，KJ-700是8.1 kg。", ("700", "KJ-700")),
         ("违约金按每日百分之三点五计算。", "违约金按每日3.5%计算", ()),
         ("违约金按每日百分之三点五计算。", "违约金按每日35%计算", ("35",)),
@@ -169,6 +174,11 @@ def test_a_number_is_told_by_its_value_however_the_passage_writes_it(
         ("禁止员工带宠物上班。", "员工不可以带宠物上班。", False),
         ("没有停车位，但有自行车棚。", "有自行车棚", False),
         ("没有停车位，但有自行车棚。", "有停车位", True),
+        ("Reports are due by 5 pm.", "Reports are due not later than 5 pm.", False),
+        ("You need a badge to enter.", "You cannot enter without a badge.", False),
+        ("年假最低十天。", "年假不少于十天。", False),
+        ("博物馆周二至周日开放。", "博物馆周一不开放。", False),
+        ("他们收取费用。", "他们不收取费用。", True),
     ],
 )
 def test_what_the_passage_denies_is_not_affirmed_nor_the_reverse(

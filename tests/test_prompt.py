@@ -180,7 +180,10 @@ def test_a_chinese_question_is_put_in_chinese() -> None:
 
 @pytest.mark.parametrize(
     ("question", "expected"),
-    [("What is 考据?", "en"), ("Kaoju 是什么软件？", "zh"), ("27?", "en"), ("年假", "zh")],
+    [
+        *(("What is 考据?", "en"), ("Kaoju 是什么软件？", "zh"), ("27?", "en"), ("年假", "zh")),
+        *(("Do I need a 居住证?", "en"), ("那QH-F3呢？", "zh"), ("C是什么", "zh")),
+    ],
 )
 def test_the_language_is_that_of_most_of_the_question(question: str, expected: str) -> None:
     assert language(question) == expected

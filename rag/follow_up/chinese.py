@@ -61,7 +61,7 @@ ORDER: Final = re.compile(
     r"^(?:请问?|麻烦你?|帮我|给我|能否|可以)*(?:比较|对比|对照)(?:一下|一比|下)?(?![级度组表法]|文学)"
 )
 PAIR: Final = re.compile(r"([^和与跟同，？?]{1,10})[和与跟同]([^，？?的有之哪都谁在]{1,10})")
-CODE: Final = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]*)?\d[A-Za-z\d-]*")  # KJ-500, which has brothers
+CODE: Final = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]*)?\d[A-Za-z\d-]*(?![.:/+_A-Za-z\d])")  # KJ-500
 NO_LETTER: Final = re.compile("[^A-Z]")
 OWNER: Final = re.compile(r"([^，？?的是有]{2,12}?)(?:的|是|有|由|在|位于|始?建于|产[于自在]|来自|出自|坐落)")
 
@@ -205,4 +205,5 @@ def _exchanged(question: str, before: str) -> str:
         }
     else:
         return ""
-    return before.replace(alike.pop(), new) if len(alike) == 1 else ""
+    old = alike.pop() if len(alike) == 1 else ""
+    return re.sub(rf"(?<![A-Za-z\d-]){re.escape(old)}(?![A-Za-z\d-])", new, before) if old else ""

@@ -15,8 +15,8 @@ Of 60 Chinese and 60 English ones that nothing was chosen by (tests/questions/tr
 The form won every fold of a cross-validation against other spreads and no scaling. With the weights that
 each fold chooses by all six figures alike, recall@5 of what is held out is .978 .996; .973 .994 .82 .75.
 In a folder of ten Chinese documents and two English ones an English passage stands first for 10 of 96 Chinese
-questions, five of which it answers; for 34 where the few are measured by themselves and a table of numbers and
-units counts as English.
+questions, five of which it answers; for 34 where the few are measured by themselves and a table of numbers
+and units counts as English.
 More evidence from the words gains nothing that lasts: pairs of question words that stand close together,
 the best sentence's share, words rare among the candidates, or dates for "when". A heavier lead in English,
 with such pairs, chosen by the other folds over SQuAD 2 with its unanswerable questions and CLAPNQ (n=1065):
