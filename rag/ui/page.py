@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import gradio as gr
 
 from rag.datatypes import Hit
+from rag.prompt import MOST_CHARACTERS
 from rag.ui import chrome, markup, where
 from rag.ui.desk import Desk, Session
 from rag.ui.elements import asset, element
@@ -169,14 +170,17 @@ class Page:
 
     async def _ask(self, question: str, request: gr.Request) -> AsyncGenerator[Updates, None]:
         session = self._session(request)
+        question = question.encode("utf-8", "replace").decode("utf-8")  # half an emoji cannot be sent back
         if session.busy or not question.strip():
+            yield gr.skip()  # without a yield Gradio would empty the page
             return
         turns, first = session.turns, True
         shown: tuple[Hit, ...] = ()
         async with aclosing(session.ask(self.rag, question)) as steps:
             async for turn in steps:
                 if session.turns is not turns or turns[-1].number != turn.number:
-                    return  # cleared, or stopped and asked anew
+                    yield gr.skip()  # cleared, or stopped and asked anew; Gradio sends the last yield again
+                    return
                 yield self._step(session, turn, first=first, with_sources=turn.finished or turn.hits != shown)
                 shown, first = turn.hits, False
                 await asyncio.sleep(FRAME_SECONDS)
@@ -184,7 +188,9 @@ class Page:
     def _step(self, session: Session, turn: Turn, *, first: bool, with_sources: bool) -> Updates:
         updates: Updates = {self.live: markup.turn_html(turn, session.texts)}
         if first:
-            updates |= {self.past: markup.conversation(session.turns[:-1], session.texts), self.question: ""}
+            updates[self.past] = markup.conversation(session.turns[:-1], session.texts)
+        if first and len(turn.question) <= MOST_CHARACTERS:  # a longer one fails, and stays to be shortened
+            updates[self.question] = ""
         if with_sources:
             updates[self.sources] = sources(session.turns, session.texts)
         return updates

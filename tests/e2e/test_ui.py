@@ -449,6 +449,47 @@ def test_an_error_is_one_sentence_in_its_place(chromium: Any, config: Config) ->
         page.fill("#question textarea", "x" * 100_000)
         page.press("#question textarea", "Enter")
         page.wait_for_selector("#live .turn.failed:has-text('100,000')")
+        assert page.input_value("#question textarea") == "x" * 100_000  # to be shortened
+
+
+def test_enter_with_nothing_to_ask_or_in_mid_answer_changes_nothing(
+    chromium: Any, config: Config, write: Callable[[str, str], Path]
+) -> None:
+    write("litany.txt", LONG_TEXT)
+    write("harbour.md", ENGLISH_TEXT)
+    box = "#question textarea"
+    with serve(config) as url, tab(chromium, url) as page:
+        ask(page, ENGLISH_QUESTION)
+        shown = answer(page), page.inner_text("#sources")
+        for blank in ("", "  "):
+            page.fill(box, blank)
+            page.press(box, "Enter")
+            page.wait_for_timeout(400)
+            assert (page.inner_text("#live .answer"), page.inner_text("#sources")) == shown
+        ask(page, LONG_QUESTION)
+        page.wait_for_selector("#live .turn.writing")
+        page.fill(box, "And then?")
+        page.press(box, "Enter")
+        page.wait_for_timeout(400)
+        assert page.input_value(box) == "And then?"
+        assert page.locator("#past .turn").count() == 1
+        page.click("#clear")
+        page.wait_for_timeout(1000)  # the old answer would have come back by now
+        assert page.locator(".turn").count() == 0
+
+
+def test_half_an_emoji_does_not_stop_the_page(chromium: Any, site: str) -> None:
+    with tab(chromium, site) as page:
+        page.evaluate(
+            """question => {
+              const box = document.querySelector('#question textarea');
+              box.value = `${question} \\ud83d`;
+              box.dispatchEvent(new Event('input', { bubbles: true }));
+            }""",
+            ENGLISH_QUESTION,
+        )
+        page.press("#question textarea", "Enter")
+        assert "rings the bell" in answer(page)
 
 
 @pytest.mark.parametrize("own_host", [False, True])
