@@ -27,7 +27,7 @@ from rag.load.pages.drawn import BETWEEN, MOST_PAGES, PEN, PIXELS
 from rag.load.source import Settings
 from rag.pipeline import Rag
 from rag.ui.languages import ENGLISH
-from rag.ui.originals import UNKNOWN
+from rag.ui.originals import CHANGED, UNKNOWN
 from rag.ui.server import web_app
 from rag.ui.sources import sources
 from rag.ui.turns import Turn, advance
@@ -298,6 +298,16 @@ def test_a_file_that_is_not_the_one_read_is_not_shown(
     assert asked(rag, f"/{where}").text == said
     chinese = asked(rag, f"/{where}&lang=zh").text
     assert re.search(r"[\u4e00-\u9fff]", chinese)
+
+
+def test_lines_of_a_file_read_anew_are_not_marked_for_an_answer_from_before(rag: Rag, config: Config) -> None:
+    (where,) = addresses(card(rag)[0])
+    written(config.data_dir, "log.pdf", page_of(LINES[::-1]))
+    rag.sync()
+    assert asked(rag, f"/{where}").text == CHANGED
+    assert asked(rag, f"/{where}&lang=zh").text == "它在读取之后有改动：请再问一次"
+    (again,) = addresses(card(rag)[0])
+    assert asked(rag, f"/{again}").status_code == 200
 
 
 def test_drawing_takes_no_longer_than_it_may(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ FILES: Final = {
     "only pages of PDF files and images can be shown": "只能显示 PDF 和图片的页面",
     "it has no page {number}": "其中没有第 {number} 页",
     "it has been changed since it was read: sync first": "它在读取之后有改动：请先同步",
+    "it has been changed since it was read: ask again": "它在读取之后有改动：请再问一次",
     "other pages are being drawn: try again": "正在绘制别的页面：请再试一次",
     "no such place is known: ask again": "没有这个位置：请再问一次",
     # limits of reading

@@ -25,15 +25,19 @@ MOST_SPANS: Final = 50  # of one picture
 WAIT: Final = 10.0  # seconds for the picture before it
 BUSY: Final = "other pages are being drawn: try again"
 UNKNOWN: Final = "no such place is known: ask again"
+CHANGED: Final = "it has been changed since it was read: ask again"
 
 
-def address(source: str, spans: Sequence[tuple[int, int]]) -> str:
-    """Return where the picture of some spans of a document's text is served, relative to the page."""
-    asked = [("source", source), *(("span", f"{start}-{end}") for start, end in spans)]
+def address(source: str, spans: Sequence[tuple[int, int]], *, digest: str) -> str:
+    """Return where the picture of some spans of a document's text is served, relative to the page.
+
+    `digest` is that of the file which was read.
+    """
+    asked = [("source", source), ("digest", digest), *(("span", f"{start}-{end}") for start, end in spans)]
     return f"{PATH[1:]}?{urlencode(asked)}"
 
 
-def picture(rag: Rag, source: str, spans: Sequence[tuple[int, int]]) -> bytes:
+def picture(rag: Rag, source: str, spans: Sequence[tuple[int, int]], *, digest: str) -> bytes:
     """Return the pages of the spans as PNG, their lines marked; of many the first.
 
     Only what is indexed is shown, and only as long as the file is the one that was read.
@@ -46,9 +50,11 @@ def picture(rag: Rag, source: str, spans: Sequence[tuple[int, int]]) -> bytes:
     boxes = [*dict.fromkeys(box for some in found for box in some)]
     if not boxes:
         raise LoadError(UNKNOWN)
+    if passages[0].digest != digest:  # the spans are those of another text
+        raise LoadError(CHANGED)
     path = path_of(source, rag.config.data_dir, skip=rag.config.index_dir)
     with Loader(timeout=min(SECONDS, rag.config.file_timeout), settings=rag.load_settings) as loader:
-        return loader.draw(path, boxes, digest=passages[0].digest)
+        return loader.draw(path, boxes, digest=digest)
 
 
 def served(rag: Rag) -> Callable[[Any], Any]:
@@ -65,7 +71,8 @@ def served(rag: Rag) -> Callable[[Any], Any]:
         if not one_at_a_time.acquire(timeout=WAIT):
             return PlainTextResponse(told(BUSY, texts), status_code=503)
         try:
-            png = picture(rag, asked.get("source", ""), [_span(each) for each in asked.getlist("span")])
+            spans = [_span(each) for each in asked.getlist("span")]
+            png = picture(rag, asked.get("source", ""), spans, digest=asked.get("digest", ""))
         except RagError as exc:
             said = str(exc) if isinstance(exc, LoadError) else UNKNOWN  # another may name folders
             return PlainTextResponse(told(said, texts), status_code=404)

@@ -85,7 +85,7 @@ def _look(hit: Hit, turn: Turn, texts: Texts) -> str:
     if passage.part or not passage.regions:
         return ""
     cited = [(each.start, each.end) for each in turn.citations if _is_of(each, hit) and each.boxes]
-    where = address(passage.source, cited or [(passage.start, passage.end)])
+    where = address(passage.source, cited or [(passage.start, passage.end)], digest=passage.digest)
     return (
         f'<button type="button" class="look" aria-expanded="false" data-failed="{escape(texts.look_failed)}"'
         f' data-hide="{escape(texts.look_hide)}" data-picture="{escape(where)}">'
