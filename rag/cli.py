@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -226,11 +227,14 @@ def run(settings: dict[str, Any]) -> int:
 
 
 def _serve(rag: Any) -> int:
-    from rag.ui import serve
+    from rag.config import uploads_of_our_own
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidies up as after Ctrl-C
     stop = threading.Event()
     making_ready = threading.Thread(target=_make_ready, args=(rag, stop), daemon=True)
-    with rag:
+    with rag, uploads_of_our_own():
+        from rag.ui import serve
+
         making_ready.start()
         try:
             serve(rag, rag.config, on_ready=lambda url: print(f"Kaoju is at {url}", flush=True))

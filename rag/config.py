@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import tempfile
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -30,6 +32,7 @@ PLACES: Final = frozenset(
     | {"hf_endpoint", "modelscope_endpoint", "reuse_gb", "unpacked", "upload_mb", "watch", "measure_engines"}
     | {"openai_url", "openai_key", "openai_timeout", "openai_retries"}
 )
+UPLOADS: Final = "GRADIO_TEMP_DIR"
 TELEMETRY_OFF: Final = {
     "ANONYMIZED_TELEMETRY": "False",
     "DO_NOT_TRACK": "1",
@@ -66,6 +69,20 @@ def cache_home() -> Path:
 def child_environment(*, without: Collection[str], **changed: str) -> dict[str, str]:
     """Return the environment for a child process: this one's, less some variables, with others changed."""
     return {**{name: value for name, value in os.environ.items() if name not in without}, **changed}
+
+
+@contextmanager
+def uploads_of_our_own() -> Iterator[None]:
+    """Give Gradio, imported within, a folder for uploads: its usual one may be another user's."""
+    if os.environ.get(UPLOADS):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="kaoju-", ignore_cleanup_errors=True) as folder:
+        os.environ[UPLOADS] = folder
+        try:
+            yield
+        finally:
+            del os.environ[UPLOADS]
 
 
 def _environment(*names: str, default: str) -> str:

@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from rag.config import Config
@@ -314,6 +315,31 @@ def test_a_port_in_use_is_named(folder: Path) -> None:
     assert (served.returncode, served.stdout) == (1, "")
     assert SENTENCE.match(served.stderr)
     assert str(port) in served.stderr
+
+
+def test_uploads_need_no_folder_that_another_user_has_and_leave_none(folder: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    (temporary / "gradio").touch()  # where Gradio would make its folder
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    variables = {"RAG_ENGINE": "echo", "RAG_EMBEDDER": "hashing", "RAG_PORT": port}
+    own = {"PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "GRADIO_TEMP_DIR": ""}
+    with subprocess.Popen(
+        [sys.executable, "-m", "rag", "ui"],
+        cwd=folder,
+        env={**os.environ, **own, **variables},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as served:
+        assert served.stdout is not None
+        assert f":{port}/" in served.stdout.readline()
+        address = f"http://127.0.0.1:{port}/gradio_api/upload"
+        (kept,) = httpx.post(address, files={"files": ("a.txt", b"The ferry leaves at seven.")}).json()
+        assert Path(kept).read_text(encoding="utf-8") == "The ferry leaves at seven."
+        served.terminate()
+        assert served.wait(timeout=20) == 0
+    assert [path.name for path in temporary.iterdir()] == ["gradio"]
 
 
 def test_ctrl_c_is_one_line_and_status_130(folder: Path) -> None:
