@@ -403,9 +403,10 @@ def test_an_upload_never_replaces_another_file(tmp_path: Path) -> None:
 def test_an_upload_that_no_sync_would_read_is_refused(tmp_path: Path) -> None:
     upload = tmp_path / "upload"
     upload.write_text("one")
-    for name in ("notes.bak", "Thumbs.db", "draft.docx~"):
+    left_out = ("notes.bak", "Thumbs.db", "draft.docx~", ".hidden.txt", "~$draft.docx", "~draft.docx")
+    for name in left_out:
         with pytest.raises(
-            InputError, match="is named like a temporary file, which is not read; rename it"
+            InputError, match="is named like a hidden or temporary file, which is not read; rename it"
         ) as no:
             keep(upload, name=name, folder=tmp_path / "data")
         assert "临时文件" in in_chinese(str(no.value))
@@ -464,6 +465,27 @@ async def test_an_added_file_is_indexed_and_an_unreadable_one_says_why(rag: Rag,
     assert in_chinese(states["broken.pdf"].reason) in plain(shown[-1])
     assert states["broken.pdf"].reason not in plain(shown[-1])
     assert CHINESE.kept.format(name="灯塔.txt") in shown[-1]
+
+
+async def test_a_file_uploaded_twice_is_kept_once_and_is_no_error(rag: Rag, tmp_path: Path) -> None:
+    upload, shelf = tmp_path / "bell.txt", Shelf(rag)
+    upload.write_text("The bell rings.")
+    kept, same = (text.format(name="bell.txt") for text in (ENGLISH.kept, ENGLISH.same))
+    for said in (kept, same):  # the second time Gradio's copy is gone
+        shown = [each async for each in shelf.add([str(upload), str(upload)], ENGLISH)]
+        assert shown[-1].notices[:-1] == (said,)
+    assert [path.name for path in rag.config.data_dir.iterdir()] == ["bell.txt"]
+    gone = [each async for each in shelf.add([str(tmp_path / "other.txt")], ENGLISH)]
+    assert "other.txt could not be kept" in gone[-1].notices[0]
+
+
+async def test_what_one_tab_changes_the_others_hear_of(rag: Rag, write: Callable[[str, str], Path]) -> None:
+    write("bell.txt", "The bell rings.")
+    shelf = Shelf(rag)
+    for steps in (shelf.rescan(ENGLISH), shelf.delete("bell.txt", ENGLISH)):
+        before = shelf.version
+        assert [each async for each in steps]
+        assert shelf.version > before
 
 
 async def test_an_upload_during_a_sync_is_kept_at_once_and_holds_up_nobody(

@@ -183,8 +183,8 @@ ERRORS: Final = {
     "{folder} could not be followed ({error}); see the log": "无法跟踪 {folder}（{error}）；请查看日志",
     "{name} is not a document of {folder}": "{name} 不是 {folder} 中的文档",
     "{name} is not a file of {folder}": "{name} 不是 {folder} 中的文件",
-    "{name} is named like a temporary file, which is not read; rename it": (
-        "{name} 的名称像临时文件，不会被读取；请改名"
+    "{name} is named like a hidden or temporary file, which is not read; rename it": (
+        "{name} 的名称像隐藏文件或临时文件，不会被读取；请改名"
     ),
     "{name} could not be kept in {folder}: {error}": "{name} 无法存入 {folder}：{error}",
     "{name} could not be deleted: {error}": "{name} 无法删除：{error}",

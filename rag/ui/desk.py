@@ -28,6 +28,7 @@ class Session:
         self.scope = Scope()  # of the questions to come
         self.find_place = ""  # in the folders and files to choose from
         self.view = View()
+        self.notices: tuple[str, ...] = ()  # of the last change of the documents
         self.seen: object = None  # the state of the shelf that this tab shows
         self._running: Background[Event] | None = None
 

@@ -130,7 +130,7 @@ class Page:
 
     def _switch(self, event: gr.EventData, request: gr.Request) -> Updates:
         session = self._session(request)
-        session.texts = texts_for(str(event.code))
+        session.texts, session.notices = texts_for(str(event.code)), ()
         return self._everything(session)
 
     def _leave(self, request: gr.Request) -> None:
@@ -249,7 +249,7 @@ class Page:
     def _shelf(self, session: Session) -> Updates:
         session.seen = self.shelf.version
         listing = self.shelf.look()
-        html = self.shelf.html(session.texts, listing=listing, view=session.view)
+        html = self.shelf.html(session.texts, session.notices, listing=listing, view=session.view)
         return self._shown(session, Shown(html=html, listing=listing)) | self._places(session, listing)
 
     def _shown(self, session: Session, shown: Shown) -> Updates:
@@ -263,6 +263,7 @@ class Page:
 
     async def _moving(self, session: Session, steps: AsyncIterator[Shown]) -> AsyncGenerator[Updates, None]:
         async for shown in steps:
+            session.notices = shown.notices
             yield self._shown(session, shown)
         yield await asyncio.to_thread(lambda: self._places(session, self.shelf.look()))
 

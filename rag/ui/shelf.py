@@ -16,7 +16,7 @@ from rag.ui import listing as markup
 from rag.ui.background import Background, Emit
 from rag.ui.listing import View
 from rag.ui.texts import Texts, told
-from rag.ui.uploads import keep, remove
+from rag.ui.uploads import keep, remove, safe_name
 
 if TYPE_CHECKING:
     from rag.folder.scan import Found
@@ -44,6 +44,7 @@ class Shown:
 
     html: str
     listing: Listing
+    notices: tuple[str, ...] = ()
 
 
 class Shelf:
@@ -136,16 +137,18 @@ class Shelf:
 
     def _keep(self, uploads: Sequence[str], texts: Texts) -> list[str]:
         """Return what is to be said of each file."""
-        notices: list[str] = []
-        for upload in map(Path, uploads):
-            try:
-                kept = keep(upload, name=upload.name, folder=self.rag.config.data_dir)
-            except RagError as exc:
-                notices.append(told(str(exc), texts))
-            else:
-                notices.append((texts.kept if kept.new else texts.same).format(name=kept.name))
-                upload.unlink(missing_ok=True)  # Gradio's own copy
-        return notices
+        # The same content under the same name is one copy of Gradio's.
+        return [self._kept(upload, texts) for upload in map(Path, dict.fromkeys(uploads))]
+
+    def _kept(self, upload: Path, texts: Texts) -> str:
+        folder, name = self.rag.config.data_dir, safe_name(upload.name)
+        try:
+            kept = keep(upload, name=upload.name, folder=folder)
+        except RagError as exc:
+            kept_before = not upload.exists() and (folder / name).is_file()
+            return texts.same.format(name=name) if kept_before else told(str(exc), texts)
+        upload.unlink(missing_ok=True)  # Gradio's own copy
+        return (texts.kept if kept.new else texts.same).format(name=kept.name)
 
     async def delete(self, source: str, texts: Texts, view: View | None = None) -> AsyncIterator[Shown]:
         """Delete one listed document, then sync."""
@@ -194,7 +197,8 @@ class Shelf:
         def make() -> Shown:
             listing = self.look(age=FRESH if step else 0.0)
             bar = markup.progress(step, texts) if begun else ""
-            return Shown(html=bar + self.html(texts, notices, listing=listing, view=view), listing=listing)
+            html = bar + self.html(texts, notices, listing=listing, view=view)
+            return Shown(html=html, listing=listing, notices=tuple(notices))
 
         return await asyncio.to_thread(make)
 
@@ -206,6 +210,7 @@ class Shelf:
         with self._writing:
             report = self.rag.sync(show)
         self._ignored = report.ignored
+        self._version += 1  # for the other tabs
         emit(report)
 
 

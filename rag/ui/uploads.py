@@ -46,12 +46,17 @@ def keep(upload: Path, *, name: str, folder: Path) -> Kept:
         InputError: when no sync would read a file of that name.
         DiskError: when it cannot be written; nothing is left behind.
     """
-    if is_left_out(safe_name(name)):
-        raise InputError(f"{safe_name(name)} is named like a temporary file, which is not read; rename it")
+    if _is_left_out(Path(name).name):
+        raise InputError(f"{name} is named like a hidden or temporary file, which is not read; rename it")
     try:
         return _keep(upload, safe_name(name), folder)
     except OSError as exc:
         raise DiskError(f"{safe_name(name)} could not be kept in {folder}/: {exc.strerror or exc}") from exc
+
+
+def _is_left_out(name: str) -> bool:
+    """Say whether no sync would read it; Gradio has taken the $ from the ~$ of an office's lock file."""
+    return name.startswith("~") or is_left_out(name) or is_left_out(safe_name(name))
 
 
 def _keep(upload: Path, name: str, folder: Path) -> Kept:

@@ -268,6 +268,11 @@ def test_an_uploaded_file_is_kept_read_and_answered_from(chromium: Any, config: 
         upload(page, "broken.pdf", b"%PDF-1.7 and then nothing that could be read")
         page.wait_for_selector(".docs .failed .reason")
         assert "broken.pdf" in page.inner_text(".docs .failed")
+        page.wait_for_timeout(2500)  # the list was drawn anew, but what was said of the upload stays
+        assert ENGLISH.kept.format(name="broken.pdf") in page.inner_text("#documents")
+        upload(page, ".broken.pdf", b"%PDF-1.7")
+        page.wait_for_selector(".notice:has-text('.broken.pdf is named like a hidden or temporary file')")
+        assert ENGLISH.kept.format(name="broken.pdf") not in page.inner_text("#documents")
         page.click("[data-view=ask]")
         ask(page, "When does the ferry to Norrland leave?")
         assert "a quarter past seven" in answer(page)
@@ -310,7 +315,9 @@ def test_a_document_is_deleted_after_a_question(
 ) -> None:
     write("harbour.md", ENGLISH_TEXT)
     write("灯塔.md", CHINESE_TEXT)
-    with serve(config) as url, tab(chromium, url) as page:
+    with serve(config) as url, tab(chromium, url) as other, tab(chromium, url) as page:
+        other.click("[data-view=documents]")
+        other.wait_for_selector(".docs li:has-text('harbour.md')")
         asked: list[str] = []
         page.evaluate("window.confirm = (text) => { window.asked = text; return true; }")
         page.click("[data-view=documents]")
@@ -320,6 +327,7 @@ def test_a_document_is_deleted_after_a_question(
         assert asked == [ENGLISH.confirm_delete.format(name="harbour.md")]
         assert not (config.data_dir / "harbour.md").exists()
         assert page.locator(".docs li").count() == 1
+        other.wait_for_selector(".docs li:has-text('harbour.md')", state="detached")
 
 
 def test_nothing_in_a_document_runs_or_reaches_out(chromium: Any, site: str) -> None:
