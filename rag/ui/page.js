@@ -129,6 +129,11 @@
     if (target.matches('#choices input')) ticked.set(key(target), target.checked);
   }, true);
 
+  const toQuestion = ({ detail }) => { // by key or mouse: on a phone a keyboard would cover the page
+    if (!detail || matchMedia('(hover: hover)').matches) document.querySelector('#question textarea').focus();
+  };
+  const forgetLarge = () => document.querySelectorAll('.too-large').forEach((one) => one.remove());
+
   const setTheme = (dark) => body.classList.toggle('dark', dark);
 
   document.addEventListener('click', (event) => {
@@ -138,6 +143,8 @@
     if (!event.target.closest('#sources')) body.classList.remove('sheet');
     if (body.matches('.scoping') && !event.target.closest('#scope, #scope-panel')) openScope(false);
     if (!target) return;
+    if (target.matches('#ask, #stop, #clear, .examples button')) toQuestion(event); // most of these vanish
+    if (target.matches('#documents-view button, .languages button')) forgetLarge();
     if (target.dataset.view) show(target.dataset.view);
     if (target.dataset.event === 'language') localStorage.setItem('kaoju-language', target.dataset.code);
     if (target.matches('#scope .where')) openScope(!body.matches('.scoping'));
@@ -174,29 +181,35 @@
 
   const dropped = (event) => {
     const input = document.querySelector('input[type=file]');
-    if (body.dataset.view !== 'documents' || !event.dataTransfer?.types.includes('Files')) return;
-    event.preventDefault();
-    if (event.type !== 'drop' || !input) return;
+    if (!event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault(); // else the browser leaves the page for the file
+    if (body.dataset.view !== 'documents') event.dataTransfer.dropEffect = 'none';
+    if (body.dataset.view !== 'documents' || event.type !== 'drop' || !input) return;
     input.files = event.dataTransfer.files;
     input.dispatchEvent(new Event('change', { bubbles: true }));
   };
   document.addEventListener('dragover', dropped);
   document.addEventListener('drop', dropped);
 
-  // Gradio would refuse the same in English alone.
-  document.addEventListener('change', (event) => {
-    const about = document.querySelector('#documents .about');
-    if (!about || !event.target.matches('input[type=file]')) return;
-    const large = [...event.target.files].find((file) => file.size > about.dataset.limit * 2 ** 20);
-    document.querySelector('#documents .too-large')?.remove();
-    if (!large) return;
-    event.stopImmediatePropagation();
-    event.target.value = '';
+  const refuseLarge = (file, { tooLarge }) => {
     const notice = document.createElement('p');
     notice.className = 'notice error too-large';
     notice.setAttribute('role', 'alert');
-    notice.textContent = about.dataset.tooLarge.replace('{name}', () => large.name);
-    about.before(notice);
+    notice.textContent = tooLarge.replace('{name}', () => file.name);
+    document.querySelector('#documents').before(notice); // in it, the next step of a sync would take it away
+  };
+
+  // Gradio would refuse the same, with all that were chosen beside it and in English alone.
+  document.addEventListener('change', (event) => {
+    const about = document.querySelector('#documents .about');
+    if (!about || !event.target.matches('input[type=file]')) return;
+    const others = new DataTransfer();
+    forgetLarge();
+    for (const file of event.target.files) {
+      if (file.size > about.dataset.limit * 2 ** 20) refuseLarge(file, about.dataset); else others.items.add(file);
+    }
+    event.target.files = others.files;
+    if (!others.files.length) event.stopImmediatePropagation();
   }, true);
 
   const started = new WeakMap(); // <time> -> [its data-elapsed, when that was seen]
@@ -210,8 +223,11 @@
   }, 100);
 
   const page = document.scrollingElement;
+  const above = (turn) => // pixels of it behind the bar
+    document.querySelector('#bar').getBoundingClientRect().bottom - turn.getBoundingClientRect().top;
   let following = true;
   let question = '';
+  let busy = false;
   document.addEventListener('scroll', () => {
     following = page.scrollHeight - page.scrollTop - page.clientHeight < near;
   }, { passive: true });
@@ -227,7 +243,10 @@
     const asked = turn ? turn.dataset.turn : '';
     if (asked !== question) following = true;
     question = asked;
-    if (turn && turn.matches('.busy') && following) page.scrollTop = page.scrollHeight;
+    const ended = busy && turn && !turn.matches('.busy');
+    if (turn) busy = turn.matches('.busy');
+    if ((busy || ended) && following) page.scrollTop = page.scrollHeight;
+    if (ended && following) page.scrollTop -= Math.max(0, above(turn)); // its beginning, if all has no room
   }).observe(body, { childList: true, subtree: true, characterData: true });
 
   const theme = localStorage.getItem('kaoju-theme');

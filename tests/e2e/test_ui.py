@@ -257,20 +257,26 @@ def test_closing_the_tab_frees_the_engine_and_others_see_their_place(
 def test_an_uploaded_file_is_kept_read_and_answered_from(chromium: Any, config: Config) -> None:
     with serve(config, pace=0.0, upload_mb="1") as url, tab(chromium, url) as page:
         page.click("[data-view=documents]")
-        upload(page, "large.txt", b"x" * 2_000_000)
+        upload(page, ("large.txt", b"x" * 2_000_000))
         page.wait_for_selector("text=large.txt is larger than 1 MB")
         assert not (config.data_dir / "large.txt").exists()
-        upload(page, "../../手册.txt", b"The ferry to Norrland leaves at a quarter past seven.")
+        upload(page, ("huge.txt", b"x" * 2_000_000), ("small.txt", b"The mole is open to anglers."))
         page.wait_for_selector("text=1 added")
+        assert (config.data_dir / "small.txt").exists()
+        assert "huge.txt is larger than 1 MB" in page.inner_text("#documents-view .too-large")
+        upload(page, ("../../手册.txt", b"The ferry to Norrland leaves at a quarter past seven."))
+        page.wait_for_selector(".notice:has-text('手册.txt')")
+        page.wait_for_selector("text=1 added")
+        assert page.locator(".too-large").count() == 0
         assert (config.data_dir / "手册.txt").exists()
-        upload(page, "手册.txt", b"The canteen is closed on Thursdays in winter.")
+        upload(page, ("手册.txt", b"The canteen is closed on Thursdays in winter."))
         page.wait_for_selector("text=手册 (2).txt")
-        upload(page, "broken.pdf", b"%PDF-1.7 and then nothing that could be read")
+        upload(page, ("broken.pdf", b"%PDF-1.7 and then nothing that could be read"))
         page.wait_for_selector(".docs .failed .reason")
         assert "broken.pdf" in page.inner_text(".docs .failed")
         page.wait_for_timeout(2500)  # the list was drawn anew, but what was said of the upload stays
         assert ENGLISH.kept.format(name="broken.pdf") in page.inner_text("#documents")
-        upload(page, ".broken.pdf", b"%PDF-1.7")
+        upload(page, (".broken.pdf", b"%PDF-1.7"))
         page.wait_for_selector(".notice:has-text('.broken.pdf is named like a hidden or temporary file')")
         assert ENGLISH.kept.format(name="broken.pdf") not in page.inner_text("#documents")
         page.click("[data-view=ask]")
@@ -279,8 +285,9 @@ def test_an_uploaded_file_is_kept_read_and_answered_from(chromium: Any, config: 
         assert "手册.txt" in page.inner_text("#sources .card[open]")
 
 
-def upload(page: Any, name: str, content: bytes) -> None:
-    page.set_input_files("input[type=file]", {"name": name, "mimeType": "text/plain", "buffer": content})
+def upload(page: Any, *files: tuple[str, bytes]) -> None:
+    chosen = [{"name": name, "mimeType": "text/plain", "buffer": content} for name, content in files]
+    page.set_input_files("input[type=file]", chosen)
 
 
 @pytest.mark.parametrize(("locale", "texts"), [("en-US", ENGLISH), ("zh-CN", CHINESE)])
@@ -486,6 +493,65 @@ def test_enter_with_nothing_to_ask_or_in_mid_answer_changes_nothing(
         assert page.locator(".turn").count() == 0
 
 
+def test_the_focus_goes_back_to_the_question(
+    chromium: Any, config: Config, write: Callable[[str, str], Path]
+) -> None:
+    write("litany.txt", LONG_TEXT)
+    box = "document.querySelector('#question textarea') === document.activeElement"
+
+    def press(page: Any, button: str, then: str) -> None:
+        page.focus(button)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(then)
+        page.wait_for_function(box)
+
+    with serve(config) as url, tab(chromium, url) as page:
+        page.fill("#question textarea", LONG_QUESTION)
+        press(page, "#ask", "#live .turn.writing")
+        press(page, "#stop", "#live .turn.stopped")
+        press(page, "#clear", ".empty")
+        press(page, ".examples button", "#live .turn.done")
+
+
+@pytest.mark.parametrize(("height", "whole"), [(600, True), (330, False)])
+def test_at_its_end_an_answer_is_in_view_from_its_beginning(
+    chromium: Any, site: str, height: int, *, whole: bool
+) -> None:
+    with tab(chromium, site, height=height) as page:
+        for question in (ENGLISH_QUESTION, CHINESE_QUESTION):
+            ask(page, question)
+            answer(page)
+        page.wait_for_timeout(200)
+        top, bottom, bar, foot = page.evaluate(
+            """() => {
+              const box = (selector) => document.querySelector(selector).getBoundingClientRect();
+              const turn = box('#live .turn');
+              return [turn.top, turn.bottom, box('#bar').bottom, box('#foot').top];
+            }"""
+        )
+        assert page.evaluate("scrollY") > 0
+        assert top >= bar - 1
+        assert (bottom <= foot + 1, abs(top - bar) <= 1) == (whole, not whole)
+
+
+def test_a_file_that_is_dropped_never_leads_away_from_the_page(chromium: Any, config: Config) -> None:
+    drop = """selector => {
+      const files = new DataTransfer();
+      files.items.add(new File(['The ferry leaves at seven.'], 'ferry.txt'));
+      const made = ['dragover', 'drop'].map((kind) =>
+        new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: files }));
+      return made.map((event) => !document.querySelector(selector).dispatchEvent(event));
+    }"""
+    with serve(config) as url, tab(chromium, url) as page:
+        assert page.evaluate(drop, "#talk") == [True, True]
+        page.click("[data-view=documents]")
+        page.wait_for_timeout(400)
+        assert list(config.data_dir.iterdir()) == []
+        assert page.evaluate(drop, "#documents") == [True, True]
+        page.wait_for_selector("text=1 added")
+        assert [path.name for path in config.data_dir.iterdir()] == ["ferry.txt"]
+
+
 def test_half_an_emoji_does_not_stop_the_page(chromium: Any, site: str) -> None:
     with tab(chromium, site) as page:
         page.evaluate(
@@ -521,7 +587,7 @@ def test_the_page_works_below_a_reverse_proxys_path(
         page.locator("#sources .group:not([hidden]) .card[open] .look").first.click()
         page.wait_for_function("document.querySelector('#sources .original img')?.naturalWidth > 0")
         page.click("[data-view=documents]")
-        upload(page, "note.txt", b"The ferry leaves at seven.")
+        upload(page, ("note.txt", b"The ferry leaves at seven."))
         page.wait_for_selector("text=1 added")
         assert [each for each in asked if not each.startswith((proxied, "blob:"))] == []
 
