@@ -155,6 +155,13 @@ def test_a_form_tells_each_value_beside_its_label() -> None:
     assert content.text == "Data\n\n编号: A-1\n姓名: 张三; 性别: 男\n生日: 5月; 民族: 汉"
 
 
+def test_a_label_of_several_values_names_no_columns_of_the_form_it_stands_in() -> None:
+    assert written(["Name:", "Ada"], ["Phone:", "1", "2"], ["Mail:", "a", "b"]).text == (
+        "Data\n\nName: Ada\nPhone: | 1 | 2\nMail: | a | b"
+    )
+    assert written(["Name:", "Ada"], ["A", "B", "C"], ["x", "y", "z"]).text.endswith("\nA: x; B: y; C: z")
+
+
 def test_rows_of_a_form_stand_above_and_below_the_names_of_a_table() -> None:
     content = written(
         ["For:", "Sales", "Date:", "May"],

@@ -15,7 +15,7 @@ def is_form(row: Mapping[int, str]) -> bool:
 
     What stands before the first label may be the name of a section.
     """
-    labels = [column for column, text in row.items() if _is_label(text)]
+    labels = [column for column, text in row.items() if is_label(text)]
     if not PAIR <= len(labels) < len(row) or labels[0] not in list(row)[:PAIR]:
         return False
     return all(two > one + 1 for one, two in pairwise(labels))
@@ -26,7 +26,7 @@ def is_labelled(row: Mapping[int, str]) -> bool:
     if len(row) != PAIR:
         return is_form(row)
     label, value = row.values()
-    return _is_label(label) and not _is_label(value)
+    return is_label(label) and not is_label(value)
 
 
 def are_labelled(rows: Sequence[Mapping[int, str]], *, width: int) -> bool:
@@ -44,7 +44,7 @@ def begins_form(rows: Sequence[Mapping[int, str]]) -> bool:
 def row_text(row: Mapping[int, str]) -> str:
     """Write a row without names of its columns: "label: value", several of them, or "a | b"."""
     cells = list(row.values())
-    if len(cells) == PAIR and not _is_label(cells[1]):
+    if len(cells) == PAIR and not is_label(cells[1]):
         return f"{cells[0].rstrip(':：')}: {cells[1]}"
     return _pairs(cells) if is_form(row) else " | ".join(cells)
 
@@ -52,11 +52,12 @@ def row_text(row: Mapping[int, str]) -> str:
 def _pairs(cells: Sequence[str]) -> str:
     following = [*cells[1:], ":"]
     told = (
-        f"{cell.rstrip(':： ')}: " if _is_label(cell) and not _is_label(after) else f"{cell}; "
+        f"{cell.rstrip(':： ')}: " if is_label(cell) and not is_label(after) else f"{cell}; "
         for cell, after in zip(cells, following, strict=True)
     )
     return "".join(told).removesuffix("; ")
 
 
-def _is_label(text: str) -> bool:
+def is_label(text: str) -> bool:
+    """Say whether a text ends with a colon."""
     return text.rstrip().endswith(COLONS)

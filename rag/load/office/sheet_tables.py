@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
 
-from rag.load.forms import are_labelled, is_labelled
+from rag.load.forms import are_labelled, is_label, is_labelled
 
 MAX_NESTING: Final = 4  # how often a block is cut again by columns and rows
 MAX_TITLES: Final = 10  # rows of one cell above a table
@@ -187,12 +187,13 @@ def _table(block: Sequence[Row], sheet: Sheet) -> Table:
 
 
 def _first_full_row(block: Sequence[Row], sure: Collection[int], width: int) -> int:
-    """Return how many rows of one cell or of a form stand above the table's first row."""
+    """Return how many rows of one cell or of a form stand above the table's first row, none above a form's."""
     if width < PAIR:
         return 0
     for at, row in enumerate(block[:MAX_TITLES]):
         if len(row.cells) > 1 and (row.number in sure or not is_labelled(row.texts())):
-            return at
+            goes_on = at > 0 and is_label(next(iter(row.texts().values())))
+            return 0 if goes_on and is_labelled(block[at - 1].texts()) else at
     return 0
 
 
