@@ -71,6 +71,18 @@ def test_headers_and_values_in_turn_are_a_form() -> None:
     )
 
 
+def test_headers_and_values_in_turn_below_names_of_columns_are_no_form() -> None:
+    head = f"<tr>{'<th>No.</th><th>Title</th>' * 2}</tr>"
+    row = "<tr><th>1</th><td>Pilot</td><th>4</th><td>End</td></tr>"
+    assert text(f"<table>{head}{row}</table>") == "No.: 1; Title: Pilot; No.: 4; Title: End"
+
+
+def test_a_label_takes_one_colon_and_an_empty_one_none() -> None:
+    row = "<tr><th>Name:</th><td>Ada</td><th>性别：</th><td>女</td></tr>"
+    bare = "<tr><th></th><td>60</td><th>Size</th><td>5</td></tr>"
+    assert text(f"<table>{row}{bare}</table>") == "Name: Ada; 性别: 女\n60 | Size: | 5"
+
+
 def test_a_first_row_of_words_over_values_names_the_columns() -> None:
     page = "<table><tr><td>Name</td><td>Age</td></tr><tr><td>Ada</td><td>36</td></tr></table>"
     assert text(page) == "Name: Ada; Age: 36"

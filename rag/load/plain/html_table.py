@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from lxml import etree
 
+from rag.load.forms import is_label
 from rag.load.tables import Covered, looks_like_header, whole_table_text
 
 Cells: TypeAlias = list[etree._Element]
@@ -25,12 +26,12 @@ def data_text(table: etree._Element, text_of: Callable[[etree._Element], str]) -
     if any(table.find(f".//{tag}") is not None for tag in LAYOUT_INSIDE.split()):
         return ""
     rows = _rows(table)
-    labels = {cell for row in rows if _is_form(row) for cell in row[::PAIR]}
-    grid = _grid(rows, lambda cell: f"{text_of(cell)}:" if cell in labels else text_of(cell))
+    height = _header_height(rows)
+    labels = {cell for row in rows if height == 0 and _is_form(row) for cell in row[::PAIR]}
+    grid = _grid(rows, lambda cell: _label(text_of(cell)) if cell in labels else text_of(cell))
     if max(map(len, grid), default=0) <= 1:
         return ""
     titles = [text_of(caption) for caption in table.iter("caption")]
-    height = _header_height(rows)
     titles += (row[0] for row in grid[:height] if len(set(row)) == 1)  # one cell across the table
     names = _names([row for row in grid[:height] if len(set(row)) > 1])
     body = grid[height:]
@@ -66,6 +67,10 @@ def _is_form(cells: Cells) -> bool:
     """Say whether headers and values stand in turn, more than once."""
     pairs, rest = divmod(len(cells), PAIR)
     return pairs > 1 and not rest and [cell.tag for cell in cells] == ["th", "td"] * pairs
+
+
+def _label(text: str) -> str:
+    return f"{text}:" if text and not is_label(text) else text
 
 
 def _is_header(cells: Cells) -> bool:
