@@ -143,7 +143,7 @@ def _is_full(text: str) -> bool:
 
 def _continued(text: str, last: Cue, cue: Cue) -> str:
     """Return a paragraph that ends with `last` as `cue` goes on with it, which may repeat what it follows."""
-    follows = text and cue.start - last.end <= AT_ONCE
+    follows = cue.start - last.end <= AT_ONCE
     rest = _unsaid(last, cue) if follows else cue.text
     goes_on_within = rest != cue.text and not rest[:1].isspace()
     return text + rest if goes_on_within else _joined(text, rest.strip())
