@@ -39,6 +39,8 @@ def test_encoded_data_is_left_out_and_that_is_said(blob: str) -> None:
         "/opt/" + "/".join(f"Program{number}/Dir{number}Name" for number in range(40)),
         "-".join(f"Lamp{number}" for number in range(90)),
         "\n".join("A line of words that is about as long as base64 lines would be, yes" for _ in range(50)),
+        "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVKVK\n" * 10,
+        "GATTACA" * 10 + f"\n{'CATTAGA' * 10}" * 9,
     ],
 )
 def test_what_people_write_stays(text: str) -> None:

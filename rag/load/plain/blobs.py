@@ -43,10 +43,9 @@ class Sieve:
         """Return `text` without encoded data; what one value holds on a long line may be a list."""
         if len(text) < SHORT and "base64," not in text:
             return text
-        for pattern, kept in ((EMBEDDED, r"\1"), (WRAPPED, "")):
-            text, count = pattern.subn(kept, text)
-            self._blocks += count
-        return RUN.sub(self._dropped, text)
+        text, count = EMBEDDED.subn(r"\1", text)
+        self._blocks += count
+        return RUN.sub(self._dropped, WRAPPED.sub(self._dropped, text))
 
     def sift_tree(self, root: etree._Element) -> None:
         """Take encoded data out of the text of a tree."""
@@ -74,7 +73,7 @@ class Sieve:
         return notes
 
     def _dropped(self, run: re.Match[str]) -> str:
-        if not _is_encoded(run[0]):
+        if not _is_encoded("".join(run[0].split())):
             return run[0]
         self._blocks += 1
         return ""
