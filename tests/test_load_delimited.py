@@ -150,6 +150,10 @@ def test_the_corner_above_the_names_of_rows_may_be_empty(index: tuple[str, str])
     assert read(",2021,2022\nRev,1,2\nCost,3,4\n").text == "Rev; 2021: 1; 2022: 2\nCost; 2021: 3; 2022: 4"
 
 
+def test_names_of_columns_may_end_in_colons() -> None:
+    assert read("Item:,Qty,Price:,Sum\nBolt,1,2,3\n").text == "Item: Bolt; Qty: 1; Price: 2; Sum: 3"
+
+
 def test_a_form_tells_each_value_beside_its_label_and_ends_at_a_table() -> None:
     form = "姓名：,张三,性别：,男\n生日：,1990-01-01,民族：,汉\n"
     told = "姓名: 张三; 性别: 男\n生日: 1990-01-01; 民族: 汉"

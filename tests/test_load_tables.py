@@ -91,6 +91,8 @@ def test_names_of_columns_may_end_in_colons() -> None:
     assert told("Name:|Age:|City:", "Ada|36|London") == "Name: Ada; Age: 36; City: London"
     assert told("Year:|2023|2024", "Tea|5|7") == "Year: Tea; 2023: 5; 2024: 7"
     assert whole_table_text([["Item:", "Price"], ["Tea", "3"]], header=True) == "Item: Tea; Price: 3"
+    marked = [["Item:", "Qty", "Price:", "Sum"], ["Bolt", "1", "2", "3"]]
+    assert whole_table_text(marked, header=True) == "Item: Bolt; Qty: 1; Price: 2; Sum: 3"
 
 
 def test_a_row_of_a_form_below_a_table_is_told_by_its_own_labels() -> None:

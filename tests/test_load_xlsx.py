@@ -220,6 +220,32 @@ def test_bold_names_and_declared_tables_are_headers() -> None:
     assert read_xlsx(source_of(declared)).text.endswith("Q1: 3; Q2: 4")
 
 
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        ([["Item:", "Price"], ["Bolt", 3]], "Item: Bolt; Price: 3"),
+        ([["For:", "Ada", "By:", "Eve"], ["Tea", "hot", "Mug", "red"]], "For: Tea; Ada: hot; By: Mug; Eve: red"),
+        (
+            [["For:", "Ada", "By:", "Eve"], ["Item", "Qty", "Price", "Sum"], ["Pen", 2, 3, 6]],
+            "For: Ada; By: Eve\nItem: Pen; Qty: 2; Price: 3; Sum: 6",
+        ),
+    ],
+)
+def test_bold_names_may_end_in_colons(rows: list[list[Any]], lines: str) -> None:
+    def bold(workbook: Any) -> None:
+        for row in rows:
+            workbook.active.append(row)
+        for cell in workbook.active[1]:
+            cell.font = Font(bold=True)
+
+    assert read_xlsx(source_of(bold)).text == f"Sheet\n\n{lines}"
+
+
+def test_names_that_end_in_colons_stand_above_values() -> None:
+    content = written(["Item:", "Qty", "Price:", "Sum"], ["Bolt", 1, 2, 3])
+    assert content.text == "Data\n\nItem: Bolt; Qty: 1; Price: 2; Sum: 3"
+
+
 def test_a_formula_shows_its_stored_result_and_one_without_is_told() -> None:
     source = source_of(lambda workbook: workbook.active.append(["Sum", "=1+2"]))
     content = read_xlsx(source)

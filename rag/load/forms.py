@@ -38,7 +38,9 @@ def begins_form(rows: Sequence[Mapping[int, str]]) -> bool:
     """Say whether a first row surely names no columns."""
     if not rows or not is_labelled(rows[0]):
         return False
-    return is_form(rows[0]) or are_labelled(rows[1:], width=PAIR)
+    first, *below = rows
+    is_one = is_form(first) and (not below or any(map(is_form, below)))
+    return is_one or are_labelled(below, width=PAIR)
 
 
 def row_text(row: Mapping[int, str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
 
-from rag.load.forms import are_labelled, is_label, is_labelled
+from rag.load.forms import are_labelled, is_form, is_label, is_labelled
 
 MAX_NESTING: Final = 4  # how often a block is cut again by columns and rows
 MAX_TITLES: Final = 10  # rows of one cell above a table
@@ -191,10 +191,30 @@ def _first_full_row(block: Sequence[Row], sure: Collection[int], width: int) -> 
     if width < PAIR:
         return 0
     for at, row in enumerate(block[:MAX_TITLES]):
-        if len(row.cells) > 1 and (row.number in sure or not is_labelled(row.texts())):
+        if len(row.cells) > 1 and (row.number in sure or not is_of_form(block[at:], width)):
             goes_on = at > 0 and is_label(next(iter(row.texts().values())))
             return 0 if goes_on and is_labelled(block[at - 1].texts()) else at
     return 0
+
+
+def is_of_form(rows: Sequence[Row], width: int) -> bool:
+    """Say whether a first row holds labels and values, and not names of columns that end in colons."""
+    first, *below = rows[: LOOK_AHEAD + 1]
+    if not is_labelled(first.texts()):
+        return False
+    is_marked = len(first.cells) == width and _is_marked(first, below)
+    if not is_form(first.texts()):
+        return not is_marked
+    if not below or any(is_form(row.texts()) for row in below):
+        return True
+    have_values = [any(cell.is_value for cell in row.cells.values()) for row in below]
+    return not (have_values[0] or (is_marked and not any(have_values)))
+
+
+def _is_marked(head: Row, below: Sequence[Row]) -> bool:
+    """Say whether a row is bold and the next is not."""
+    is_bold, *others = (all(cell.is_bold for cell in row.cells.values()) for row in (head, *below[:1]))
+    return is_bold and others == [False]
 
 
 def _looks_like_header(body: Sequence[Row], width: int) -> bool:
@@ -202,14 +222,12 @@ def _looks_like_header(body: Sequence[Row], width: int) -> bool:
     names = [cell.text for cell in head.values()]
     if not below or width < PAIR or len(names) * 2 < width or len(set(names)) < len(names):
         return False
-    if is_labelled(body[0].texts()) or are_labelled([row.texts() for row in below], width=width):
+    if is_of_form(body, width) or are_labelled([row.texts() for row in below], width=width):
         return False
     is_corner_empty = _is_corner_empty(body[0], below, width)
     if not _are_names(list(head.values()), all_years=is_corner_empty) or max(map(len, names)) > MAX_NAME:
         return False
-    if all(cell.is_bold for cell in head.values()) and not all(
-        cell.is_bold for cell in below[0].cells.values()
-    ):
+    if _is_marked(body[0], below):
         return True
     if width == PAIR:
         return _names_two(body, below)

@@ -12,8 +12,8 @@ from pathlib import PurePath
 from typing import Final
 
 from rag.load.content import NEWLINES, Content, ContentBuilder
-from rag.load.forms import are_labelled, is_labelled
-from rag.load.office.sheet_tables import Cell, Row, Sheet
+from rag.load.forms import are_labelled
+from rag.load.office.sheet_tables import Cell, Row, Sheet, is_of_form
 from rag.load.office.sheets import MAX_CELLS, sheet_content
 from rag.load.plain.blobs import Sieve
 from rag.load.plain.encoding import decode_noted
@@ -59,7 +59,8 @@ def read_delimited(source: Source) -> Content:
 def _header(rows: list[Row]) -> set[int]:
     """Return the number of the row that names the columns: the first one, unless it speaks against it."""
     width = max((len(row.cells) for row in rows[:SAMPLE_ROWS]), default=0)
-    first = next((row for row in rows[:TITLES] if _is_full(row, width)), None)
+    full = (at for at, row in enumerate(rows[:TITLES]) if _is_full(row, width))
+    first = next((rows[at] for at in full if not is_of_form(rows[at : at + SAMPLE_ROWS], width)), None)
     if first is None or width == 1 or first is rows[-1]:
         return set()
     below = [row for row in rows[:SAMPLE_ROWS] if row.number > first.number and row.cells != first.cells]
@@ -75,9 +76,9 @@ def _header(rows: list[Row]) -> set[int]:
 
 
 def _is_full(row: Row, width: int) -> bool:
-    """Say whether a row that is of no form fills every column, or all but the first, which names the rows."""
+    """Say whether a row fills every column, or all but the first, which names the rows."""
     is_corner_empty = len(row.cells) == width - 1 >= PAIR and list(row.cells) == list(range(1, width))
-    return (is_corner_empty or len(row.cells) == width) and not is_labelled(row.texts())
+    return is_corner_empty or len(row.cells) == width
 
 
 def _is_among(text: str, values: Sequence[str]) -> bool:
