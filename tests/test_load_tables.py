@@ -99,4 +99,6 @@ def test_a_row_of_a_form_below_a_table_is_told_by_its_own_labels() -> None:
     assert told("Item|Price|Left|Sold", "Tea|3|4|5", "Made:|Ada|Seen:|") == (
         "Item: Tea; Price: 3; Left: 4; Sold: 5\nMade: Ada; Seen:"
     )
+    assert told("id|c|s|n", "12|Fix:|open|Todo:") == "id: 12; c: Fix:; s: open; n: Todo:"
+    assert told("c|s|n", "a|b|c", "Fix:|open|Todo:").endswith("\nc: Fix:; s: open; n: Todo:")
     assert told("Item|Price|Left", "Total:||4").endswith("Item: Total:; Left: 4")

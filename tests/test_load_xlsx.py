@@ -174,6 +174,11 @@ def test_rows_of_a_form_stand_above_and_below_the_names_of_a_table() -> None:
     )
 
 
+def test_values_that_end_in_colons_stand_beside_the_names_of_their_columns() -> None:
+    content = written(["id", "c", "s", "n"], [12, "Fix:", "open", "Todo:"])
+    assert content.text == "Data\n\nid: 12; c: Fix:; s: open; n: Todo:"
+
+
 def test_a_list_below_a_table_does_not_take_its_names_and_a_total_does() -> None:
     table: list[list[Any]] = [["Product", "Price", "Stock"], ["Pen", 3, 4], []]
     told = "Data\n\nProduct: Pen; Price: 3; Stock: 4\n\n"

@@ -21,6 +21,11 @@ def is_form(row: Mapping[int, str]) -> bool:
     return all(two > one + 1 for one, two in pairwise(labels))
 
 
+def is_form_below(row: Mapping[int, str], *, last: int) -> bool:
+    """Say whether a row that stands below names, up to the column `last`, is told by its own labels."""
+    return _is_form_from_its_first_cell(row) and not is_label(row.get(last, ""))
+
+
 def is_labelled(row: Mapping[int, str]) -> bool:
     """Say whether a row is one of a form, or one label and its value."""
     if len(row) != PAIR:
@@ -31,7 +36,7 @@ def is_labelled(row: Mapping[int, str]) -> bool:
 
 def are_labelled(rows: Sequence[Mapping[int, str]], *, width: int) -> bool:
     """Say whether most rows of a table of `width` columns are labelled, in a wide one more than once."""
-    return 2 * sum(map(is_labelled if width == PAIR else is_form, rows)) > len(rows)
+    return 2 * sum(map(is_labelled if width == PAIR else _is_form_from_its_first_cell, rows)) > len(rows)
 
 
 def begins_form(rows: Sequence[Mapping[int, str]]) -> bool:
@@ -49,6 +54,10 @@ def row_text(row: Mapping[int, str]) -> str:
     if len(cells) == PAIR and not is_label(cells[1]):
         return f"{cells[0].rstrip(':：')}: {cells[1]}"
     return _pairs(cells) if is_form(row) else " | ".join(cells)
+
+
+def _is_form_from_its_first_cell(row: Mapping[int, str]) -> bool:
+    return is_form(row) and is_label(next(iter(row.values())))
 
 
 def _pairs(cells: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 from typing import Final
 
-from rag.load.forms import are_labelled, begins_form, is_form, is_labelled, row_text
+from rag.load.forms import are_labelled, begins_form, is_form_below, is_labelled, row_text
 
 PAIR: Final = 2  # columns of a table of names and values
 PERIOD: Final = re.compile(r"(?<![\d.,])(?:19|20)\d\d(?![.,]?\d)|\b[QH][1-4]\b|[1-4]季度|\b1?\d月")
@@ -90,7 +90,7 @@ def _filled(row: Sequence[str]) -> dict[int, str]:
 def _named(names: Sequence[str], record: Sequence[str]) -> str:
     if len(record) >= len(names) > 1 and all(isinstance(value, Covered) for value in record[1:]):
         return record[0]  # one cell across the table: it only titles other rows
-    if is_form(_filled(record)):
+    if is_form_below(_filled(record), last=len(names) - 1):
         return row_text(_filled(record))
     told = zip_longest(names, record, fillvalue="")
     pairs = [(name, value) for name, value in told if value]

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from rag.load.content import Content, ContentBuilder
-from rag.load.forms import is_form, row_text
+from rag.load.forms import is_form_below, row_text
 from rag.load.office.sheet_tables import Row, Sheet, Table, tables
 
 MAX_CELLS: Final = 1_000_000  # of one workbook; as text they are about as long as twenty novels
@@ -104,7 +104,7 @@ def _add_table(builder: ContentBuilder, table: Table) -> None:
 def _named(row: Row, table: Table) -> str:
     """Write each value beside its column's name; a row of one cell in a wide table titles those below it."""
     is_title = len(row.cells) == 1 and table.width > PAIR and min(row.cells) == min(table.names, default=0)
-    if not table.names or is_title or is_form(row.texts()):
+    if not table.names or is_title or is_form_below(row.texts(), last=max(table.names)):
         return _plain(row)
     pairs = ((table.names.get(column, ""), _line(cell.text)) for column, cell in row.cells.items())
     return "; ".join(f"{_line(name).rstrip(':：')}: {text}" if name else text for name, text in pairs)
