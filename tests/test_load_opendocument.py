@@ -456,6 +456,15 @@ def test_headings_bear_the_numbers_of_the_outline() -> None:
     ]
 
 
+def test_a_level_above_that_bears_no_number_leaves_no_dot() -> None:
+    levels = level(1, 'style:num-format="" loext:num-list-format="%1%:"')
+    levels += level(2, 'style:num-format="1" loext:num-list-format="%1%.%2%"')
+    levels += level(3, 'style:num-format="a" loext:num-list-format="(%1%.%2%.%3%)"')
+    third = numbered("L", "<text:p>C</text:p>")
+    body = numbered("L", "<text:p>A</text:p>" + numbered("L", "<text:p>B</text:p>" + third))
+    assert text_of(body, styles=styled("L", levels)).split("\n") == [": A", "  1 B", "    (1.a) C"]
+
+
 def test_headings_in_lists_go_on_where_they_say_so() -> None:
     def item(text: str) -> str:
         return f'<text:h text:outline-level="1">{text}</text:h>'

@@ -174,7 +174,7 @@ def _level(node: etree._Element, at: int, formats: Mapping[int, str]) -> Level:
     if at not in formats:
         return Level(parts=())
     pattern = node.get(LOEXT + "num-list-format")
-    parts = _parts(node, at, formats) if pattern is None else PLACE.split(pattern)
+    parts = _parts(node, at, formats) if pattern is None else _places(pattern, at, formats)
     start = _number(node, "start-value")
     return Level(
         parts=tuple(parts),
@@ -192,6 +192,15 @@ def _parts(node: etree._Element, at: int, formats: Mapping[int, str]) -> Iterato
         yield from (str(level + 1), ".")
     yield str(at + 1)
     yield node.get(STYLE + "num-suffix", "" if STYLE + "num-format" in node.attrib else ".")
+
+
+def _places(pattern: str, at: int, formats: Mapping[int, str]) -> Iterator[str]:
+    """Yield the parts of "%1%.%2%", levels above that bear no number left out with what follows each."""
+    before, *rest = PLACE.split(pattern)
+    yield before
+    for level, after in zip(rest[::2], rest[1::2], strict=True):
+        if int(level) == at + 1 or formats.get(int(level) - 1):
+            yield from (level, after)
 
 
 def _number(node: etree._Element, name: str) -> int | None:
