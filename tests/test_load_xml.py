@@ -78,6 +78,14 @@ def test_attributes_of_data_are_read_whatever_they_are_called(data: str, text: s
         '<!DOCTYPE book PUBLIC "-//OASIS//DTD DocBook XML V4.2//EN" "x">'
         '<book><note id="n"><para>Mind</para></note></book>',
         '<doc><section id="s"><p class="c" id="p">Mind</p><img id="i" width="5"/></section></doc>',
+        '<feed xmlns="http://purl.org/atom/ns#"><title type="text/plain">Mind</title></feed>',
+        '<ncx xmlns="http://www.daisy.org/z3986/2005/ncx/"><navPoint id="n"><text>Mind</text></navPoint></ncx>',
+        '<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark id="p"><text>Mind</text></Placemark></kml>',
+        '<svg xmlns:s="http://sodipodi.sourceforge.net/DTD/sodipodi-0.dtd" '
+        'xmlns:i="http://www.inkscape.org/namespaces/inkscape">'
+        '<s:namedview id="b"><i:grid id="g" type="xy"/></s:namedview><text>Mind</text></svg>',
+        '<rss><description type="html">Mind</description></rss>',
+        '<list><content id="c"/><summary lang="en"/><ref id="r"/><p>Mind</p></list>',
         '<soap xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><note xsi:type="s">Mind</note></soap>',
     ],
 )

@@ -17,8 +17,13 @@ MARKUP: Final = frozenset(  # namespaces of texts, where some attributes say how
     {
         DRAWING,
         "http://docbook.org/ns/docbook",
+        "http://purl.org/atom/ns#",
         "http://search.yahoo.com/mrss/",
+        "http://sodipodi.sourceforge.net/DTD/sodipodi-0.dtd",
+        "http://www.daisy.org/z3986/2005/ncx/",
         "http://www.gribuser.ru/xml/fictionbook/2.0",
+        "http://www.inkscape.org/namespaces/inkscape",
+        "http://www.opengis.net/kml/2.2",
         "http://www.tei-c.org/ns/1.0",
         "http://www.w3.org/1998/Math/MathML",
         "http://www.w3.org/1999/XSL/Transform",
@@ -30,7 +35,8 @@ MARKUP_DOCTYPE: Final = re.compile(r"DocBook|DITA|HTML|JATS|NLM")
 MARKUP_NAME: Final = re.compile(  # elements of texts that stand elsewhere, too, in no namespace
     r"html|body|a|p|div|span|img|h\d|[uod]l|li|d[td]|t[rdh]|table|thead|tbody|tfoot|colgroup|col|caption"
     r"|pre|code|blockquote|em|strong|font|section|sec|sect\d|chapter|appendix|para|simpara|formalpara|text"
-    r"|(?:itemized|ordered|variable)list|listitem|tgroup|colspec|xref|mediaobject|imagedata|graphic|fig",
+    r"|(?:itemized|ordered|variable)list|listitem|tgroup|colspec|xref|mediaobject|imagedata|graphic|fig"
+    r"|description|summary|content|ref",
     re.I,
 )
 LAYOUT: Final = re.compile(r"id|base|lang|class|type|version|match|select|test|width|height|role", re.I)
