@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from xml.sax.saxutils import quoteattr
+
 import pytest
 
 from rag.load.content import Content
@@ -97,6 +99,20 @@ def test_long_attributes_have_a_line_each_and_their_html_is_read_as_text() -> No
     body = f"&lt;p&gt;{'lamp ' * 200}&lt;/p&gt;&lt;p&gt;It &lt;b&gt;burns&lt;/b&gt;&lt;/p&gt;"
     content = read(f'<posts><row Id="1" Body="{body}" Score="3"/></posts>')
     assert content.text == f"row: Id: 1\nBody: {('lamp ' * 200).strip()}\n\nIt burns\nScore: 3"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("<p>A &amp; B<br/>C</p>\n<div>D&nbsp; <i>e</i></div><div>5 < 6 > 4</div>", "A & B\nC\n\nD e\n5 < 6 > 4"),
+        ("<p>x<sup>2</sup></p><ul><li>one</li></ul>", "x²\n\n- one"),
+        ("<p>Out<span style='display:none'>In</span></p>", "Out"),
+        ("<b></b>", "<b></b>"),
+        ("a < b", "a < b"),
+    ],
+)
+def test_html_in_attributes_is_read_as_text(value: str, text: str) -> None:
+    assert read(f"<posts><row Body={quoteattr(value)}/></posts>").text == f"row: Body: {text}"
 
 
 def test_no_text_of_a_table_is_lost_whatever_form_it_has() -> None:

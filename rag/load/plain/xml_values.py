@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Final
 
 from lxml import etree
 
 from rag.load.plain.blobs import Sieve
-from rag.load.plain.html import read_html
+from rag.load.plain.html import SPACE, read_html
 from rag.load.source import Source
 
 PAGE: Final = re.compile(r"<(?:p|br|div|span|a|ul|ol|table|img|h[1-6]|b|i|strong|em)\b[^<>]*>", re.I)
+# Other tags, and what may hide an element or make it a margin: only a reader of pages knows these.
+RICH: Final = re.compile(
+    r"<(?!/?(?:p|br|div|span|a|b|i|u|strong|em|font)\b)[a-z/!?]|\b(?:class|role|display|visibility)\s*[:=]", re.I
+)
+BLOCKS: Final = re.compile(r"(?: ?</?(?:p|div)\b[^<>]*>)+", re.I)
+BREAK: Final = re.compile(r"<br\b[^<>]*>", re.I)
+TAG: Final = re.compile(r"</?[a-z][^<>]*>", re.I)
+EMPTY_LINES: Final = re.compile(r"\n{3,}")
 DRAWING: Final = "http://www.w3.org/2000/svg"
 MARKUP: Final = frozenset(  # namespaces of texts, where some attributes say how these are laid out
     {
@@ -65,6 +74,24 @@ def page_text(text: str) -> str | None:
     return read_html(Source(data=text.encode("utf-8", "replace"))).text if PAGE.search(text) else None
 
 
+def _shown(text: str) -> str:
+    """Return an attribute's value without its markup, if it is HTML."""
+    if not PAGE.search(text):
+        return text
+    return (page_text(text) if RICH.search(text) else _untagged(text)) or text
+
+
+def _untagged(text: str) -> str:
+    """Return what `page_text` does of HTML without lists or tables, for thousands of short values."""
+    lines = BREAK.sub("\n", BLOCKS.sub(_break, SPACE.sub(" ", text)))
+    said = (SPACE.sub(" ", html.unescape(line)).strip() for line in TAG.sub("", lines).split("\n"))
+    return EMPTY_LINES.sub("\n\n", "\n".join(said)).strip()
+
+
+def _break(tags: re.Match[str]) -> str:
+    return "\n\n" if "<p" in tags[0].lower().replace("/", "") else "\n"
+
+
 class Attributes:
     """Finds the attributes of a document's elements that say something to a reader."""
 
@@ -84,7 +111,7 @@ class Attributes:
             if _namespace(str(full_name)) in UNREAD or any(each.fullmatch(name) for each in noise):
                 continue
             said = self._sieve.sift_data(str(value)).strip()
-            said = page_text(said) or said
+            said = _shown(said)
             pairs += [f"{name}: {said}"] if said else []
         return pairs
 
