@@ -154,6 +154,11 @@ def test_names_of_columns_may_end_in_colons() -> None:
     assert read("Item:,Qty,Price:,Sum\nBolt,1,2,3\n").text == "Item: Bolt; Qty: 1; Price: 2; Sum: 3"
 
 
+def test_two_backslashes_stay_two_beside_one_that_stands_for_itself() -> None:
+    content = read('id,dir,said\n1,"\\\\srv\\share","say \\"hi\\", ok"\n')
+    assert content.text == 'id: 1; dir: \\\\srv\\share; said: say "hi", ok'
+
+
 def test_a_form_tells_each_value_beside_its_label_and_ends_at_a_table() -> None:
     form = "姓名：,张三,性别：,男\n生日：,1990-01-01,民族：,汉\n"
     told = "姓名: 张三; 性别: 男\n生日: 1990-01-01; 民族: 汉"
@@ -166,7 +171,7 @@ def test_a_form_tells_each_value_beside_its_label_and_ends_at_a_table() -> None:
 
 def test_quotation_marks_behind_backslashes_do_not_end_their_cell() -> None:
     content = read(
-        'id,said,city\n1,"He said \\"hi\\", then left",Paris\n2,"it\\\\",Rome\n3,C:\\new,"""Bath"""\n'
+        'id,said,city\n1,"He said \\"hi\\", then left",Paris\n2,"it\\\\",Rome\n3,C:\\\\new,"""Bath"""\n'
         '4,"a\\\nb",X\n'
     )
     assert content.text.split("\n") == [

@@ -35,7 +35,7 @@ VALUE: Final = re.compile(
     re.I,
 )
 LONGEST_VALUE: Final = 40  # characters
-ESCAPED: Final = re.compile(r'\\([\\"\n])')
+ESCAPED: Final = re.compile(r'\\([\\"]|\r?\n)')
 QUOTED: Final = re.compile(r'"([^"]*(?:""[^"]*)*)"')
 ADDRESS: Final = re.compile(r"\S@\S+\.\w|\w://\w")
 
@@ -132,7 +132,7 @@ def _rows(text: str, delimiter: str) -> tuple[list[Row], list[str]]:
         unclosed = "unexpected end" in str(exc) or "field larger" in str(exc)
     if '\\"' in text:  # MySQL and Spark
         with suppress(csv.Error):
-            return _read(_reader(ESCAPED.sub(_doubled, text), delimiter, strict=True))
+            return _read(_reader(_unescaped(text), delimiter, strict=True))
     if delimiter == "\t" and _is_even(text):
         return _read([_bare(cell) for cell in line.split("\t")] for line in text.splitlines())
     try:
@@ -155,8 +155,11 @@ def _reader(text: str, delimiter: str, *, quoted: bool = True, strict: bool = Fa
     )
 
 
-def _doubled(escaped: re.Match[str]) -> str:
-    return '""' if escaped[1] == '"' else escaped[1]
+def _unescaped(text: str) -> str:
+    """Double quotation marks behind backslashes; two of these are one where none stands for itself."""
+    has_lone = "\\" in ESCAPED.sub("", text)
+    told = {'"': '""', "\\": r"\\" if has_lone else "\\"}
+    return ESCAPED.sub(lambda escaped: told.get(escaped[1], escaped[1]), text)
 
 
 def _is_even(text: str) -> bool:
