@@ -34,6 +34,7 @@ APART: Final = NOTES | {
     *("li", "item", "listitem", "dt", "dd", "th", "td", "entry", "l", "v"),
 }
 PROPERTIES: Final = frozenset({"plist", "dict"})
+TRUTHS: Final = frozenset({"true", "false"})  # values that their elements' names tell
 ROWS: Final = frozenset({"row", "tr"})
 HEADERS: Final = frozenset({"thead", "th"})
 NO_TEXT: Final = frozenset({"style", "script", "binary", "base64binary", "signaturevalue", "digestvalue"})
@@ -141,7 +142,8 @@ class _Reader:
                 named = _flat(child)
                 continue
             if named and not len(child):
-                self._line(f"{named}: {_flat(child) or local(child)}")
+                value = local(child) if local(child) in TRUTHS else _flat(child)
+                self._line(f"{named}: {value}" if value else "")
             else:
                 self._line(f"{named}:" if named else "")
                 self._element(child, level if _is_title(child) else below)
