@@ -46,7 +46,7 @@ COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "<>": lambda value, limit: value != limit,
 }
 ELAPSED: Final = re.compile(r"h+|m+|s+", re.I)
-END: Final = re.compile(r"/[1-9]+|[,.]*")  # what belongs to a number behind its format's last place
+END: Final = re.compile(r"/[1-9]+|[,.]+")  # what belongs to a number behind its format's last place
 EXACT: Final = 1e15  # beyond it a float holds no whole number exactly
 SIGNED: Final = 2  # sections, of which the second is for negative numbers
 MAX_PLACES: Final = 30
@@ -152,12 +152,13 @@ def _number(tokens: Sequence[Token], size: float) -> str:
         return "".join(general(size) if token.kind == "general" else token.text for token in tokens).strip()
     signs = "".join(token.text if token.kind == "other" else "0" for token in tokens)  # one a token
     first = places[0] - signs[: places[0]].endswith(".")
-    last = next(END.finditer(signs, places[-1] + 1)).end()
+    after = END.match(signs, places[-1] + 1)
+    last = after.end() if after else places[-1] + 1
     pattern = tokens[first:last]
     percents = sum(token.kind == "other" and token.text == "%" for token in tokens)
     body = _digits(pattern, size * 100**percents)
-    before, after = ("".join(token.text for token in part) for part in (tokens[:first], tokens[last:]))
-    return f"{before}{body}{after}".strip()
+    before, behind = ("".join(token.text for token in part) for part in (tokens[:first], tokens[last:]))
+    return f"{before}{body}{behind}".strip()
 
 
 def _digits(pattern: Sequence[Token], size: float) -> str:

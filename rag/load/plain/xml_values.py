@@ -48,13 +48,15 @@ MARKUP_NAME: Final = re.compile(  # elements of texts that stand elsewhere, too,
     r"|description|summary|content|ref",
     re.I,
 )
-LAYOUT: Final = re.compile(r"id|base|lang|class|type|version|match|select|test|width|height|role", re.I)
-OF_FILE: Final = re.compile(r"version|base|lang", re.I)  # on the outermost element
 NOISE: Final = re.compile(
     r"xmlns|(?:nonamespace)?schemalocation|space|encoding|style|rel|align|valign|colspan|rowspan"
     r"|uuid|guid|ispermalink",
     re.I,
 )
+LAYOUT: Final = re.compile(  # noise of texts
+    rf"{NOISE.pattern}|id|base|lang|class|type|version|match|select|test|width|height|role", re.I
+)
+OF_FILE: Final = re.compile(rf"{NOISE.pattern}|version|base|lang", re.I)  # noise of the outermost element
 UNREAD: Final = frozenset(  # namespaces
     {"http://www.w3.org/XML/1998/namespace", "http://www.w3.org/2001/XMLSchema-instance"}
 )
@@ -108,7 +110,7 @@ class Attributes:
         pairs = []
         for full_name, value in node.attrib.items():
             name = str(full_name).rpartition("}")[2]
-            if _namespace(str(full_name)) in UNREAD or any(each.fullmatch(name) for each in noise):
+            if _namespace(str(full_name)) in UNREAD or noise.fullmatch(name):
                 continue
             said = self._sieve.sift_data(str(value)).strip()
             said = _shown(said)
@@ -120,7 +122,7 @@ class Attributes:
         is_known = self._is_markup or _namespace(str(node.tag)) in MARKUP
         return is_known or MARKUP_NAME.fullmatch(local(node)) is not None
 
-    def _noise(self, node: etree._Element) -> list[re.Pattern[str]]:
+    def _noise(self, node: etree._Element) -> re.Pattern[str]:
         if self.is_markup(node):
-            return [NOISE, LAYOUT]
-        return [NOISE, OF_FILE] if node is self._root and len(node) else [NOISE]
+            return LAYOUT
+        return OF_FILE if node is self._root and len(node) else NOISE
