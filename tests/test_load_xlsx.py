@@ -229,7 +229,10 @@ def test_bold_names_and_declared_tables_are_headers() -> None:
     ("rows", "lines"),
     [
         ([["Item:", "Price"], ["Bolt", 3]], "Item: Bolt; Price: 3"),
-        ([["For:", "Ada", "By:", "Eve"], ["Tea", "hot", "Mug", "red"]], "For: Tea; Ada: hot; By: Mug; Eve: red"),
+        (
+            [["For:", "Ada", "By:", "Eve"], ["Tea", "hot", "Mug", "red"]],
+            "For: Tea; Ada: hot; By: Mug; Eve: red",
+        ),
         (
             [["For:", "Ada", "By:", "Eve"], ["Item", "Qty", "Price", "Sum"], ["Pen", 2, 3, 6]],
             "For: Ada; By: Eve\nItem: Pen; Qty: 2; Price: 3; Sum: 6",

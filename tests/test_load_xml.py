@@ -81,7 +81,7 @@ def test_attributes_of_data_are_read_whatever_they_are_called(data: str, text: s
         '<book><note id="n"><para>Mind</para></note></book>',
         '<doc><section id="s"><p class="c" id="p">Mind</p><img id="i" width="5"/></section></doc>',
         '<feed xmlns="http://purl.org/atom/ns#"><title type="text/plain">Mind</title></feed>',
-        '<ncx xmlns="http://www.daisy.org/z3986/2005/ncx/"><navPoint id="n"><text>Mind</text></navPoint></ncx>',
+        '<ncx xmlns="http://www.daisy.org/z3986/2005/ncx/"><navPoint id="n"><p>Mind</p></navPoint></ncx>',
         '<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark id="p"><text>Mind</text></Placemark></kml>',
         '<svg xmlns:s="http://sodipodi.sourceforge.net/DTD/sodipodi-0.dtd" '
         'xmlns:i="http://www.inkscape.org/namespaces/inkscape">'
@@ -104,7 +104,10 @@ def test_long_attributes_have_a_line_each_and_their_html_is_read_as_text() -> No
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("<p>A &amp; B<br/>C</p>\n<div>D&nbsp; <i>e</i></div><div>5 < 6 > 4</div>", "A & B\nC\n\nD e\n5 < 6 > 4"),
+        (
+            "<p>A &amp; B<br/>C</p>\n<div>D&nbsp; <i>e</i></div><div>5 < 6 > 4</div>",
+            "A & B\nC\n\nD e\n5 < 6 > 4",
+        ),
         ("<p>x<sup>2</sup></p><ul><li>one</li></ul>", "x²\n\n- one"),
         ("<p>Out<span style='display:none'>In</span></p>", "Out"),
         ("<b></b>", "<b></b>"),

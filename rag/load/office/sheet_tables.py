@@ -187,7 +187,7 @@ def _table(block: Sequence[Row], sheet: Sheet) -> Table:
 
 
 def _first_full_row(block: Sequence[Row], sure: Collection[int], width: int) -> int:
-    """Return how many rows of one cell or of a form stand above the table's first row, none above a form's."""
+    """Return how many rows of one cell or of a form stand above the table's first row; none do in a form."""
     if width < PAIR:
         return 0
     for at, row in enumerate(block[:MAX_TITLES]):

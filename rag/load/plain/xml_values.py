@@ -15,7 +15,8 @@ from rag.load.source import Source
 PAGE: Final = re.compile(r"<(?:p|br|div|span|a|ul|ol|table|img|h[1-6]|b|i|strong|em)\b[^<>]*>", re.I)
 # Other tags, and what may hide an element or make it a margin: only a reader of pages knows these.
 RICH: Final = re.compile(
-    r"<(?!/?(?:p|br|div|span|a|b|i|u|strong|em|font)\b)[a-z/!?]|\b(?:class|role|display|visibility)\s*[:=]", re.I
+    r"<(?!/?(?:p|br|div|span|a|b|i|u|strong|em|font)\b)[a-z/!?]|\b(?:class|role|display|visibility)\s*[:=]",
+    re.I,
 )
 BLOCKS: Final = re.compile(r"(?: ?</?(?:p|div)\b[^<>]*>)+", re.I)
 BREAK: Final = re.compile(r"<br\b[^<>]*>", re.I)
