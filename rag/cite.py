@@ -86,9 +86,8 @@ class Citer:
         end = ROW_END.search(self._held)
         text, self._held = UNFINISHED.sub("", ROW_END.sub("", self._held)), ""
         said = self._pass_on(text)
-        closing = "\n```" if self._fence.flush() else ""
-        if closing:
-            return said + closing + self._source_of(self._fence.take())
+        if closing := self._fence.flush():
+            return f"{said}\n{closing}{self._source_of(self._fence.take())}"
         return said + self._ended(self._sentence) + (end.group().rstrip() if end else "")
 
     def _feed(self, character: str) -> str:
@@ -158,21 +157,23 @@ class Citer:
             numbers = self._telling(plain, ahead)
         else:
             numbers = self._holding(ahead, plain) if ahead else self._best(plain)
-        if numbers:
-            return space + "".join(f"[{number}]" for number in numbers)
-        if not (refuted or ahead or bare or self._claims(plain)):
-            return ""
-        self.unsupported.append(plain.strip())
-        return space + UNSUPPORTED
+        claims = not numbers and bool(refuted or ahead or bare or self._claims(plain))
+        return self._source(plain, numbers, space=space, claims=claims)
 
     def _source_of(self, block: str) -> str:
         """Return what must follow a block of code."""
-        if numbers := self._best(block, whole=True):
-            return "".join(f"\n\n[{number}]" for number in numbers)
-        if not self._claims(block, whole=True):
+        numbers = self._best(block, whole=True)
+        claims = not numbers and self._claims(block, whole=True)
+        return self._source(block, numbers, space="\n\n", claims=claims)
+
+    def _source(self, said: str, numbers: Sequence[int], *, space: str, claims: bool) -> str:
+        """Return the markers behind what is said, or the sign that it claims what no passage holds."""
+        if numbers:
+            return space + "".join(f"[{number}]" for number in numbers)
+        if not claims:
             return ""
-        self.unsupported.append(block.strip())
-        return f"\n\n{UNSUPPORTED}"
+        self.unsupported.append(said.strip())
+        return space + UNSUPPORTED
 
     def _holding(self, numbers: list[int], sentence: str) -> list[int]:
         """Return those of `numbers` whose passage may hold the sentence, else the one that surely does."""

@@ -92,9 +92,7 @@ class Held:
     @cached_property
     def _spans(self) -> list[tuple[int, int, float, frozenset[str]]]:
         ones = sentence_spans(self.text)
-        pairs = [
-            (start, end) for (start, at), (_, end) in pairwise(ones) if CELL_ENDS not in self.text[start:at]
-        ]
+        pairs = [(start, end) for (start, at), (_, end) in pairwise(ones) if not _is_row(self.text[start:at])]
         alone = [
             (start, end, 0.0, held) for (start, end), held in zip(ones, self._read_rows(ones), strict=True)
         ]
@@ -102,12 +100,11 @@ class Held:
 
     def _read_rows(self, spans: Sequence[tuple[int, int]]) -> Iterator[frozenset[str]]:
         """Yield the words of each sentence, a row's with those of the first row, which names its columns."""
-        names: frozenset[str] = frozenset()
+        columns: frozenset[str] = frozenset()
         for start, end in spans:
             held = features(self.text[start:end])
-            is_row = CELL_ENDS in self.text[start:end] or self.text[start] == "|"
-            names = (names or held) if is_row else frozenset()
-            yield held | names
+            columns = (columns or held) if _is_row(self.text[start:end]) else frozenset()
+            yield held | columns
 
     @cached_property
     def _numbers(self) -> frozenset[str]:
@@ -270,6 +267,10 @@ class Held:
 def unnumbered(sentence: str) -> str:
     """Return an item of a list without its number."""
     return NUMBERED.sub("", sentence, count=1) or sentence
+
+
+def _is_row(sentence: str) -> bool:
+    return CELL_ENDS in sentence or sentence.startswith(CELL_ENDS.strip())
 
 
 def _long_words(text: str) -> Iterator[str]:

@@ -105,10 +105,10 @@ class Fence:
         else:
             self._block += f"{line}\n"
 
-    def flush(self) -> bool:
-        """End the last line; tell whether a block is left open."""
+    def flush(self) -> str:
+        """End the last line; return what would close the block that is left open."""
         self.feed("\n")
-        return self.is_open
+        return self._mark
 
     def take(self) -> str:
         """Return the code of the block that has ended, once."""

@@ -24,7 +24,8 @@ DENYING: Final = re.compile(
     r"""\b(?:not|no|none|nobody|nothing|nowhere|never|neither|nor|without|only|but|except|rather|instead|unless
     |until|unlike|against|hardly|scarcely|little|few|fewer|less|former|free|out|end(?:s|ed)?|clos\w+|stop\w*
     |fail\w*|lack\w*|miss\w*|lost|refus\w*|reject\w*|declin\w*|den[iy]\w*|forb\w+|bann?\w*|prohibit\w*|prevent\w*
-    |shut|single|off|below|half|abandon\w*|postpon\w*|avoid\w*|exclu\w*|exempt\w*|waiv\w*|void|null|un(?!i|der)\w+|in(?:valid|eligible|active|capable|effective)\w*
+    |shut|single|off|below|half|abandon\w*|postpon\w*|avoid\w*|exclu\w*|exempt\w*|waiv\w*|void|null
+    |un(?!i|der)\w+|in(?:valid|eligible|active|capable|effective)\w*
     |im(?:possible|proper)\w*|ir\w+|il(?:legal|licit)\w*|dis(?!t|cu|pl|co|tri)\w+|mis\w+|non\w*)\b
     |[不没未无非否禁勿莫别免停止失缺除仅只才闭关]|拒绝|避免|取消""",
     re.IGNORECASE | re.VERBOSE,
@@ -33,7 +34,7 @@ AFFIRMING: Final = re.compile(
     r" (?:is|are|was|were|may|can|must|should|will|allowed|permitted|required|open|included) "
     r"| [可能会允须应需要有是包含支持]"
 )
-YES, NO = re.compile(r"\byes\b", re.IGNORECASE), re.compile(r"\bno\b", re.IGNORECASE)
+YES: Final = re.compile(r"\byes\b", re.IGNORECASE)
 REFUSING: Final = re.compile(r"\bno\b|\bnot\b|[不没未无否]", re.IGNORECASE)
 FORBIDDING: Final = re.compile(
     r"\b(?:not|never|no|nobody|forbidden|prohibited|banned|excluded)\b|[不没未禁勿免]|无(?:[需须法权]|人)",
@@ -63,10 +64,11 @@ def contradicts(answer: str, question: str, told: str) -> bool:
     A yes is, where each clause that tells of it has a not, and a no where all that is asked stands there and
     nothing may deny.
     """
-    if DENYING.search(_in_full(question)) or (YES.search(answer) and NO.search(answer)):
+    refuses = REFUSING.search(_in_full(answer)) is not None
+    if DENYING.search(_in_full(question)) or (refuses and YES.search(answer)):
         return False  # a yes to that may mean either, and an answer may name both
     told, asked = _in_full(told), features(question)
-    if REFUSING.search(_in_full(answer)):
+    if refuses:
         return DENYING.search(told) is None and asked <= features(told)
     telling = [clause for clause in CLAUSE_ENDS.split(told) if asked & features(clause)]
     return bool(telling) and all(map(FORBIDDING.search, telling))

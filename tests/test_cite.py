@@ -254,6 +254,7 @@ TOOL = (
             "```sh\nfrob --initialise",  # cut off
             "```sh\nfrob --initialise\n```\n\n[1]",
         ),
+        ("~~~\nfrob --initialise", "~~~\nfrob --initialise\n~~~\n\n[1]"),
         (
             "```\nrm -rf everything\n```\nThe moon is made of green cheese.",
             "```\nrm -rf everything\n```\n\n[?]\nThe moon is made of green cheese. [?]",

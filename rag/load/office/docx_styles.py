@@ -9,20 +9,8 @@ from typing import Final
 
 from lxml import etree
 
-from rag.load.office.numbered import (
-    Counts,
-    Level,
-    Levels,
-    Write,
-    chinese,
-    circled,
-    formal,
-    letters,
-    next_label,
-    nothing,
-    roman,
-    stems,
-)
+from rag.load.office import numbered
+from rag.load.office.numbered import Counts, Level, Levels, Write, next_label
 from rag.load.office.wordml import W, number, value
 
 HEADING: Final = re.compile(r"heading ([1-9])")
@@ -144,18 +132,18 @@ def _level(node: etree._Element) -> Level:
 
 
 FORMATS: Final[Mapping[str, Write]] = {
-    "chineseCounting": chinese,
-    "chineseCountingThousand": chinese,
-    "chineseLegalSimplified": formal,
-    "japaneseCounting": chinese,
-    "ideographDigital": chinese,
-    "ideographTraditional": stems,
-    "decimalEnclosedCircle": circled,
-    "decimalEnclosedCircleChinese": circled,
-    "lowerLetter": letters,
-    "upperLetter": lambda count: letters(count).upper(),
-    "lowerRoman": roman,
-    "upperRoman": lambda count: roman(count).upper(),
+    "chineseCounting": numbered.chinese,
+    "chineseCountingThousand": numbered.chinese,
+    "chineseLegalSimplified": numbered.formal,
+    "japaneseCounting": numbered.chinese,
+    "ideographDigital": numbered.chinese,
+    "ideographTraditional": numbered.stems,
+    "decimalEnclosedCircle": numbered.circled,
+    "decimalEnclosedCircleChinese": numbered.circled,
+    "lowerLetter": numbered.letters,
+    "upperLetter": lambda count: numbered.letters(count).upper(),
+    "lowerRoman": numbered.roman,
+    "upperRoman": lambda count: numbered.roman(count).upper(),
     "decimalZero": lambda count: f"{count:02}",
-    "none": nothing,
+    "none": numbered.nothing,
 }

@@ -8,20 +8,8 @@ from typing import Final, NamedTuple
 
 from lxml import etree
 
-from rag.load.office.numbered import (
-    Counts,
-    Level,
-    Levels,
-    Write,
-    chinese,
-    circled,
-    formal,
-    letters,
-    next_label,
-    nothing,
-    roman,
-    stems,
-)
+from rag.load.office import numbered
+from rag.load.office.numbered import Counts, Level, Levels, Write, next_label
 from rag.load.office.odf_package import STYLE, TEXT
 
 LOEXT: Final = "{urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0}"
@@ -33,15 +21,15 @@ MAX_BASES: Final = 20  # a style based on itself must not hang the reader
 LONGEST_NUMBER: Final = 9  # digits
 BULLETS: Final[Levels] = {at: Level(parts=()) for at in range(MOST_LEVELS)}
 FORMATS: Final[Mapping[str, Write]] = {  # by what a format begins with: "一, 二, 三, ..."
-    "": nothing,
-    "a": letters,
-    "A": lambda count: letters(count).upper(),
-    "i": roman,
-    "I": lambda count: roman(count).upper(),
-    "一": chinese,
-    "壹": formal,
-    "甲": stems,
-    "①": circled,
+    "": numbered.nothing,
+    "a": numbered.letters,
+    "A": lambda count: numbered.letters(count).upper(),
+    "i": numbered.roman,
+    "I": lambda count: numbered.roman(count).upper(),
+    "一": numbered.chinese,
+    "壹": numbered.formal,
+    "甲": numbered.stems,
+    "①": numbered.circled,
 }
 
 

@@ -256,7 +256,7 @@ def _are_names(cells: Sequence[Cell], *, all_years: bool) -> bool:
 def _names_two(body: Sequence[Row], below: Sequence[Row]) -> bool:
     """Tell a table of two columns from a list of names and values."""
     labels = [row.cells[min(row.cells)].text for row in body[: LOOK_AHEAD + 1]]
-    if any(label.endswith((":", "：")) for label in labels):
+    if any(map(is_label, labels)):
         return False
     first, last = (
         {row.cells[column].is_value for row in below if column in row.cells}
